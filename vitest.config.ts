@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+// CI sets this to a file's path, and counts the tests from what vitest writes there (.ci/count.mjs).
+const report = process.env.PINHOLE_TEST_REPORT;
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/**/*.test.ts'] },
+  },
+});
