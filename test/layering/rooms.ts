@@ -1,0 +1,64 @@
+/** DESIGN, "Rooms": the folders of src/, and whom each may import. */
+
+/** What an iommu model's file without its own state declares: registers, structures, commands, faults as data. */
+const DECLARATIONS = ['registers', 'structures', 'commands'] as const;
+
+/** One entry of a room's list: a room, or only the files with these names in a room. */
+export type Permit = string | { readonly room: string; readonly files: readonly string[] };
+
+export interface Room {
+  /** Rooms besides itself; `iommu/*` stands for each model; `*` for everyone. */
+  readonly imports: readonly Permit[];
+  /** Does it run in a browser as well? Then neither Node nor the DOM may appear in it. */
+  readonly browser: boolean;
+}
+
+/** Packages that browser-side rooms may import: none today. */
+export const BROWSER_PACKAGES: readonly string[] = [];
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  bits: { browser: true, imports: [] },
+  machine: { browser: true, imports: ['bits'] },
+  'iommu/kit': { browser: true, imports: ['machine', 'bits'] },
+  'iommu/*': { browser: true, imports: ['iommu/kit', 'machine', 'bits'] },
+  // The table of models: files of src/iommu/ itself.
+  iommu: { browser: true, imports: ['iommu/kit', 'iommu/*', 'machine', 'bits'] },
+  devices: { browser: true, imports: ['machine', 'iommu/kit', 'bits'] },
+  vmm: { browser: true, imports: ['iommu', 'iommu/kit', 'iommu/*', 'devices', 'machine', 'bits'] },
+  guest: { browser: true, imports: ['machine', 'bits', { room: 'iommu/*', files: DECLARATIONS }] },
+  explore: { browser: true, imports: ['machine', 'bits'] },
+  cases: {
+    browser: true,
+    imports: ['bits', 'machine', 'iommu', 'iommu/kit', 'iommu/*', 'devices', 'vmm', 'guest', 'explore'],
+  },
+  decode: { browser: true, imports: ['bits', { room: 'iommu/*', files: [...DECLARATIONS, 'faults'] }] },
+  bridge: { browser: false, imports: ['*'] },
+  cli: { browser: false, imports: ['*'] },
+  // The web pages: their own tsconfig gives them the DOM.
+  lab: { browser: false, imports: ['*'] },
+  // src/index.ts: what `pinhole` exports runs everywhere.
+  index: {
+    browser: true,
+    imports: [
+      ...['bits', 'machine', 'iommu', 'iommu/kit', 'iommu/*', 'devices', 'vmm', 'guest', 'explore', 'cases'],
+      'decode',
+    ],
+  },
+};
+
+/** The room of a file under src/ (`iommu/vtd/walk.ts` → `iommu/vtd`), or null where the design has no such room. */
+export function roomOf(path: string): string | null {
+  const [first, second, third] = path.split('/') as [string, string?, string?];
+  if (second === undefined) return first === 'index.ts' ? 'index' : null;
+  if (first === 'iommu') return third === undefined ? 'iommu' : `iommu/${second}`;
+  return first !== 'index' && Object.hasOwn(ROOMS, first) ? first : null;
+}
+
+/** The table's row for a room: each model has the row `iommu/*`. */
+export function rulesOf(room: string): Room {
+  return ROOMS[rowOf(room)] as Room;
+}
+
+export function rowOf(room: string): string {
+  return room.startsWith('iommu/') && room !== 'iommu/kit' ? 'iommu/*' : room;
+}
