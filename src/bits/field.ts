@@ -1,0 +1,81 @@
+/**
+ * Fields of registers, in-memory structures and descriptors. A field is a run of bits `hi:lo`, counted from
+ * bit 0 of the first word, whatever the width of what it belongs to (bit 64 is bit 0 of the second qword).
+ */
+
+/** What software's write does to a field of a register. */
+export type Access = 'rw' | 'ro' | 'w1c' | 'one-shot';
+
+export interface Field {
+  readonly kind: 'bits' | 'address';
+  readonly hi: number;
+  readonly lo: number;
+  readonly access: Access;
+  /** Value that every instance has (the type of a descriptor); `encode` fills it in. */
+  readonly fixed: number | null;
+  /** Hardware ignores these bits: neither a field that software may rely on nor reserved. */
+  readonly ignored: boolean;
+}
+
+/** A number of up to 32 bits. */
+export interface BitsField extends Field {
+  readonly kind: 'bits';
+}
+
+/** A byte address whose low `lo` bits are not stored; its value is a `bigint` with those bits zero. */
+export interface AddressField extends Field {
+  readonly kind: 'address';
+}
+
+function makeField<K extends Field['kind']>(kind: K, hi: number, lo: number): Field & { kind: K } {
+  if (!Number.isInteger(hi) || !Number.isInteger(lo) || lo < 0 || hi < lo || hi > 511) {
+    throw new RangeError(`field ${hi}:${lo} is not a run of bits`);
+  }
+  return { kind, hi, lo, access: 'rw', fixed: null, ignored: false };
+}
+
+export function bit(n: number): BitsField {
+  return makeField('bits', n, n);
+}
+
+export function bits(hi: number, lo: number): BitsField {
+  if (hi - lo >= 32) throw new RangeError(`field ${hi}:${lo} is wider than 32 bits: declare it with address()`);
+  return makeField('bits', hi, lo);
+}
+
+/** An address field `hi:lo` within its qword; bit `lo` of the field is bit `lo % 64` of the address. */
+export function address(hi: number, lo: number): AddressField {
+  if (hi >> 6 !== lo >> 6) throw new RangeError(`address field ${hi}:${lo} crosses a qword`);
+  return makeField('address', hi, lo);
+}
+
+/** Read-only: written bits are dropped. */
+export function ro<F extends Field>(field: F): F {
+  return { ...field, access: 'ro' };
+}
+
+/** Write 1 to clear. */
+export function w1c<F extends Field>(field: F): F {
+  return { ...field, access: 'w1c' };
+}
+
+/** Writing 1 starts something; the bit itself is not kept. */
+export function oneShot<F extends Field>(field: F): F {
+  return { ...field, access: 'one-shot' };
+}
+
+/** A field whose value is the same in every instance. */
+export function fixed(field: BitsField, value: number): BitsField {
+  if (value >= 2 ** width(field)) throw new RangeError(`${value} does not fit ${field.hi}:${field.lo}`);
+  return { ...field, fixed: value };
+}
+
+/** Bits that hardware ignores. */
+export function ignored(hi: number, lo: number): Field & { kind: 'bits' } {
+  return { ...makeField('bits', hi, lo), ignored: true };
+}
+
+/** Number of bits. */
+export function width(field: Field): number {
+  return field.hi - field.lo + 1;
+}

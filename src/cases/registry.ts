@@ -1,0 +1,8 @@
+import { A1, A2 } from './a1.ts';
+import { D1, D2, D3, K5, MERGE_PSC } from './d1.ts';
+import type { Case } from './define.ts';
+import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
+import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
+
+/** Every case that ships, in the order in which they are listed. */
+export const CASES: readonly Case[] = [A1, A2, D1, D2, D3, MERGE_PSC, SUPERPAGE_TAIL, PSI_UNALIGNED_MASK, K5];

@@ -1,0 +1,59 @@
+import type { Mutation, VersionName } from '../guest/index.ts';
+import { VERSIONS } from '../guest/index.ts';
+import type { VtdProfile } from '../iommu/vtd/index.ts';
+import type { Machine } from '../machine/index.ts';
+import type { SceneOptions } from './vtd-scene.ts';
+import { VtdScene } from './vtd-scene.ts';
+
+/** Frames and sizes of the report of seed 003, scaled down: 4 small pages stand for 0xa0, one 2 MiB page for 0xc0000000. */
+const SMALL = 0x7f2a00000n;
+const LARGE = 0x21d200000n;
+const FOUR_PAGES = 0x4000n;
+const TWO_MIB = 0x200000n;
+
+export interface Loop {
+  readonly profile: VtdProfile;
+  readonly version: VersionName;
+  readonly via: 'queue' | 'register';
+  /** `stray`: DMA at any time. `orderly`: the driver starts it, and waits for it, while the page is mapped. */
+  readonly device: 'stray' | 'orderly';
+  readonly mutation?: Mutation;
+}
+
+/**
+ * The loop of Longpeng's report: map small pages at 0, DMA, unmap them, map a superpage at 0 instead. PD[0] goes
+ * 0x1a30a72003 → 0 → 0x21d200883.
+ */
+export function mergeLoop(loop: Loop): Machine {
+  const options: SceneOptions = {
+    profile: loop.profile,
+    version: VERSIONS[loop.version],
+    via: loop.via,
+    recordFaults: loop.device === 'orderly',
+    pdEntries: [0],
+  };
+  const scene = new VtdScene(loop.mutation === undefined ? options : { ...options, mutation: loop.mutation });
+  const { machine, domain } = scene;
+  for (let i = 0n; i < 4n; i++) scene.buffer(`small page ${i}`, SMALL + i * 0x1000n);
+  for (let i = 0n; i < 2n; i++) scene.buffer(`page ${i} of the superpage`, LARGE + i * 0x1000n);
+  const device = scene.device('vfio-pci', [0n, 0x1000n]);
+  const orderly = loop.device === 'orderly';
+  if (!orderly) device.stray([0n], 'read', 2);
+
+  machine.actor('driver', function* () {
+    yield* domain.map(0n, SMALL, FOUR_PAGES);
+    if (orderly) {
+      yield* device.dma(0n, 'read');
+      yield* device.dma(0x1000n, 'read');
+    }
+    yield* domain.unmap(0n, FOUR_PAGES);
+    yield* domain.map(0n, LARGE, TWO_MIB);
+    if (orderly) yield* device.dma(0n, 'read');
+  });
+  return machine;
+}
+
+/** The profile without what an IOTLB-only model lacks. */
+export function iotlbOnly(profile: VtdProfile): VtdProfile {
+  return { ...profile, pagingStructureCaches: false };
+}

@@ -1,0 +1,171 @@
+import { encode, encode64 } from '../bits/index.ts';
+import type { Drain, DriverVersion, Mutation } from '../guest/index.ts';
+import { InvalidationQueue, LEAF, PageTable, RegisterInvalidation, VERSIONS, VtdDomain } from '../guest/index.ts';
+import type { VtdOptions, VtdProfile } from '../iommu/vtd/index.ts';
+import { CAP, CONTEXT_ENTRY, GCMD, IQA, ROOT_ENTRY, RTADDR, Vtd } from '../iommu/vtd/index.ts';
+import type { Cpu, Device, Frame, MachineOptions, Pool, StoreOrder } from '../machine/index.ts';
+import { Machine } from '../machine/index.ts';
+
+/** Addresses of the tables of the report of seed 003 (PML4E 0x19db5c1003, PDPE 0x1a1cacb003, PDE 0x1a30a72003). */
+const ADDRESS = {
+  root: 0x103a00000n,
+  context: 0x103a01000n,
+  queue: 0x103a02000n,
+  status: 0x103a03000n,
+  pml4: 0x1a30e4f000n,
+  pdpt: 0x19db5c1000n,
+  pd: 0x1a1cacb000n,
+  pts: [0x1a30a72000n, 0x1a30a73000n, 0x1a30a74000n, 0x1a30a75000n],
+} as const;
+
+export interface SceneOptions {
+  readonly profile: VtdProfile;
+  /** Driver version; `ideal` if absent. */
+  readonly version?: DriverVersion;
+  /** Which interface carries invalidations; the queue if absent. */
+  readonly via?: 'queue' | 'register';
+  /** What invalidations ask to drain. As in Linux if absent: everything by the queue, writes only by registers. */
+  readonly drain?: Drain;
+  readonly mutation?: Mutation;
+  /** Entries of the page directory and of each page table that exist; a case names few. */
+  readonly pdEntries?: readonly number[];
+  readonly ptEntries?: readonly number[];
+  /** Record faults of the device. */
+  readonly recordFaults?: boolean;
+  readonly unit?: VtdOptions;
+  readonly machine?: MachineOptions;
+  /** In which order the driver's stores become visible; at once if absent. */
+  readonly stores?: StoreOrder;
+}
+
+/** Source id 02:00.0 and domain id of the one device and domain of a scene. */
+export const SID = 0x0200;
+export const DID = 1;
+
+/**
+ * One VT-d unit with translation on, one 4-level domain for function 02:00.0 whose PML4E and PDPE for the first GiB are there
+ * (as in the loop of the report, whose upper tables persist), and a driver for it.
+ */
+export class VtdScene {
+  readonly machine: Machine;
+  readonly unit: Vtd;
+  readonly cpu: Cpu;
+  readonly domain: VtdDomain;
+  /** Free page-table pages. */
+  readonly tables: Pool;
+  private readonly tableFrames: readonly Frame[];
+  private readonly tableOwner: number;
+
+  constructor(options: SceneOptions) {
+    const machine = new Machine(options.machine);
+    this.machine = machine;
+    const { profile, pdEntries = [0, 1], ptEntries = [0, 1, 2, 3], version = VERSIONS.ideal, via = 'queue' } = options;
+    const unit = new Vtd(
+      {
+        arena: machine.arena,
+        tables: machine.memory.walkerView(),
+        memory: machine.memory,
+        dma: machine.dma,
+        log: machine.log,
+        rules: machine.rules,
+      },
+      { ...options.unit, profile },
+    );
+    this.unit = unit;
+    machine.dma.translator = unit;
+    machine.hardware.push(...unit.agents);
+    machine.views.push(() => unit.caches.describe());
+
+    const kernel = machine.owner('the kernel', 'other');
+    this.tableOwner = machine.owner(`tables of domain ${DID}`, 'table', DID);
+    machine.frame('root table', ADDRESS.root, kernel);
+    machine.frame('context table', ADDRESS.context, kernel);
+    machine.frame(
+      'queue',
+      ADDRESS.queue,
+      kernel,
+      Array.from({ length: 64 }, (_, i) => i),
+    );
+    machine.frame('status', ADDRESS.status, kernel, [0]);
+    machine.frame('PML4', ADDRESS.pml4, this.tableOwner, [0]);
+    machine.frame('PDPT', ADDRESS.pdpt, this.tableOwner, [0]);
+    machine.frame('PD', ADDRESS.pd, this.tableOwner, pdEntries);
+    this.tableFrames = ADDRESS.pts.map((addr, i) => machine.frame(i === 0 ? 'PT' : `PT${i + 1}`, addr, 0, ptEntries));
+    this.tables = machine.pool(this.tableFrames);
+    machine.poke(ADDRESS.pml4, ADDRESS.pdpt | 3n);
+    machine.poke(ADDRESS.pdpt, ADDRESS.pd | 3n);
+    this.boot(options.recordFaults === true);
+
+    this.cpu = machine.cpu('cpu0', options.stores);
+    const drain = options.drain ?? { reads: via === 'queue', writes: true };
+    const invalidator =
+      via === 'queue'
+        ? new InvalidationQueue(machine, this.cpu, unit, ADDRESS.queue, ADDRESS.status, drain)
+        : new RegisterInvalidation(this.cpu, unit, drain);
+    if (via === 'queue') this.enableQueue();
+    this.domain = new VtdDomain(
+      machine,
+      new PageTable(this.cpu, this.tables, ADDRESS.pml4, 4, this.tableOwner),
+      this.tables,
+      invalidator,
+      { did: DID, version, via, largestLeaf: 3, maxAddressMask: unit.regs.get(CAP, CAP.MAMV) },
+      options.mutation,
+    );
+  }
+
+  /** What firmware and the driver's start do: tables, RTADDR, SRTP, TE. */
+  private boot(recordFaults: boolean): void {
+    const { machine, unit } = this;
+    const words = (addr: bigint, entry: readonly bigint[]) =>
+      entry.forEach((word, i) => machine.poke(addr + 8n * BigInt(i), word));
+    words(ADDRESS.root + BigInt((SID >> 8) * 16), encode(ROOT_ENTRY, { P: 1, CTP: ADDRESS.context }));
+    const context = { P: 1, FPD: recordFaults ? 0 : 1, SSPTPTR: ADDRESS.pml4, AW: 2, DID };
+    words(ADDRESS.context + BigInt((SID & 0xff) * 16), encode(CONTEXT_ENTRY, context));
+    this.write(RTADDR.offset, 8, ADDRESS.root);
+    this.write(GCMD.offset, 4, encode64(GCMD, { SRTP: 1 }));
+    this.write(GCMD.offset, 4, encode64(GCMD, { TE: 1 }));
+    unit.caches.context.dropAll();
+  }
+
+  private enableQueue(): void {
+    this.write(IQA.offset, 8, encode64(IQA, { IQA: ADDRESS.queue }));
+    this.write(GCMD.offset, 4, encode64(GCMD, { TE: 1, QIE: 1 }));
+  }
+
+  private write(offset: number, size: 4 | 8, value: bigint): void {
+    this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+
+  /** The device that the domain is for. @param aims byte addresses that its DMA goes to */
+  device(name: string, aims: readonly bigint[]): Device {
+    return this.machine.device(name, SID, DID, aims);
+  }
+
+  /** A page that is granted to DMA of the domain. @param words indices of its 64-bit words that the case looks at */
+  buffer(name: string, addr: bigint, words: readonly number[] = []): Frame {
+    return this.machine.frame(name, addr, this.machine.owner(`DMA buffer of domain ${DID}`, 'buffer', DID), words);
+  }
+
+  /** Pages that were mapped before the story begins: 4 KiB leaves below PDE `iova >> 21`. */
+  premap(iova: bigint, phys: bigint, pages: number): void {
+    const { machine } = this;
+    const directory = ADDRESS.pd + 8n * ((iova >> 21n) & 511n);
+    let table = this.tableOf(directory);
+    if (table === 0n) {
+      const frame = this.tableFrames.find((f) => machine.frames.ownerOf(f.index) === 0) as Frame;
+      machine.frames.setOwner(frame.index, this.tableOwner);
+      table = BigInt(frame.pfn) << 12n;
+      machine.poke(directory, table | 3n);
+    }
+    for (let i = 0n; i < BigInt(pages); i++) {
+      machine.poke(table + 8n * (((iova >> 12n) + i) & 511n), (phys + i * 4096n) | LEAF);
+    }
+    machine.onStart(() => machine.grants.granted(DID, Number(iova >> 12n), pages, Number(phys >> 12n)));
+  }
+
+  private tableOf(directory: bigint): bigint {
+    const { memory } = this.machine;
+    const at = memory.locate(Number(directory >> 12n), Number(directory & 0xfffn) >> 3);
+    return (BigInt(memory.hi(at) >>> 0) << 32n) | BigInt((memory.lo(at) & 0xfffff000) >>> 0);
+  }
+}

@@ -1,0 +1,207 @@
+import { FACT } from '../machine/index.ts';
+import { FingerprintSet } from './fingerprint-set.ts';
+import type { Instance } from './instance.ts';
+import { RowQueue } from './row-queue.ts';
+
+/** A property of every step, as the search needs it. */
+export interface Property {
+  readonly id: string;
+  /** Whether a step that showed these facts ({@link FACT}) broke it. */
+  broken(facts: number): boolean;
+}
+
+/** One step of a run: which agent, and which of its choices. */
+export interface Decision {
+  readonly agent: number;
+  readonly choice: number;
+}
+
+export interface Violation {
+  readonly property: string;
+  /** The shortest run that breaks it. */
+  readonly run: readonly Decision[];
+}
+
+export interface SearchOptions {
+  readonly properties: readonly Property[];
+  /** Distinct states to stop at; absent for none. */
+  readonly maxStates?: number;
+}
+
+/** Choices of one step are packed with the agent's number. */
+const CHOICES = 4096;
+
+/** Of so many first transitions, each is taken twice: what an operation keeps outside the machine then shows. */
+const CHECKED_TRANSITIONS = 2000;
+
+/**
+ * Exhaustive breadth-first search over the states of a machine: every agent, every choice, in every order. The first run found that
+ * breaks a property is a shortest one. Invariants of a step are checked before its state is looked up.
+ */
+export class Search {
+  readonly instance: Instance;
+  readonly violations: Violation[] = [];
+  /** Transitions taken by each agent. */
+  readonly taken: number[];
+  transitions = 0;
+  /** Steps from the start to the deepest state. */
+  depth = 0;
+  /** Nothing is left to explore. */
+  exhausted = false;
+  /** Stopped by {@link SearchOptions.maxStates}. */
+  bounded = false;
+  /** The two halves of a step that was taken twice differed. */
+  private readonly options: SearchOptions;
+  private readonly visited = new FingerprintSet();
+  private readonly queue = new RowQueue();
+  private parents = new Int32Array(1 << 16);
+  private decisions = new Int32Array(1 << 16);
+  /** Number of the state that is expanded next, and where the level after it begins. */
+  private next = 0;
+  private levelEnd = 1;
+  private readonly open: Property[];
+  private readonly deadlockOpen: boolean;
+
+  constructor(instance: Instance, options: SearchOptions) {
+    this.instance = instance;
+    this.options = options;
+    this.open = [...options.properties];
+    this.taken = instance.agents.map(() => 0);
+    this.deadlockOpen = true;
+    const { tracker, machine } = instance;
+    this.visited.add(tracker.fpA, tracker.fpB);
+    this.queue.push(machine.arena.words, tracker.live);
+    this.parents[0] = -1;
+  }
+
+  get states(): number {
+    return this.visited.size;
+  }
+
+  /** Bytes of the visited set, the parents and the frontier's share, a state. */
+  get bytesPerState(): number {
+    return (this.visited.bytes + this.parents.byteLength * 2) / this.states;
+  }
+
+  /** States that are still to be expanded. */
+  get frontier(): number {
+    return this.queue.length;
+  }
+
+  get expectedCollisions(): number {
+    return this.visited.expectedCollisions;
+  }
+
+  /** Expands up to `count` states. @returns whether the search is over */
+  advance(count: number): boolean {
+    for (let i = 0; i < count; i++) {
+      if (this.queue.length === 0) {
+        this.exhausted = !this.bounded;
+        return true;
+      }
+      if (this.open.length === 0) return true;
+      if (this.options.maxStates !== undefined && this.states >= this.options.maxStates) {
+        this.bounded = true;
+        return true;
+      }
+      this.expand();
+    }
+    return false;
+  }
+
+  private expand(): void {
+    const { instance, taken } = this;
+    const { agents, machine, tracker } = instance;
+    const { arena, facts } = machine;
+    const state = this.next++;
+    if (state === this.levelEnd) {
+      this.depth++;
+      this.levelEnd = this.visited.size;
+    }
+    tracker.journaling = false;
+    this.queue.shift(tracker.live, tracker.initial, (offset, value) => arena.set(offset, value));
+    tracker.journaling = true;
+    const mark = tracker.mark();
+    let enabled = false;
+    for (let a = 0; a < agents.length; a++) {
+      const choices = agents[a].choices();
+      for (let choice = 0; choice < choices; choice++) {
+        enabled = true;
+        facts.bits = 0;
+        agents[a].step(choice);
+        if (this.transitions < CHECKED_TRANSITIONS) this.takeTwice(a, choice, mark);
+        taken[a]++;
+        this.transitions++;
+        if (facts.bits !== 0) this.check(facts.bits, state, a * CHOICES + choice);
+        if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, a * CHOICES + choice);
+        tracker.undo(mark);
+      }
+    }
+    if (!enabled && this.deadlockOpen && instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
+  }
+
+  private takeTwice(a: number, choice: number, mark: number): void {
+    const { agents, tracker } = this.instance;
+    const { fpA, fpB } = tracker;
+    const { bits } = this.instance.machine.facts;
+    tracker.undo(mark);
+    const name = this.instance.actors[a]?.next() ?? agents[a].name;
+    if (agents[a].choices() <= choice) throw new OutsideStateError(agents[a].name, name);
+    this.instance.machine.facts.bits = 0;
+    agents[a].step(choice);
+    if (tracker.fpA !== fpA || tracker.fpB !== fpB) throw new OutsideStateError(agents[a].name, name);
+    this.instance.machine.facts.bits |= bits;
+  }
+
+  private remember(parent: number, decision: number): void {
+    const state = this.visited.size - 1;
+    if (state === this.parents.length) {
+      this.parents = grown(this.parents);
+      this.decisions = grown(this.decisions);
+    }
+    this.parents[state] = parent;
+    this.decisions[state] = decision;
+    this.queue.push(this.instance.machine.arena.words, this.instance.tracker.live);
+  }
+
+  private check(facts: number, state: number, decision: number): void {
+    for (let i = this.open.length - 1; i >= 0; i--) {
+      if (!this.open[i].broken(facts)) continue;
+      const run = this.runTo(state);
+      if (decision >= 0) run.push(unpack(decision));
+      this.violations.push({ property: this.open[i].id, run });
+      this.open.splice(i, 1);
+    }
+  }
+
+  private runTo(state: number): Decision[] {
+    const run: Decision[] = [];
+    for (let s = state; s > 0; s = this.parents[s]) run.push(unpack(this.decisions[s]));
+    return run.reverse();
+  }
+}
+
+/** An operation changed something that is not the machine's: taken twice from one state, it did two things. */
+export class OutsideStateError extends Error {
+  readonly actor: string;
+  readonly operation: string;
+
+  constructor(actor: string, operation: string) {
+    super(
+      `'${operation}' does two things when it is taken twice from one state; keep what it changes in machine.word()`,
+    );
+    this.name = 'OutsideStateError';
+    this.actor = actor;
+    this.operation = operation;
+  }
+}
+
+function unpack(decision: number): Decision {
+  return { agent: Math.floor(decision / CHOICES), choice: decision % CHOICES };
+}
+
+function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const bigger = new Int32Array(array.length * 2);
+  bigger.set(array);
+  return bigger;
+}

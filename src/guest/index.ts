@@ -1,0 +1,1 @@
+export * from './vtd/index.ts';

@@ -1,0 +1,170 @@
+/** A domain of the kernel's VT-d driver: map and unmap, in the version asked for. */
+import { hex } from '../../bits/index.ts';
+import type { Machine, Pool, Program } from '../../machine/index.ts';
+import type { Invalidator } from './invalidation.ts';
+import type { PageTable } from './page-table.ts';
+import { isPresent, pagesUnder } from './page-table.ts';
+import type { DriverVersion } from './versions.ts';
+
+export interface DomainOptions {
+  readonly did: number;
+  readonly version: DriverVersion;
+  /** Which interface carries invalidations. */
+  readonly via: 'queue' | 'register';
+  /** Largest leaf level that the unit supports: 1 4 KiB, 2 2 MiB, 3 1 GiB. */
+  readonly largestLeaf: number;
+  /** CAP.MAMV: a larger mask makes the driver invalidate the whole domain. */
+  readonly maxAddressMask: number;
+}
+
+/** What a case may leave out or change of the driver, to show that a verdict depends on it. */
+export interface Mutation {
+  /** No invalidation when a superpage takes the place of a table. */
+  readonly noSuperpageFlush?: boolean;
+  /** No invalidation on unmap. */
+  readonly noUnmapFlush?: boolean;
+  /** IH of every page-selective invalidation. */
+  readonly hint?: boolean;
+}
+
+export class VtdDomain {
+  private readonly machine: Machine;
+  private readonly table: PageTable;
+  private readonly pool: Pool;
+  private readonly invalidator: Invalidator;
+  private readonly options: DomainOptions;
+  private readonly mutation: Mutation;
+
+  constructor(
+    machine: Machine,
+    table: PageTable,
+    pool: Pool,
+    invalidator: Invalidator,
+    options: DomainOptions,
+    mutation: Mutation = {},
+  ) {
+    this.machine = machine;
+    this.table = table;
+    this.pool = pool;
+    this.invalidator = invalidator;
+    this.options = options;
+    this.mutation = mutation;
+  }
+
+  /** `iommu_map`. @param iova and @param phys byte addresses. @param size bytes, a multiple of 4096 */
+  *map(iova: bigint, phys: bigint, size: bigint): Program {
+    const [first, frame, pages] = [iova >> 12n, phys >> 12n, size >> 12n].map(Number);
+    const { grants } = this.machine;
+    const { did } = this.options;
+    const what = `iommu_map(${hex(iova)}, ${hex(phys)}, ${hex(size)})`;
+    yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
+    yield* this.domainMapping(first, frame, pages);
+    yield* this.machine.note('iommu_map returns', 'after', () => grants.granted(did, first, pages, frame));
+  }
+
+  /** `iommu_unmap`: takes the mapping out, invalidates, then frees tables. A superpage that is hit goes whole. */
+  *unmap(iova: bigint, size: bigint): Program {
+    const first = Number(iova >> 12n);
+    let pages = Number(size >> 12n);
+    const { grants } = this.machine;
+    const { did } = this.options;
+    const at = yield* this.table.find(first);
+    if (isPresent(at.value)) pages = Math.max(pages, pagesUnder(at.level));
+    const what = `iommu_unmap(${hex(iova)}, ${hex(BigInt(pages) << 12n)})`;
+    yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
+    const freed = yield* this.table.unmap(first, first + pages - 1);
+    if (this.mutation.noUnmapFlush !== true) yield* this.flush(first, pages, freed.length === 0);
+    for (const table of freed) yield* this.pool.release(table);
+    yield* this.machine.note('iommu_unmap returns', 'after', () => grants.revoked(did, first, pages));
+  }
+
+  /** `__domain_mapping`: the largest leaves that alignment and size permit. */
+  private *domainMapping(first: number, firstFrame: number, count: number): Program {
+    let [pfn, frame, pages] = [first, firstFrame, count];
+    let run = -1;
+    while (pages > 0) {
+      const level = this.leafLevel(pfn, frame, pages);
+      const size = pagesUnder(level);
+      // Room is made once for a run of leaves in one table page.
+      if (level > 1 && run !== level) yield* this.makeRoom(pfn, pages, level);
+      run = level;
+      yield* this.table.setLeaf(pfn, level, frame);
+      pfn += size;
+      frame += size;
+      pages -= size;
+      if (pfn % (size * 512) === 0) run = -1;
+    }
+  }
+
+  /** `hardware_largepage_caps`. */
+  private leafLevel(pfn: number, frame: number, pages: number): number {
+    let level = 1;
+    while (level < this.options.largestLeaf) {
+      const size = pagesUnder(level + 1);
+      if (pfn % size !== 0 || frame % size !== 0 || pages < size) break;
+      level++;
+    }
+    return level;
+  }
+
+  /** Removes page tables where superpages of a level will be stored, as the version does. */
+  private *makeRoom(pfn: number, pages: number, level: number): Program {
+    const { version } = this.options;
+    const size = pagesUnder(level);
+    const toTableEnd = (512 - (Math.floor(pfn / size) % 512)) * size;
+    const whole = Math.floor(pages / size) * size;
+    const end =
+      pfn + (version.makesRoom === 'under-superpages' ? Math.min(whole, toTableEnd) : Math.min(pages, toTableEnd)) - 1;
+    if (version.freesTables === 'unflushed') {
+      yield* this.freePageTable(pfn, end, level, (table) => this.pool.release(table));
+      return;
+    }
+    // switch_to_super_page(), slot by slot.
+    for (let slot = pfn; slot <= end; slot += size) {
+      const { value, level: reached } = yield* this.table.find(slot, level);
+      if (reached !== level || !isPresent(value)) continue;
+      const gathered: bigint[] = [];
+      const early = version.freesTables === 'before-flush';
+      yield* this.freePageTable(slot, slot + size - 1, level, (table) =>
+        early ? this.pool.release(table) : gather(gathered, table),
+      );
+      if (this.mutation.noSuperpageFlush !== true) yield* this.flush(slot, size, false);
+      for (const table of gathered) yield* this.pool.release(table);
+    }
+  }
+
+  /** `dma_pte_free_pagetable`. */
+  private *freePageTable(first: number, last: number, level: number, release: (table: bigint) => Program): Program {
+    yield* this.table.clearRange(first, last);
+    yield* this.table.freeTables(first, last, level + 1, release);
+  }
+
+  /** `iommu_flush_iotlb_psi` / `cache_tag_flush_range`. @param leafOnly no table was freed */
+  *flush(first: number, pages: number, leafOnly: boolean): Program {
+    const { did, version, via, maxAddressMask } = this.options;
+    let am = maskFor(version, first, pages);
+    let hint = leafOnly && version.hint[via] === 'sent';
+    if (leafOnly && version.hint[via] === 'in-address-mask') am |= 1;
+    if (this.mutation.hint !== undefined) hint = this.mutation.hint;
+    if (am > maxAddressMask) {
+      yield* this.invalidator.flushDomain(did);
+      return;
+    }
+    const aligned = version.addressMask === 'shared-bits' ? first - (first % 2 ** am) : first;
+    yield* this.invalidator.flushPages({ did, pfn: aligned, am, hint });
+  }
+}
+
+function* gather(list: bigint[], table: bigint): Program {
+  list.push(table);
+}
+
+/** The address mask that a version computes for a range. */
+export function maskFor(version: DriverVersion, first: number, pages: number): number {
+  let mask = Math.ceil(Math.log2(pages));
+  if (version.addressMask === 'rounded-up') return mask;
+  // An unaligned range: up to the first bit that its first and last page have in common.
+  const last = first + pages - 1;
+  while (Math.floor(first / 2 ** mask) !== Math.floor(last / 2 ** mask)) mask++;
+  return mask;
+}

@@ -1,0 +1,136 @@
+/** How the driver asks a VT-d unit to invalidate: by the queue (`qi_submit_sync`) or by registers (`__iommu_flush_iotlb`). */
+import { encode, encode64 } from '../../bits/index.ts';
+import { IOTLB_INV_DSC, WAIT_DSC } from '../../iommu/vtd/commands.ts';
+import { IOTLB, IOTLB_GRANULARITY, IQT, IVA } from '../../iommu/vtd/registers.ts';
+import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
+import { atomic } from '../../machine/index.ts';
+
+/** Whether DMA in flight is to be drained before the invalidation counts as complete. */
+export interface Drain {
+  readonly reads: boolean;
+  readonly writes: boolean;
+}
+
+export interface PageFlush {
+  readonly did: number;
+  /** First input page; its low `am` bits are ignored by hardware. */
+  readonly pfn: number;
+  /** 2^am pages. */
+  readonly am: number;
+  /** Only leaf entries were changed. */
+  readonly hint: boolean;
+}
+
+/** One of the two ways to invalidate. */
+export interface Invalidator {
+  /** Invalidates pages and returns when the unit says that it is done. */
+  flushPages(flush: PageFlush): Program;
+  /** Invalidates all of a domain. */
+  flushDomain(did: number): Program;
+}
+
+/** Values of a status word in the kernel. */
+const QI_IN_USE = 1n;
+const QI_DONE = 2;
+
+/** Bytes of a descriptor, and of a queue of one page. */
+const DESCRIPTOR = 16;
+const QUEUE = 4096;
+
+/** Queued invalidation (VT-d 6.5.2). Every submission ends in a wait descriptor with a status write, as Linux's do. */
+export class InvalidationQueue implements Invalidator {
+  private readonly cpu: Cpu;
+  private readonly unit: MmioBlock;
+  private readonly base: bigint;
+  private readonly status: bigint;
+  private readonly drain: Drain;
+  private readonly tail: SoftwareWord;
+
+  /** @param base byte address of the queue's page. @param status byte address of the status word */
+  constructor(machine: Machine, cpu: Cpu, unit: MmioBlock, base: bigint, status: bigint, drain: Drain) {
+    this.cpu = cpu;
+    this.unit = unit;
+    this.base = base;
+    this.status = status;
+    this.drain = drain;
+    this.tail = machine.word('queue tail');
+  }
+
+  flushPages(flush: PageFlush): Program {
+    const { did, pfn, am, hint } = flush;
+    const words = encode(IOTLB_INV_DSC, {
+      G: IOTLB_GRANULARITY.page,
+      ...this.drainBits(),
+      DID: did,
+      ADDR: BigInt(pfn) << 12n,
+      AM: am,
+      IH: hint ? 1 : 0,
+    });
+    const what = `IOTLB invalidate: pages 0x${(pfn * 4096).toString(16)} AM ${am} IH=${hint ? 1 : 0}, DID ${did}`;
+    return this.submit(words, `queues ${what}${this.drainText()}; wait; rings IQT`);
+  }
+
+  flushDomain(did: number): Program {
+    const words = encode(IOTLB_INV_DSC, { G: IOTLB_GRANULARITY.domain, ...this.drainBits(), DID: did });
+    return this.submit(words, `queues IOTLB invalidate: domain ${did}${this.drainText()}; wait; rings IQT`);
+  }
+
+  /** Submits one descriptor with its wait, and waits. Nobody sees the descriptors before the tail moves. */
+  *submit(descriptor: readonly bigint[], note: string): Program {
+    yield* atomic(() => this.post(descriptor, note));
+    yield* this.cpu.waitFor32(this.status, QI_DONE, 'the status word: the invalidation is complete');
+  }
+
+  private *post(descriptor: readonly bigint[], note: string): Program {
+    const { cpu, base, status } = this;
+    const wait = encode(WAIT_DSC, { SW: 1, DATA: QI_DONE, ADDR: status });
+    const first = yield* this.tail.getOwn();
+    const words = [...descriptor, ...wait];
+    yield* cpu.write64(status, QI_IN_USE, note);
+    for (let i = 0; i < words.length; i++) {
+      yield* cpu.write64(base + BigInt((first + 8 * i) % QUEUE), words[i], '');
+    }
+    const tail = (first + 2 * DESCRIPTOR) % QUEUE;
+    yield* this.tail.set(tail);
+    yield* cpu.mmioWrite(this.unit, IQT.offset, 8, BigInt(tail));
+  }
+
+  private drainBits(): { DR: number; DW: number } {
+    return { DR: this.drain.reads ? 1 : 0, DW: this.drain.writes ? 1 : 0 };
+  }
+
+  private drainText(): string {
+    return `, DR=${this.drain.reads ? 1 : 0} DW=${this.drain.writes ? 1 : 0}`;
+  }
+}
+
+/** Register-based invalidation (VT-d 6.5.1): IVA, IOTLB_REG, then waiting for IVT to clear. */
+export class RegisterInvalidation implements Invalidator {
+  private readonly cpu: Cpu;
+  private readonly unit: MmioBlock;
+  private readonly drain: Drain;
+
+  constructor(cpu: Cpu, unit: MmioBlock, drain: Drain) {
+    this.cpu = cpu;
+    this.unit = unit;
+    this.drain = drain;
+  }
+
+  *flushPages(flush: PageFlush): Program {
+    const iva = encode64(IVA, { ADDR: BigInt(flush.pfn) << 12n, AM: flush.am, IH: flush.hint ? 1 : 0 });
+    // As in the kernel, IVA is not written when it would be 0.
+    if (iva !== 0n) yield* this.cpu.mmioWrite(this.unit, IVA.offset, 8, iva);
+    yield* this.request(IOTLB_GRANULARITY.page, flush.did);
+  }
+
+  *flushDomain(did: number): Program {
+    yield* this.request(IOTLB_GRANULARITY.domain, did);
+  }
+
+  private *request(granularity: number, did: number): Program {
+    const { reads, writes } = this.drain;
+    const value = encode64(IOTLB, { IVT: 1, IIRG: granularity, DR: reads ? 1 : 0, DW: writes ? 1 : 0, DID: did });
+    yield* this.cpu.mmioWrite(this.unit, IOTLB.offset, 8, value);
+    yield* this.cpu.mmioWait(this.unit, IOTLB.offset, 8, 'IVT is clear', (_, hi) => hi >= 0);
+  }
+}

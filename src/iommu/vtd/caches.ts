@@ -1,0 +1,248 @@
+/** VT-d translation caches (VT-d 6.2). What each is tagged by: table 17. */
+import { hex } from '../../bits/index.ts';
+import type { Arena } from '../../machine/index.ts';
+import { Cache } from '../kit/cache.ts';
+import { ENTRY_NAME } from './structures.ts';
+
+/** Number of entries of each cache. A small, explored one has a single set. */
+export interface CacheSizes {
+  readonly context: number;
+  /** Sets, a power of two. */
+  readonly iotlbSets: number;
+  readonly iotlbWays: number;
+  /** Entries of each paging-structure cache (PDE, PDPE, PML4E, PML5E). */
+  readonly pagingStructure: number;
+}
+
+/** Word 0 of every entry: valid 0, level 3:1, R and W 5:4, FPD 6, TT 8:7, AW 11:9, domain id 31:16. */
+export const TAG = { valid: 1, level: 1, perms: 4, fpd: 6, tt: 7, aw: 9, did: 16 } as const;
+
+const CONTEXT = { tag: 0, sid: 1, tableHi: 2, tableLo: 3 } as const;
+const IOTLB = { tag: 0, sid: 1, vpnHi: 2, vpnLo: 3, pfnHi: 4, pfnLo: 5 } as const;
+const PAGING = { tag: 0, vpnHi: 1, vpnLo: 2, tableHi: 3, tableLo: 4 } as const;
+
+/** Whether two page numbers lie in one aligned block of 2^bits pages. */
+export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, bLo: number): boolean {
+  if (bits < 18) return aHi === bHi && aLo >>> bits === bLo >>> bits;
+  return bits >= 45 || aHi >>> (bits - 18) === bHi >>> (bits - 18);
+}
+
+/** Page-number bits below an entry at a level: 0 for a PTE, 9 for a PDE, … */
+export function pageBits(level: number): number {
+  return 9 * (level - 1);
+}
+
+export function didOf(tag: number): number {
+  return tag >>> TAG.did;
+}
+
+export class VtdCaches {
+  readonly context: Cache;
+  readonly iotlb: Cache;
+  /** By level of the cached entry, 2 (PDE) to 5 (PML5E); 0 and 1 are unused. */
+  readonly paging: readonly Cache[];
+  private readonly words: Int32Array;
+  private readonly arena: Arena;
+
+  constructor(arena: Arena, sizes: CacheSizes) {
+    this.arena = arena;
+    this.words = arena.words;
+    this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context);
+    this.iotlb = new Cache(arena, 'vtd.iotlb', Object.keys(IOTLB), sizes.iotlbSets, sizes.iotlbWays);
+    this.paging = [0, 1, 2, 3, 4, 5].map(
+      (level) =>
+        new Cache(arena, `vtd.${ENTRY_NAME[level]}`, Object.keys(PAGING), 1, level < 2 ? 0 : sizes.pagingStructure),
+    );
+  }
+
+  /** Offset of the context-cache entry of a requester, −1 for none. */
+  findContext(sid: number): number {
+    const { context, words } = this;
+    for (let i = 0; i < context.entries; i++) {
+      const at = context.at(i);
+      if (words[at] !== 0 && words[at + CONTEXT.sid] === sid) return at;
+    }
+    return -1;
+  }
+
+  fillContext(sid: number, tag: number, tableHi: number, tableLo: number): void {
+    const known = this.findContext(sid);
+    const at = known >= 0 ? known : this.context.room(0);
+    this.arena.set(at, tag);
+    this.arena.set(at + CONTEXT.sid, sid);
+    this.arena.set(at + CONTEXT.tableHi, tableHi);
+    this.arena.set(at + CONTEXT.tableLo, tableLo);
+  }
+
+  contextTag(at: number): number {
+    return this.words[at];
+  }
+
+  contextTableHi(at: number): number {
+    return this.words[at + CONTEXT.tableHi];
+  }
+
+  contextTableLo(at: number): number {
+    return this.words[at + CONTEXT.tableLo];
+  }
+
+  contextSid(at: number): number {
+    return this.words[at + CONTEXT.sid];
+  }
+
+  private setOf(sid: number, level: number, vpnHi: number, vpnLo: number): number {
+    const { sets } = this.iotlb;
+    if (sets === 1) return 0;
+    const lo = level === 3 ? 0 : vpnLo >>> pageBits(level);
+    return (
+      ((Math.imul(lo ^ Math.imul(vpnHi, 0x9e3779b1), 0x85ebca6b) + Math.imul(sid ^ level, 0x27d4eb2f)) >>> 7) &
+      (sets - 1)
+    );
+  }
+
+  /**
+   * The `n`th IOTLB entry that may translate the page for this requester and access, −1 when there are no more. Tag at
+   * look-up: source id and address (table 17). Entries of different sizes may overlap (VT-d 6.2.4.1).
+   */
+  nthTranslation(sid: number, vpnHi: number, vpnLo: number, access: number, n: number): number {
+    const { iotlb, words } = this;
+    for (let level = 1; level <= 3; level++) {
+      const first = this.setOf(sid, level, vpnHi, vpnLo) * iotlb.ways;
+      for (let i = first; i < first + iotlb.ways; i++) {
+        const at = iotlb.at(i);
+        const tag = words[at];
+        if (tag === 0 || ((tag >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
+        if (((tag >>> TAG.perms) & access) === 0) continue;
+        if (!sameBlock(pageBits(level), words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo], vpnHi, vpnLo)) continue;
+        if (n-- === 0) return at;
+      }
+    }
+    return -1;
+  }
+
+  /** Upper 20 bits of the page frame that the entry gives. */
+  pageHi(at: number): number {
+    return this.words[at + IOTLB.pfnHi];
+  }
+
+  /** Lower 20 bits of the page frame that the entry gives for the page. */
+  pageLo(at: number, vpnLo: number): number {
+    const level = (this.words[at] >>> TAG.level) & 7;
+    return this.words[at + IOTLB.pfnLo] | (vpnLo & ((1 << pageBits(level)) - 1));
+  }
+
+  /** @param pfnLo of the leaf, aligned to its size */
+  fillTranslation(sid: number, tag: number, vpnHi: number, vpnLo: number, pfnHi: number, pfnLo: number): void {
+    const { arena, iotlb, words } = this;
+    const level = (tag >>> TAG.level) & 7;
+    const set = this.setOf(sid, level, vpnHi, vpnLo);
+    const mask = -1 << pageBits(level);
+    let entry = -1;
+    for (let i = set * iotlb.ways; i < (set + 1) * iotlb.ways && entry < 0; i++) {
+      const at = iotlb.at(i);
+      if (words[at] === 0 || ((words[at] >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
+      if (sameBlock(pageBits(level), words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo], vpnHi, vpnLo)) entry = at;
+    }
+    if (entry < 0) entry = iotlb.room(set);
+    arena.set(entry, tag);
+    arena.set(entry + IOTLB.sid, sid);
+    arena.set(entry + IOTLB.vpnHi, vpnHi);
+    arena.set(entry + IOTLB.vpnLo, vpnLo & mask);
+    arena.set(entry + IOTLB.pfnHi, pfnHi);
+    arena.set(entry + IOTLB.pfnLo, pfnLo);
+  }
+
+  /** Offset of the cached non-leaf entry at a level that covers the page, −1 for none. Tag: domain id and address. */
+  findPaging(level: number, did: number, vpnHi: number, vpnLo: number): number {
+    const { words } = this;
+    const cache = this.paging[level];
+    for (let i = 0; i < cache.entries; i++) {
+      const at = cache.at(i);
+      if (words[at] === 0 || didOf(words[at]) !== did) continue;
+      if (sameBlock(pageBits(level), words[at + PAGING.vpnHi], words[at + PAGING.vpnLo], vpnHi, vpnLo)) return at;
+    }
+    return -1;
+  }
+
+  /** Number of levels below `levels` with a cached non-leaf entry for the page. */
+  countPaging(levels: number, did: number, vpnHi: number, vpnLo: number): number {
+    let count = 0;
+    for (let level = 2; level <= levels; level++) if (this.findPaging(level, did, vpnHi, vpnLo) >= 0) count++;
+    return count;
+  }
+
+  fillPaging(
+    level: number,
+    did: number,
+    perms: number,
+    vpnHi: number,
+    vpnLo: number,
+    tableHi: number,
+    tableLo: number,
+  ): void {
+    const cache = this.paging[level];
+    if (cache.entries === 0) return;
+    const known = this.findPaging(level, did, vpnHi, vpnLo);
+    const at = known >= 0 ? known : cache.room(0);
+    const bits = pageBits(level);
+    this.arena.set(at, TAG.valid | (level << TAG.level) | (perms << TAG.perms) | (did << TAG.did));
+    this.arena.set(at + PAGING.vpnHi, bits > 18 ? vpnHi & (-1 << (bits - 18)) : vpnHi);
+    this.arena.set(at + PAGING.vpnLo, bits >= 18 ? 0 : vpnLo & (-1 << bits));
+    this.arena.set(at + PAGING.tableHi, tableHi);
+    this.arena.set(at + PAGING.tableLo, tableLo);
+  }
+
+  pagingPerms(at: number): number {
+    return (this.words[at] >>> TAG.perms) & 3;
+  }
+
+  pagingTableHi(at: number): number {
+    return this.words[at + PAGING.tableHi];
+  }
+
+  pagingTableLo(at: number): number {
+    return this.words[at + PAGING.tableLo];
+  }
+
+  /** Whether an IOTLB entry lies in the block of 2^am pages. */
+  translationInBlock(at: number, am: number, vpnHi: number, vpnLo: number): boolean {
+    const bits = Math.max(am, pageBits((this.words[at] >>> TAG.level) & 7));
+    return sameBlock(bits, this.words[at + IOTLB.vpnHi], this.words[at + IOTLB.vpnLo], vpnHi, vpnLo);
+  }
+
+  /** Whether a cached non-leaf entry at a level covers part of the block of 2^am pages. */
+  pagingInBlock(at: number, level: number, am: number, vpnHi: number, vpnLo: number): boolean {
+    const bits = Math.max(am, pageBits(level));
+    return sameBlock(bits, this.words[at + PAGING.vpnHi], this.words[at + PAGING.vpnLo], vpnHi, vpnLo);
+  }
+
+  /** A line for each entry that is held. */
+  describe(): string[] {
+    const { words } = this;
+    const out: string[] = [];
+    const rights = (tag: number) => ['-', 'R', 'W', 'RW'][(tag >>> TAG.perms) & 3];
+    const from = (hi: number, lo: number) => hex((hi * 0x40000 + lo) * 4096);
+    const frame = (hi: number, lo: number) => hex((hi * 0x100000 + lo) * 4096);
+    for (let level = 5; level >= 2; level--) {
+      const cache = this.paging[level];
+      for (let i = 0; i < cache.entries; i++) {
+        const at = cache.at(i);
+        if (words[at] === 0) continue;
+        const table = frame(words[at + PAGING.tableHi], words[at + PAGING.tableLo]);
+        const iova = from(words[at + PAGING.vpnHi], words[at + PAGING.vpnLo]);
+        out.push(
+          `${ENTRY_NAME[level]} cache: DID ${didOf(words[at])}, IOVA ${iova} -> table ${table} (${rights(words[at])})`,
+        );
+      }
+    }
+    for (let i = 0; i < this.iotlb.entries; i++) {
+      const at = this.iotlb.at(i);
+      if (words[at] === 0) continue;
+      const size = ['', '4 KiB', '2 MiB', '1 GiB'][(words[at] >>> TAG.level) & 7];
+      const iova = from(words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo]);
+      const page = frame(words[at + IOTLB.pfnHi], words[at + IOTLB.pfnLo]);
+      out.push(`IOTLB: DID ${didOf(words[at])}, IOVA ${iova} -> ${page}, ${size} (${rights(words[at])})`);
+    }
+    return out;
+  }
+}

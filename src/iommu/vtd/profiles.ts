@@ -1,0 +1,30 @@
+/** Which of the decisions that the architecture leaves to hardware an implementation takes, and what it gets wrong. */
+export interface VtdProfile {
+  readonly name: string;
+  readonly title: string;
+  /** Keeps non-leaf entries (VT-d 6.2.5); `qemu-10` has no such cache. */
+  readonly pagingStructureCaches: boolean;
+  /** IVA.IH and the descriptor's IH keep non-leaf entries (VT-d 6.5.1.2). */
+  readonly honoursInvalidationHint: boolean;
+  /** Waits for non-committed requests where software asks and CAP says it can (VT-d 6.5.4). */
+  readonly drains: boolean;
+}
+
+export const PROFILES: readonly VtdProfile[] = [
+  {
+    name: 'spec',
+    title: 'all that VT-d permits',
+    pagingStructureCaches: true,
+    honoursInvalidationHint: true,
+    drains: true,
+  },
+  {
+    // hw/i386/intel_iommu.c of QEMU 10.0: no paging-structure cache, IH not looked at, vtd_process_wait_desc completes
+    // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained.
+    name: 'qemu-10',
+    title: 'what QEMU 10.0 does',
+    pagingStructureCaches: false,
+    honoursInvalidationHint: false,
+    drains: false,
+  },
+];

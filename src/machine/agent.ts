@@ -1,0 +1,11 @@
+import type { Lane } from './event-log.ts';
+
+/** Whatever can take a step of the machine: an actor's next operation, a DMA in flight, the invalidation queue, … */
+export interface Agent {
+  readonly name: string;
+  readonly lane: Lane;
+  /** In how many ways it can step now; 0 when it cannot. */
+  choices(): number;
+  /** Takes the step. @param choice 0 … choices() − 1; 0 is what hardware that does everything at once would do */
+  step(choice: number): void;
+}

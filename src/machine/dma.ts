@@ -1,0 +1,328 @@
+import { hex } from '../bits/index.ts';
+import type { Agent } from './agent.ts';
+import type { Arena, Region } from './arena.ts';
+import type { CaseMemory } from './case-memory.ts';
+import type { EventLog } from './event-log.ts';
+import type { Facts } from './facts.ts';
+import { FACT } from './facts.ts';
+import type { Frames } from './frames.ts';
+import type { Grants } from './grants.ts';
+import { GRANT, splitVpn } from './grants.ts';
+
+/** The life of a DMA transaction. */
+export const PHASE = {
+  free: 0,
+  /** Sent by the device, queued upstream; the IOMMU has not looked at it. */
+  issued: 1,
+  translating: 2,
+  /** Translated, in flight in the root complex; not yet visible, or not yet fetched. */
+  translated: 3,
+  /** Over, with the device waiting for its status. */
+  completed: 4,
+  aborted: 5,
+} as const;
+
+/** Words of a transaction's slot. `step`, `level`, `perms`, `did`, `pfn*` belong to the translator while it translates. */
+export const SLOT = {
+  phase: 0,
+  device: 1,
+  /** Index of the aimed-at page in {@link Grants}, plus 1; 0 if it is not followed. */
+  target: 2,
+  /** 1 read, 2 write. */
+  access: 3,
+  vpnHi: 4,
+  vpnLo: 5,
+  /** Index of the 64-bit word in the page. */
+  word: 6,
+  step: 7,
+  level: 8,
+  perms: 9,
+  did: 10,
+  /** Page frame number, upper and lower 20 bits: of the table to read next, then of the page. */
+  pfnHi: 11,
+  pfnLo: 12,
+  flags: 13,
+} as const;
+
+const SLOT_FIELDS = Object.keys(SLOT);
+
+export const ACCESS = { read: 1, write: 2 } as const;
+
+/** Marks on a transaction. */
+export const MARK = {
+  /** The promise about its page has not changed since it was issued. */
+  steady: 1,
+  /** Its walk read an entry that was invalidated since: it may not fill a cache. */
+  stale: 2,
+  /** An invalidation completes only after its walk has finished. */
+  holdWalk: 4,
+  /** An invalidation completes only after it has drained. */
+  holdDrain: 8,
+  /** Its device waits for the status. */
+  waited: 16,
+} as const;
+
+/** What sits between devices and memory; an IOMMU model. */
+export interface Translator {
+  /** In how many ways the next step of the transaction can go; at least 1. */
+  choices(slot: number): number;
+  /** Takes it: ends in {@link Dma.translated}, {@link Dma.abort} or a slot that has moved on. */
+  step(slot: number, choice: number): void;
+  /** Translates at once: ends in {@link Dma.translated} or {@link Dma.abort}. */
+  immediate(slot: number): void;
+}
+
+/** A bus-mastering function. */
+export interface Requester {
+  readonly name: string;
+  /** Bus 15:8, device 7:3, function 2:0. */
+  readonly sid: number;
+  /** Domain that software has put it in. */
+  readonly did: number;
+}
+
+/** `02:00.0` of a source id. */
+export function bdf(sid: number): string {
+  const two = (n: number) => n.toString(16).padStart(2, '0');
+  return `${two(sid >> 8)}:${two((sid >> 3) & 31)}.${sid & 7}`;
+}
+
+/** DMA transactions in flight, one slot each. */
+export class Dma {
+  readonly slots: number;
+  readonly requesters: Requester[] = [];
+  readonly agents: Agent[];
+  /** Takes everything at once when a DMA is issued, as `prompt` does. */
+  immediate = false;
+  translator: Translator | null = null;
+  private readonly arena: Arena;
+  private readonly memory: CaseMemory;
+  private readonly frames: Frames;
+  private readonly grants: Grants;
+  private readonly facts: Facts;
+  private readonly log: EventLog;
+  private readonly region: Region;
+
+  constructor(
+    parts: { arena: Arena; memory: CaseMemory; frames: Frames; grants: Grants; facts: Facts; log: EventLog },
+    slots: number,
+  ) {
+    this.arena = parts.arena;
+    this.memory = parts.memory;
+    this.frames = parts.frames;
+    this.grants = parts.grants;
+    this.facts = parts.facts;
+    this.log = parts.log;
+    this.slots = slots;
+    this.region = parts.arena.region('dma', SLOT_FIELDS, slots, true);
+    parts.grants.onChange = (target) => this.unsteady(target);
+    this.agents = Array.from({ length: slots }, (_, i) => this.agent(i));
+  }
+
+  /** Offset of slot `i`'s first word. */
+  at(i: number): number {
+    return this.region.base + i * SLOT_FIELDS.length;
+  }
+
+  get(slot: number, field: number): number {
+    return this.arena.words[slot + field];
+  }
+
+  set(slot: number, field: number, value: number): void {
+    this.arena.set(slot + field, value);
+  }
+
+  hasFree(): boolean {
+    for (let i = 0; i < this.slots; i++) if (this.arena.words[this.at(i)] === PHASE.free) return true;
+    return false;
+  }
+
+  /**
+   * A device sends a request for one 64-bit word. @param iova byte address
+   * @param waited the device will ask for the status ({@link finished})
+   */
+  issue(requester: number, iova: bigint, access: number, waited: boolean): number {
+    let slot = -1;
+    for (let i = 0; i < this.slots && slot < 0; i++) if (this.arena.words[this.at(i)] === PHASE.free) slot = this.at(i);
+    if (slot < 0) throw new Error('no free DMA slot');
+    const vpn = Number(iova >> 12n);
+    const { hi, lo } = splitVpn(vpn);
+    const target = this.grants.find(requester, vpn);
+    if (this.log.on) {
+      const { name, sid } = this.requesters[requester];
+      this.log.say('device', `${name} [${bdf(sid)}] DMA ${access === ACCESS.read ? 'read' : 'write'} ${hex(iova)}`);
+    }
+    this.set(slot, SLOT.phase, PHASE.issued);
+    this.set(slot, SLOT.device, requester);
+    this.set(slot, SLOT.target, target + 1);
+    this.set(slot, SLOT.access, access);
+    this.set(slot, SLOT.vpnHi, hi);
+    this.set(slot, SLOT.vpnLo, lo);
+    this.set(slot, SLOT.word, Number(iova & 0xfffn) >> 3);
+    this.set(slot, SLOT.flags, (target < 0 ? 0 : MARK.steady) | (waited ? MARK.waited : 0));
+    if (this.immediate) {
+      if (this.translator === null) this.translated(slot, ...this.identity(slot));
+      else this.translator.immediate(slot);
+      if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
+    }
+    return slot;
+  }
+
+  /** Slot of the device's transaction that is over and waited for, −1 while there is none. */
+  finished(requester: number): number {
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      if (this.get(slot, SLOT.phase) >= PHASE.completed && this.get(slot, SLOT.device) === requester) return slot;
+    }
+    return -1;
+  }
+
+  /** Number of the device's transactions in flight. */
+  inFlight(requester: number): number {
+    let count = 0;
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      if (this.get(slot, SLOT.phase) !== PHASE.free && this.get(slot, SLOT.device) === requester) count++;
+    }
+    return count;
+  }
+
+  /** Takes the status of a finished transaction. @returns 1 completed, 0 aborted */
+  collect(slot: number): number {
+    const ok = this.get(slot, SLOT.phase) === PHASE.completed ? 1 : 0;
+    this.release(slot);
+    return ok;
+  }
+
+  /** Whether some transaction bears one of the marks. */
+  anyMarked(marks: number): boolean {
+    for (let i = 0; i < this.slots; i++) if ((this.arena.words[this.at(i) + SLOT.flags] & marks) !== 0) return true;
+    return false;
+  }
+
+  mark(slot: number, marks: number): void {
+    this.set(slot, SLOT.flags, this.get(slot, SLOT.flags) | marks);
+  }
+
+  /** A page walk for domain `did` reads a table at the frame. */
+  tableRead(pfn: number, did: number): void {
+    const frame = this.frames.find(pfn);
+    if (frame < 0) return;
+    const owner = this.frames.owners[this.frames.ownerOf(frame)];
+    if (owner.kind === 'table' && owner.did === did) return;
+    this.facts.bits |= FACT.foreignWalk;
+    if (this.log.on) {
+      const { name } = this.frames.list[frame];
+      this.log.say('iommu', `the walk reads ${name} (${hex(pfn * 4096)}), which is ${owner.name} now`);
+    }
+  }
+
+  /** The translation succeeded: the transaction is in flight to the frame. */
+  translated(slot: number, pfnHi: number, pfnLo: number): void {
+    const target = this.get(slot, SLOT.target) - 1;
+    this.set(slot, SLOT.phase, PHASE.translated);
+    this.set(slot, SLOT.pfnHi, pfnHi);
+    this.set(slot, SLOT.pfnLo, pfnLo);
+    this.set(slot, SLOT.step, 0);
+    this.set(slot, SLOT.level, 0);
+    this.set(slot, SLOT.perms, 0);
+    const flags = this.get(slot, SLOT.flags);
+    if (target >= 0) {
+      const state = this.grants.state(target);
+      if (state === GRANT.none) this.facts.bits |= FACT.staleTranslation;
+      if (state === GRANT.granted && (flags & MARK.steady) !== 0 && !this.grants.isFor(target, pfnHi, pfnLo)) {
+        this.facts.bits |= FACT.staleTranslation;
+        this.denied(target);
+      }
+    }
+    this.set(slot, SLOT.flags, flags & ~(MARK.stale | MARK.holdWalk | MARK.steady));
+  }
+
+  /** The translation was refused. */
+  abort(slot: number): void {
+    const target = this.get(slot, SLOT.target) - 1;
+    if (
+      target >= 0 &&
+      this.grants.state(target) === GRANT.granted &&
+      (this.get(slot, SLOT.flags) & MARK.steady) !== 0
+    ) {
+      this.denied(target);
+    }
+    this.end(slot, PHASE.aborted);
+  }
+
+  private denied(target: number): void {
+    this.facts.bits |= this.grants.inLastCall(target) ? FACT.deniedInside : FACT.deniedOutside;
+  }
+
+  /** A translated transaction takes effect: the write becomes visible, the read data is fetched. */
+  private perform(slot: number): void {
+    const pfn = this.get(slot, SLOT.pfnHi) * 0x100000 + this.get(slot, SLOT.pfnLo);
+    const write = this.get(slot, SLOT.access) === ACCESS.write;
+    const word = this.get(slot, SLOT.word);
+    const { name, did } = this.requesters[this.get(slot, SLOT.device)];
+    const frame = this.frames.find(pfn);
+    if (frame < 0) {
+      if (this.log.on) this.log.say('memory', `${hex(pfn * 4096)} is not memory: the DMA of ${name} is aborted`);
+      this.end(slot, PHASE.aborted);
+      return;
+    }
+    const owner = this.frames.owners[this.frames.ownerOf(frame)];
+    const foreign = owner.kind !== 'free' && !(owner.kind === 'buffer' && owner.did === did);
+    if (foreign) this.facts.bits |= write ? FACT.foreignWrite : FACT.leakedRead;
+    if (write) this.memory.write(this.memory.locate(pfn, word), 0xd0a00000 + this.get(slot, SLOT.device), 0);
+    if (this.log.on) {
+      const where = `${this.frames.list[frame].name} (${hex(pfn * 4096 + word * 8)}, owner: ${owner.name})`;
+      this.log.say('memory', write ? `the write of ${name} lands in ${where}` : `${name} gets data of ${where}`);
+    }
+    this.end(slot, PHASE.completed);
+  }
+
+  private end(slot: number, phase: number): void {
+    const waited = (this.get(slot, SLOT.flags) & MARK.waited) !== 0;
+    const device = this.get(slot, SLOT.device);
+    this.release(slot);
+    if (!waited) return;
+    this.set(slot, SLOT.phase, phase);
+    this.set(slot, SLOT.device, device);
+  }
+
+  private release(slot: number): void {
+    for (let i = 0; i < SLOT_FIELDS.length; i++) this.arena.set(slot + i, 0);
+  }
+
+  private unsteady(target: number): void {
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      const flags = this.get(slot, SLOT.flags);
+      if (this.get(slot, SLOT.target) === target + 1 && (flags & MARK.steady) !== 0) {
+        this.set(slot, SLOT.flags, flags & ~MARK.steady);
+      }
+    }
+  }
+
+  private agent(i: number): Agent {
+    const slot = this.at(i);
+    return {
+      name: `dma[${i}]`,
+      lane: 'iommu',
+      choices: () => {
+        const phase = this.get(slot, SLOT.phase);
+        if (phase === PHASE.translated) return 1;
+        if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
+        return this.translator === null ? 1 : this.translator.choices(slot);
+      },
+      step: (choice) => {
+        if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
+        else if (this.translator !== null) this.translator.step(slot, choice);
+        else this.translated(slot, ...this.identity(slot));
+      },
+    };
+  }
+
+  /** Frame of an untranslated transaction. */
+  identity(slot: number): [number, number] {
+    const pfn = this.get(slot, SLOT.vpnHi) * 0x40000 + this.get(slot, SLOT.vpnLo);
+    return [Math.floor(pfn / 0x100000), pfn % 0x100000];
+  }
+}

@@ -1,0 +1,346 @@
+import { hex } from '../bits/index.ts';
+import type { Agent } from './agent.ts';
+import { Arena } from './arena.ts';
+import { CaseMemory } from './case-memory.ts';
+import { Cpu } from './cpu.ts';
+import { ACCESS, Dma } from './dma.ts';
+import { EventLog } from './event-log.ts';
+import { Facts } from './facts.ts';
+import type { Frame, Owner } from './frames.ts';
+import { Frames } from './frames.ts';
+import { Grants } from './grants.ts';
+import type { Program, Result } from './op.ts';
+import { Rules } from './rules.ts';
+import type { StoreOrder } from './store-buffer.ts';
+
+/** Most words of state that software (allocators, locks, counters) declares. */
+const MAX_SOFTWARE = 64;
+
+export interface MachineOptions {
+  /** DMA transactions that can be in flight at once; 2 if absent. */
+  readonly dmaSlots?: number;
+  /** Whether page walks snoop the CPU's caches; true if absent. */
+  readonly coherentWalker?: boolean;
+}
+
+/** A program and the lane of the story that it fills. */
+export interface Actor {
+  readonly name: string;
+  readonly lane: 'driver' | 'device';
+  readonly program: () => Program;
+}
+
+/** Everything that actors of one case share: memory with its owners, DMA in flight, hardware, software's own state. */
+export class Machine {
+  readonly arena = new Arena();
+  readonly log = new EventLog();
+  readonly facts = new Facts();
+  readonly rules = new Rules();
+  readonly frames: Frames;
+  readonly memory: CaseMemory;
+  readonly grants: Grants;
+  readonly dma: Dma;
+  /** Hardware that steps by itself, except DMA in flight. */
+  readonly hardware: Agent[] = [];
+  readonly actors: Actor[] = [];
+  /** What hardware holds, a line each, for the end of a story. */
+  readonly views: (() => string[])[] = [];
+  private readonly starters: (() => void)[] = [];
+  /** Where an op that returns a 64-bit word leaves it. */
+  readonly result: Result = { lo: 0, hi: 0 };
+  private readonly software;
+  private readonly softwareNames: string[] = [];
+
+  constructor(options: MachineOptions = {}) {
+    const { arena, log, facts } = this;
+    this.frames = new Frames(arena);
+    this.memory = new CaseMemory(arena, this.frames, log, options.coherentWalker ?? true);
+    this.grants = new Grants(arena);
+    this.software = arena.region('software', ['value'], MAX_SOFTWARE);
+    const { frames, memory, grants } = this;
+    this.dma = new Dma({ arena, memory, frames, grants, facts, log }, options.dmaSlots ?? 2);
+    if (!memory.coherent) {
+      this.hardware.push({
+        name: 'cpu cache',
+        lane: 'memory',
+        choices: () => memory.dirtyCount(),
+        step: (choice) => memory.writeBackNth(choice),
+      });
+    }
+  }
+
+  /**
+   * Declares a page frame. @param addr byte address, page aligned
+   * @param words indices of its 64-bit words that exist (others read as zero)
+   */
+  frame(name: string, addr: bigint, owner: number, words: readonly number[] = []): Frame {
+    if ((addr & 0xfffn) !== 0n) throw new RangeError(`frame ${name}: ${hex(addr)} is not page aligned`);
+    const frame = this.frames.add(name, Number(addr >> 12n), owner);
+    for (const word of words) this.memory.name(frame, word);
+    return frame;
+  }
+
+  owner(name: string, kind: Owner['kind'], did = -1): number {
+    return this.frames.owner(name, kind, did);
+  }
+
+  /** Sets a word before the machine starts. */
+  poke(addr: bigint, value: bigint): void {
+    const frame = this.frames.list.find((f) => f.pfn === Number(addr >> 12n));
+    if (frame === undefined) throw new RangeError(`${hex(addr)} is in no frame of this case`);
+    const at = this.memory.name(frame, Number(addr & 0xfffn) >> 3);
+    this.memory.write(at, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+
+  /** Declares a word of software's own state: a counter, a lock. */
+  word(name: string, initial = 0): SoftwareWord {
+    if (this.softwareNames.length === MAX_SOFTWARE) throw new RangeError(`software has at most ${MAX_SOFTWARE} words`);
+    const offset = this.software.base + this.softwareNames.length;
+    this.softwareNames.push(name);
+    this.arena.set(offset, initial);
+    return new SoftwareWord(this, name, offset);
+  }
+
+  /** Frames that software allocates from, first free one first. */
+  pool(frames: readonly Frame[]): Pool {
+    return new Pool(this, frames);
+  }
+
+  cpu(name = 'cpu0', order: StoreOrder = 'sequential'): Cpu {
+    return new Cpu(this, name, order);
+  }
+
+  /**
+   * Declares a DMA device. @param aims byte addresses that its DMA may go to; only these are followed by the invariants
+   */
+  device(name: string, sid: number, did: number, aims: readonly bigint[]): Device {
+    const index = this.dma.requesters.push({ name, sid, did }) - 1;
+    for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
+    return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
+  }
+
+  actor(name: string, program: () => Program, lane: Actor['lane'] = 'driver'): void {
+    this.actors.push({ name, lane, program });
+  }
+
+  /** Something to be done when the machine is complete and about to start. */
+  onStart(run: () => void): void {
+    this.starters.push(run);
+  }
+
+  /** Called once, before the first step. */
+  start(): void {
+    for (const run of this.starters.splice(0)) run();
+  }
+
+  /** A line of the story and a note of the driver's, without a step. */
+  *note(text: string, join: 'after' | 'before' = 'after', run: () => void = () => {}): Program {
+    yield {
+      name: `note ${text}`,
+      join,
+      run: () => {
+        run();
+        if (this.log.on && text !== '') this.log.say('driver', text);
+      },
+    };
+  }
+}
+
+/** A word of software's state, as operations. */
+export class SoftwareWord {
+  readonly name: string;
+  private readonly machine: Machine;
+  private readonly offset: number;
+
+  constructor(machine: Machine, name: string, offset: number) {
+    this.machine = machine;
+    this.name = name;
+    this.offset = offset;
+  }
+
+  get value(): number {
+    return this.machine.arena.words[this.offset];
+  }
+
+  set value(value: number) {
+    this.machine.arena.set(this.offset, value);
+  }
+
+  /** Reads it. @param results values it may have */
+  *get(results?: readonly number[]): Program<number> {
+    const op = { name: `read ${this.name}`, returns: 'number' as const, run: () => this.value };
+    return Number(yield results === undefined ? op : { ...op, results });
+  }
+
+  /** Reads it where only this program writes it: takes no step of its own. */
+  *getOwn(): Program<number> {
+    return Number(yield { name: `read ${this.name}`, returns: 'number', join: 'after', run: () => this.value });
+  }
+
+  *set(value: number): Program {
+    yield { name: `${this.name} = ${value}`, run: () => this.assign(value) };
+  }
+
+  /** Waits until it has the value. */
+  *until(value: number): Program {
+    yield { name: `wait ${this.name} = ${value}`, ready: () => this.value === value, run: () => {} };
+  }
+
+  /** Takes it as a lock: waits for 0, sets 1. */
+  *lock(): Program {
+    yield { name: `lock ${this.name}`, ready: () => this.value === 0, run: () => this.assign(1) };
+  }
+
+  *unlock(): Program {
+    yield { name: `unlock ${this.name}`, run: () => this.assign(0) };
+  }
+
+  private assign(value: number): void {
+    this.value = value;
+    if (this.machine.log.on) this.machine.log.say('driver', `${this.name} = ${value}`);
+  }
+}
+
+/** A page allocator: ownership of its frames is the free list. */
+export class Pool {
+  private readonly machine: Machine;
+  private readonly list: readonly Frame[];
+
+  constructor(machine: Machine, list: readonly Frame[]) {
+    this.machine = machine;
+    this.list = list;
+  }
+
+  /** Takes the first free frame, zeroed; waits while there is none. @returns its byte address */
+  *alloc(owner: number): Program<bigint> {
+    const { frames, log, memory } = this.machine;
+    const pfns = this.list.map((f) => f.pfn);
+    const op = {
+      name: `alloc for ${frames.owners[owner].name}`,
+      ready: () => this.free() !== undefined,
+      returns: 'number' as const,
+      results: pfns,
+      run: () => {
+        const frame = this.free() as Frame;
+        frames.setOwner(frame.index, owner);
+        memory.zero(frame);
+        if (log.on)
+          log.say('driver', `allocates ${frame.name} (${hex(frame.pfn * 4096)}) for ${frames.owners[owner].name}`);
+        return frame.pfn;
+      },
+    };
+    return BigInt((yield op) as number) << 12n;
+  }
+
+  /** Gives a frame back. */
+  *release(addr: bigint): Program {
+    const { frames, log } = this.machine;
+    const index = frames.find(Number(addr >> 12n));
+    if (index < 0) throw new RangeError(`${hex(addr)} is in no frame of this case`);
+    yield {
+      name: `free ${hex(addr)}`,
+      run: () => {
+        frames.setOwner(index, 0);
+        if (log.on) log.say('driver', `frees ${frames.list[index].name} (${hex(addr)})`);
+      },
+    };
+  }
+
+  private free(): Frame | undefined {
+    return this.list.find((f) => this.machine.frames.ownerOf(f.index) === 0);
+  }
+}
+
+/** A DMA device, as operations for its program or for a driver that starts it and waits. */
+export class Device {
+  readonly name: string;
+  private readonly machine: Machine;
+  private readonly index: number;
+  private readonly aims: ReadonlySet<bigint>;
+
+  constructor(machine: Machine, name: string, index: number, aims: ReadonlySet<bigint>) {
+    this.machine = machine;
+    this.name = name;
+    this.index = index;
+    this.aims = aims;
+  }
+
+  /** Sends a DMA and does not wait. */
+  *issue(iova: bigint, kind: 'read' | 'write'): Program {
+    yield this.issueOp(iova, kind, false);
+  }
+
+  /** A DMA that the program waits for, without caring how it ends. */
+  *dma(iova: bigint, kind: 'read' | 'write'): Program {
+    yield this.issueOp(iova, kind, true);
+    yield { ...this.collectOp(), returns: 'nothing' };
+  }
+
+  /** A DMA that the program waits for. @returns 1 completed, 0 aborted */
+  *dmaStatus(iova: bigint, kind: 'read' | 'write'): Program<number> {
+    yield this.issueOp(iova, kind, true);
+    return Number(yield this.collectOp());
+  }
+
+  /** A stray device: sends so many DMAs, at any time, at any of its addresses, without waiting. */
+  stray(iovas: readonly bigint[], kind: 'read' | 'write', times: number): void {
+    const { name } = this;
+    const self = this;
+    this.machine.actor(
+      name,
+      function* () {
+        for (let i = 0; i < times; i++) {
+          if (iovas.length === 1) yield self.issueOp(iovas[0], kind, false);
+          else yield self.issueAnyOp(iovas, kind);
+        }
+      },
+      'device',
+    );
+  }
+
+  private issueOp(iova: bigint, kind: 'read' | 'write', waited: boolean) {
+    this.check(iova);
+    const { dma } = this.machine;
+    return {
+      name: `${this.name} DMA ${kind} ${hex(iova)}`,
+      ready: () => dma.hasFree(),
+      run: () => {
+        dma.issue(this.index, iova, ACCESS[kind], waited);
+      },
+    };
+  }
+
+  private issueAnyOp(iovas: readonly bigint[], kind: 'read' | 'write') {
+    for (const iova of iovas) this.check(iova);
+    const { dma } = this.machine;
+    return {
+      name: `${this.name} DMA ${kind} to one of ${iovas.map(hex).join(' ')}`,
+      ready: () => dma.hasFree(),
+      choices: iovas.length,
+      run: (choice: number) => {
+        dma.issue(this.index, iovas[choice], ACCESS[kind], false);
+      },
+    };
+  }
+
+  private collectOp() {
+    const { dma, log } = this.machine;
+    return {
+      name: `${this.name} DMA done`,
+      ready: () => dma.finished(this.index) >= 0,
+      returns: 'number' as const,
+      results: [0, 1],
+      run: () => {
+        const ok = dma.collect(dma.finished(this.index));
+        if (log.on) log.say('device', `${this.name}: ${ok === 1 ? 'DMA completed' : 'DMA aborted'}`);
+        return ok;
+      },
+    };
+  }
+
+  private check(iova: bigint): void {
+    if (!this.aims.has(iova >> 12n)) {
+      throw new RangeError(`${this.name} does not aim at ${hex(iova)}; list it where the device is declared`);
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** A free decision that an architecture leaves to hardware, named, with the clause that permits it. */
+export interface Rule {
+  readonly id: string;
+  readonly clause: string;
+  readonly text: string;
+}
+
+/**
+ * The rules that the machine's hardware may use under its profile, and how often each fired. A case that holds because
+ * nothing happened is a failure, so rules that never fired are reported.
+ */
+export class Rules {
+  readonly list: Rule[] = [];
+  /** How often each fired, by index in {@link list}. */
+  readonly fired: number[] = [];
+
+  /** @returns the rule's index, for {@link fire} */
+  declare(rule: Rule): number {
+    this.fired.push(0);
+    return this.list.push(rule) - 1;
+  }
+
+  fire(index: number): void {
+    this.fired[index]++;
+  }
+}

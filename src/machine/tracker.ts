@@ -1,0 +1,142 @@
+import type { Arena } from './arena.ts';
+
+/** First of two independent mixers of (position, value) to 32 bits. */
+function mixA(position: number, value: number): number {
+  let h = Math.imul(value ^ Math.imul(position + 1, 0x9e3779b1), 0x85ebca6b);
+  h ^= h >>> 15;
+  h = Math.imul(h ^ position, 0xc2b2ae35);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0x27d4eb2f);
+  return h ^ (h >>> 16);
+}
+
+/** Second mixer, other constants and shifts. */
+function mixB(position: number, value: number): number {
+  let h = Math.imul(value + Math.imul(position ^ 0x5bd1e995, 0x2c1b3c6d), 0x297a2d39);
+  h ^= h >>> 16;
+  h = Math.imul(h + position, 0x7feb352d);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x846ca68b);
+  return h ^ (h >>> 14);
+}
+
+/**
+ * Follows every write to an arena: a 64-bit fingerprint kept up to date word by word (Zobrist-like: a sum of a mixed
+ * value per word, so the order of writes does not matter), a journal to take writes back, and the list of words that
+ * ever changed (it only grows).
+ *
+ * Units of an interchangeable region enter the fingerprint as a sum over units of a mix of the unit's own sum, so two
+ * states that differ only in the order of such units are one.
+ */
+export class Tracker {
+  /** Fingerprint halves; 0 for the state in which the tracker was attached. */
+  fpA = 0;
+  fpB = 0;
+  /** Offsets that ever changed, in order of first change. */
+  readonly live: number[] = [];
+  /** Value of each word when the tracker was attached. */
+  readonly initial: Int32Array;
+  /** While true, {@link undo} can take writes back. */
+  journaling = false;
+
+  private readonly words: Int32Array;
+  private readonly isLive: Uint8Array;
+  /** Position that a word is hashed at: its offset, or its place within its interchangeable unit. */
+  private readonly position: Int32Array;
+  /** Interchangeable unit of a word, −1 for none. */
+  private readonly unit: Int32Array;
+  private readonly unitA: Int32Array;
+  private readonly unitB: Int32Array;
+  private journal = new Int32Array(1024);
+  private journalEnd = 0;
+
+  constructor(arena: Arena) {
+    const size = arena.used;
+    this.words = arena.words;
+    this.initial = arena.snapshot();
+    this.isLive = new Uint8Array(size);
+    this.position = new Int32Array(size);
+    this.unit = new Int32Array(size).fill(-1);
+    let units = 0;
+    arena.regions.forEach((region, r) => {
+      const length = region.fields.length;
+      for (let i = 0; i < region.units * length; i++) {
+        const offset = region.base + i;
+        this.position[offset] = region.interchangeable ? (r + 1) * 0x10000 + (i % length) : offset;
+        if (region.interchangeable) this.unit[offset] = units + Math.floor(i / length);
+      }
+      if (region.interchangeable) units += region.units;
+    });
+    this.unitA = new Int32Array(units);
+    this.unitB = new Int32Array(units);
+    // Units start from sums of their real content, so that equal units are equal whatever they began as.
+    for (let offset = 0; offset < size; offset++) {
+      const u = this.unit[offset];
+      if (u < 0) continue;
+      this.unitA[u] += mixA(this.position[offset], this.words[offset]);
+      this.unitB[u] += mixB(this.position[offset], this.words[offset]);
+    }
+    arena.attach(this);
+  }
+
+  /** Writes a word that differs from `value`. Called by {@link Arena.set}. */
+  change(offset: number, value: number): void {
+    if (this.isLive[offset] === 0) {
+      this.isLive[offset] = 1;
+      this.live.push(offset);
+    }
+    if (this.journaling) {
+      if (this.journalEnd + 2 > this.journal.length) this.growJournal();
+      this.journal[this.journalEnd++] = offset;
+      this.journal[this.journalEnd++] = this.words[offset];
+    }
+    this.store(offset, value);
+  }
+
+  private store(offset: number, value: number): void {
+    const position = this.position[offset];
+    const old = this.words[offset];
+    const a = (mixA(position, value) - mixA(position, old)) | 0;
+    const b = (mixB(position, value) - mixB(position, old)) | 0;
+    this.words[offset] = value;
+    const u = this.unit[offset];
+    if (u < 0) {
+      this.fpA = (this.fpA + a) | 0;
+      this.fpB = (this.fpB + b) | 0;
+      return;
+    }
+    const oldA = this.unitA[u];
+    const oldB = this.unitB[u];
+    const newA = (oldA + a) | 0;
+    const newB = (oldB + b) | 0;
+    this.unitA[u] = newA;
+    this.unitB[u] = newB;
+    this.fpA = (this.fpA + mixA(newA, newB) - mixA(oldA, oldB)) | 0;
+    this.fpB = (this.fpB + mixB(newA, newB) - mixB(oldA, oldB)) | 0;
+  }
+
+  private growJournal(): void {
+    const bigger = new Int32Array(this.journal.length * 2);
+    bigger.set(this.journal);
+    this.journal = bigger;
+  }
+
+  /** A place in the journal to {@link undo} to. */
+  mark(): number {
+    return this.journalEnd;
+  }
+
+  /** Empties the journal: what was written cannot be taken back any more. */
+  forget(): void {
+    this.journalEnd = 0;
+  }
+
+  /** Takes back every write since `mark`. */
+  undo(mark: number): void {
+    while (this.journalEnd > mark) {
+      const old = this.journal[--this.journalEnd];
+      const offset = this.journal[--this.journalEnd];
+      if (this.words[offset] !== old) this.store(offset, old);
+    }
+  }
+}
