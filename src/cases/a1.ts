@@ -65,6 +65,7 @@ export const A1 = defineCase({
   },
   mutants: MUTANTS,
   needs: ['drain'],
+  unfired: { 'invalidation.overtake': 'every invalidation drains', 'paging.survive-hint': 'the unmap frees no table' },
   build: (setup) => reclaim(mutated(setup), 'write'),
 });
 
@@ -84,6 +85,7 @@ export const A2 = defineCase({
   },
   mutants: MUTANTS,
   needs: ['drain'],
+  unfired: { 'invalidation.overtake': 'every invalidation drains', 'paging.survive-hint': 'the unmap frees no table' },
   build: (setup) => reclaim(mutated(setup), 'read'),
 });
 

@@ -1,7 +1,17 @@
 import type { Mutation, VersionName } from '../guest/index.ts';
 import type { Setup } from './define.ts';
 import { defineCase } from './define.ts';
-import { iotlbOnly, mergeLoop } from './superpage.ts';
+import { iotlbOnly, mergeLoop, ORDERLY } from './superpage.ts';
+
+const DRAINED = 'the driver asks the queue to drain reads and writes, as Linux does';
+const ONCE = 'no page is read twice while it is mapped';
+
+const UNFIRED_ORDERLY = {
+  'invalidation.overtake': ORDERLY,
+  'invalidation.held': ORDERLY,
+  'iotlb.use': ONCE,
+  'iotlb.evict': ONCE,
+};
 
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'no-superpage-flush': { noSuperpageFlush: true },
@@ -31,6 +41,10 @@ export const D1 = defineCase({
     'hint-set': { variant: 'ideal', title: 'every invalidation says that only leaves were changed' },
   },
   needs: ['paging-structure cache'],
+  unfired: {
+    'invalidation.overtake': DRAINED,
+    'paging.survive-hint': 'this version loses the hint in the queue',
+  },
   build: (setup) =>
     mergeLoop({
       profile: setup.profile,
@@ -55,6 +69,7 @@ export const D2 = defineCase({
   },
   needs: ['paging-structure cache'],
   lacks: ['paging-structure cache'],
+  unfired: UNFIRED_ORDERLY,
   build: (setup) =>
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),
@@ -97,6 +112,7 @@ export const MERGE_PSC = defineCase({
     },
   },
   needs: ['paging-structure cache'],
+  unfired: UNFIRED_ORDERLY,
   build: (setup) =>
     mergeLoop({
       profile: setup.profile,
@@ -123,6 +139,7 @@ export const K5 = defineCase({
   },
   needs: ['paging-structure cache'],
   lacks: ['paging-structure cache'],
+  unfired: UNFIRED_ORDERLY,
   build: (setup) =>
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),

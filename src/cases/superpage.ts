@@ -5,11 +5,16 @@ import type { Machine } from '../machine/index.ts';
 import type { SceneOptions } from './vtd-scene.ts';
 import { VtdScene } from './vtd-scene.ts';
 
-/** Frames and sizes of the report of seed 003, scaled down: 4 small pages stand for 0xa0, one 2 MiB page for 0xc0000000. */
-const SMALL = 0x7f2a00000n;
-const LARGE = 0x21d200000n;
+/**
+ * Frames and sizes of the report of seed 003, scaled down: 4 small pages stand for 0xa0, one 2 MiB page for 0xc0000000. Both
+ * mappings lead to the same frames, as guest memory that is mapped twice does (PTE 0x21d200803, PDE 0x21d200883).
+ */
+const FRAMES = 0x21d200000n;
 const FOUR_PAGES = 0x4000n;
 const TWO_MIB = 0x200000n;
+
+/** Why no invalidation meets a DMA in flight. */
+export const ORDERLY = 'the driver waits for each DMA before it goes on, so none is in flight when it invalidates';
 
 export interface Loop {
   readonly profile: VtdProfile;
@@ -34,20 +39,19 @@ export function mergeLoop(loop: Loop): Machine {
   };
   const scene = new VtdScene(loop.mutation === undefined ? options : { ...options, mutation: loop.mutation });
   const { machine, domain } = scene;
-  for (let i = 0n; i < 4n; i++) scene.buffer(`small page ${i}`, SMALL + i * 0x1000n);
-  for (let i = 0n; i < 2n; i++) scene.buffer(`page ${i} of the superpage`, LARGE + i * 0x1000n);
+  for (let i = 0n; i < 4n; i++) scene.buffer(`page ${i}`, FRAMES + i * 0x1000n);
   const device = scene.device('vfio-pci', [0n, 0x1000n]);
   const orderly = loop.device === 'orderly';
   if (!orderly) device.stray([0n], 'read', 2);
 
   machine.actor('driver', function* () {
-    yield* domain.map(0n, SMALL, FOUR_PAGES);
+    yield* domain.map(0n, FRAMES, FOUR_PAGES);
     if (orderly) {
       yield* device.dma(0n, 'read');
       yield* device.dma(0x1000n, 'read');
     }
     yield* domain.unmap(0n, FOUR_PAGES);
-    yield* domain.map(0n, LARGE, TWO_MIB);
+    yield* domain.map(0n, FRAMES, TWO_MIB);
     if (orderly) yield* device.dma(0n, 'read');
   });
   return machine;

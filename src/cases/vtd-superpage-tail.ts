@@ -7,6 +7,8 @@ const NEIGHBOUR = 0x210000n;
 const NEIGHBOUR_PAGE = 0x7f2a10000n;
 const LARGE = 0x21d200000n;
 
+const NOTHING = 'nothing stands in the way of the superpage, so nothing is invalidated';
+
 /**
  * One 2 MiB superpage and one 4 KiB page behind it are mapped, while a neighbour's page in the same page table is in use. Scaled down
  * from the example of the fix, where 1 GiB pages were followed by a tail of 2 MiB pages.
@@ -23,7 +25,11 @@ export const SUPERPAGE_TAIL = defineCase({
   mutants: {
     'no-round-down': { variant: 'linux-6.12.117', title: 'what is removed is not rounded down to whole superpages' },
   },
-  unfired: { 'paging.survive-hint': 'no flush of this case has IH = 1' },
+  unfired: {
+    'paging.survive-hint': NOTHING,
+    'invalidation.overtake': NOTHING,
+    'invalidation.held': NOTHING,
+  },
   build: ({ variant, profile, mutant }) => {
     const version = VERSIONS[variant as VersionName];
     const scene = new VtdScene({

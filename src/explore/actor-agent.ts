@@ -152,8 +152,7 @@ export class ActorAgent implements Agent {
   private resultOf(op: Op, value: number | void): Result {
     if (op.returns === 'word') return { lo: this.machine.result.lo, hi: this.machine.result.hi };
     if (op.returns !== 'number') {
-      if (value === undefined) return NOTHING;
-      if (op.returns === 'nothing') return NOTHING;
+      if (value === undefined || op.returns === 'nothing') return NOTHING;
       throw new ProgramError(
         this.name,
         op.name,
@@ -210,7 +209,7 @@ export class ActorAgent implements Agent {
     let next: IteratorResult<Op, void>;
     try {
       next = this.guarded(() =>
-        last === null || result === null ? program.next() : program.next(valueOf(last, result)),
+        last === null || result === null ? program.next() : program.next(toValue(last, result)),
       );
     } catch (thrown) {
       throw new ProgramError(this.name, last?.name ?? null, `it threw: ${messageOf(thrown)}`, thrown);
@@ -268,7 +267,7 @@ function isPlain(op: Op): boolean {
   return (op.ready === undefined || op.ready()) && (op.choices ?? 1) === 1;
 }
 
-function valueOf(op: Op, result: Result): number | bigint | undefined {
+function toValue(op: Op, result: Result): number | bigint | undefined {
   if (op.returns === 'number') return result.lo;
   if (op.returns === 'word') return (BigInt(result.hi >>> 0) << 32n) | BigInt(result.lo >>> 0);
   return undefined;

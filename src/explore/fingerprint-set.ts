@@ -4,7 +4,7 @@ export class FingerprintSet {
   private slots: Int32Array;
   private mask: number;
 
-  constructor(capacity = 1 << 16) {
+  constructor(capacity = 1 << 10) {
     this.slots = new Int32Array(capacity * 2);
     this.mask = capacity - 1;
   }

@@ -26,6 +26,8 @@ export interface SearchOptions {
   readonly properties: readonly Property[];
   /** Distinct states to stop at; absent for none. */
   readonly maxStates?: number;
+  /** Called in every state in which nothing can happen any more. */
+  readonly onEnd?: () => void;
 }
 
 /** Choices of one step are packed with the agent's number. */
@@ -50,24 +52,21 @@ export class Search {
   exhausted = false;
   /** Stopped by {@link SearchOptions.maxStates}. */
   bounded = false;
-  /** The two halves of a step that was taken twice differed. */
   private readonly options: SearchOptions;
   private readonly visited = new FingerprintSet();
   private readonly queue = new RowQueue();
-  private parents = new Int32Array(1 << 16);
-  private decisions = new Int32Array(1 << 16);
+  private parents = new Int32Array(1 << 10);
+  private decisions = new Int32Array(1 << 10);
   /** Number of the state that is expanded next, and where the level after it begins. */
   private next = 0;
   private levelEnd = 1;
   private readonly open: Property[];
-  private readonly deadlockOpen: boolean;
 
   constructor(instance: Instance, options: SearchOptions) {
     this.instance = instance;
     this.options = options;
     this.open = [...options.properties];
     this.taken = instance.agents.map(() => 0);
-    this.deadlockOpen = true;
     const { tracker, machine } = instance;
     this.visited.add(tracker.fpA, tracker.fpB);
     this.queue.push(machine.arena.words, tracker.live);
@@ -99,7 +98,7 @@ export class Search {
         this.exhausted = !this.bounded;
         return true;
       }
-      if (this.open.length === 0) return true;
+      if (this.open.length === 0 && this.options.properties.length > 0) return true;
       if (this.options.maxStates !== undefined && this.states >= this.options.maxStates) {
         this.bounded = true;
         return true;
@@ -137,7 +136,9 @@ export class Search {
         tracker.undo(mark);
       }
     }
-    if (!enabled && this.deadlockOpen && instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
+    if (enabled) return;
+    if (instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
+    this.options.onEnd?.();
   }
 
   private takeTwice(a: number, choice: number, mark: number): void {

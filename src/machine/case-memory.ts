@@ -143,6 +143,16 @@ export class CaseMemory implements Memory {
     return `${frame.name}[${word}] = ${hex64(this.lo(at), this.hi(at))}`;
   }
 
+  /** `name[word] = value` of every named word of a frame that is not zero. */
+  contents(frame: Frame): string[] {
+    const out: string[] = [];
+    for (let word = 0; word < 512; word++) {
+      const at = this.handles[frame.index * 512 + word];
+      if (at !== 0 && (this.lo(at) !== 0 || this.hi(at) !== 0)) out.push(this.describe(at));
+    }
+    return out;
+  }
+
   /** `name[word]` of a handle. */
   label(at: number): string {
     const { frame, word } = this.named[(at - this.region.base) / this.cells];

@@ -77,14 +77,14 @@ export class Cpu {
   }
 
   /** Writes a register. Uncached: earlier stores are visible first. */
-  *mmioWrite(block: MmioBlock, offset: number, size: 4 | 8, value: bigint): Program {
+  *mmioWrite(block: MmioBlock, offset: number, size: 4 | 8, value: bigint, note = ''): Program {
     const lo = low(value);
     const hi = high(value);
     yield {
       name: `${this.name} write ${block.name}+${hex(offset)} ${hex(value)}`,
       ready: () => this.buffer === null || this.buffer.count() === 0,
       run: () => {
-        if (this.machine.log.on) this.machine.log.say('driver', `${block.registerName(offset)} = ${hex(value)}`);
+        if (this.machine.log.on) this.machine.log.say('driver', `${block.registerName(offset)} = ${hex(value)}${note}`);
         block.write(offset, size, lo, hi);
       },
     };
@@ -116,7 +116,7 @@ export class Cpu {
         return test(lo, hi);
       },
       run: () => {
-        if (this.machine.log.on) this.machine.log.say('driver', `sees ${what}`);
+        if (this.machine.log.on) this.machine.log.say('driver', `sees that ${what}`);
       },
     };
   }
@@ -128,7 +128,7 @@ export class Cpu {
       name: `${this.name} wait ${hex(addr)} = ${hex(value)}`,
       ready: () => this.machine.memory.lo(at) === (value | 0),
       run: () => {
-        if (this.machine.log.on) this.machine.log.say('driver', `sees ${what}`);
+        if (this.machine.log.on) this.machine.log.say('driver', `sees that ${what}`);
       },
     };
   }

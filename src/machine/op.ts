@@ -11,7 +11,7 @@ export interface Op {
   readonly choices?: number;
   /** Does it. The result of an op that returns a number is what this returns. */
   readonly run: (choice: number) => number | void;
-  /** `word`: a 64-bit value, left in {@link Result}. Programs branch on results, so an op that needs none returns none. */
+  /** `nothing`: whatever `run` returns is dropped. `word`: a 64-bit value, left in {@link Result}. Programs branch on results, so an op that needs none returns none. */
   readonly returns?: 'nothing' | 'number' | 'word';
   /** Results that a `number` op may have; checked when it runs. */
   readonly results?: readonly number[];
@@ -33,13 +33,13 @@ export interface Result {
 /** Driver or device code. @typeParam T what it returns */
 export type Program<T = void> = Generator<Op, T, number | bigint | undefined>;
 
-/** A user's own operation. */
+/** A user's own operation. One that returns a number declares which (`results`); programs branch on results. */
 export function* operation(
   name: string,
   what: { ready?: () => boolean; run: () => number | void; results?: readonly number[] },
 ): Program<number> {
-  const returns = what.results === undefined ? 'nothing' : 'number';
-  return Number((yield { name, returns, ...what }) ?? 0);
+  const op: Op = what.results === undefined ? { name, ...what } : { name, returns: 'number', ...what };
+  return Number((yield op) ?? 0);
 }
 
 /** A free choice among `n`, taken by whoever conducts the run. @returns 0 … n−1 */

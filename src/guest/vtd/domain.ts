@@ -116,27 +116,24 @@ export class VtdDomain {
     const end =
       pfn + (version.makesRoom === 'under-superpages' ? Math.min(whole, toTableEnd) : Math.min(pages, toTableEnd)) - 1;
     if (version.freesTables === 'unflushed') {
-      yield* this.freePageTable(pfn, end, level, (table) => this.pool.release(table));
+      yield* this.freePageTable(pfn, end, level, 'at once');
       return;
     }
     // switch_to_super_page(), slot by slot.
     for (let slot = pfn; slot <= end; slot += size) {
       const { value, level: reached } = yield* this.table.find(slot, level);
       if (reached !== level || !isPresent(value)) continue;
-      const gathered: bigint[] = [];
-      const early = version.freesTables === 'before-flush';
-      yield* this.freePageTable(slot, slot + size - 1, level, (table) =>
-        early ? this.pool.release(table) : gather(gathered, table),
-      );
+      const when = version.freesTables === 'before-flush' ? 'at once' : 'later';
+      const gathered = yield* this.freePageTable(slot, slot + size - 1, level, when);
       if (this.mutation.noSuperpageFlush !== true) yield* this.flush(slot, size, false);
       for (const table of gathered) yield* this.pool.release(table);
     }
   }
 
-  /** `dma_pte_free_pagetable`. */
-  private *freePageTable(first: number, last: number, level: number, release: (table: bigint) => Program): Program {
+  /** `dma_pte_free_pagetable`. @returns tables that are to be freed later */
+  private *freePageTable(first: number, last: number, level: number, when: 'at once' | 'later'): Program<bigint[]> {
     yield* this.table.clearRange(first, last);
-    yield* this.table.freeTables(first, last, level + 1, release);
+    return yield* this.table.freeTables(first, last, level + 1, when);
   }
 
   /** `iommu_flush_iotlb_psi` / `cache_tag_flush_range`. @param leafOnly no table was freed */
@@ -153,10 +150,6 @@ export class VtdDomain {
     const aligned = version.addressMask === 'shared-bits' ? first - (first % 2 ** am) : first;
     yield* this.invalidator.flushPages({ did, pfn: aligned, am, hint });
   }
-}
-
-function* gather(list: bigint[], table: bigint): Program {
-  list.push(table);
 }
 
 /** The address mask that a version computes for a range. */

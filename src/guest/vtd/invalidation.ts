@@ -78,7 +78,7 @@ export class InvalidationQueue implements Invalidator {
   /** Submits one descriptor with its wait, and waits. Nobody sees the descriptors before the tail moves. */
   *submit(descriptor: readonly bigint[], note: string): Program {
     yield* atomic(() => this.post(descriptor, note));
-    yield* this.cpu.waitFor32(this.status, QI_DONE, 'the status word: the invalidation is complete');
+    yield* this.cpu.waitFor32(this.status, QI_DONE, 'the status word says: the invalidation is complete');
   }
 
   private *post(descriptor: readonly bigint[], note: string): Program {
@@ -119,7 +119,10 @@ export class RegisterInvalidation implements Invalidator {
   *flushPages(flush: PageFlush): Program {
     const iva = encode64(IVA, { ADDR: BigInt(flush.pfn) << 12n, AM: flush.am, IH: flush.hint ? 1 : 0 });
     // As in the kernel, IVA is not written when it would be 0.
-    if (iva !== 0n) yield* this.cpu.mmioWrite(this.unit, IVA.offset, 8, iva);
+    if (iva !== 0n) {
+      const note = `: pages 0x${(flush.pfn * 4096).toString(16)} AM ${flush.am} IH=${flush.hint ? 1 : 0}`;
+      yield* this.cpu.mmioWrite(this.unit, IVA.offset, 8, iva, note);
+    }
     yield* this.request(IOTLB_GRANULARITY.page, flush.did);
   }
 
@@ -130,7 +133,8 @@ export class RegisterInvalidation implements Invalidator {
   private *request(granularity: number, did: number): Program {
     const { reads, writes } = this.drain;
     const value = encode64(IOTLB, { IVT: 1, IIRG: granularity, DR: reads ? 1 : 0, DW: writes ? 1 : 0, DID: did });
-    yield* this.cpu.mmioWrite(this.unit, IOTLB.offset, 8, value);
+    const note = `: IVT, ${granularity === IOTLB_GRANULARITY.page ? 'page' : 'domain'}-selective, DID ${did}, DR=${reads ? 1 : 0} DW=${writes ? 1 : 0}`;
+    yield* this.cpu.mmioWrite(this.unit, IOTLB.offset, 8, value, note);
     yield* this.cpu.mmioWait(this.unit, IOTLB.offset, 8, 'IVT is clear', (_, hi) => hi >= 0);
   }
 }

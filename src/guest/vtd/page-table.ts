@@ -34,7 +34,13 @@ interface Place {
   readonly level: number;
 }
 
-/** What one loop of a range does to an entry that it covers. */
+/** A table, its level, and the first page below it. */
+interface TablePlace {
+  readonly table: bigint;
+  readonly level: number;
+  readonly base: number;
+}
+
 export class PageTable {
   readonly levels: number;
   private readonly cpu: Cpu;
@@ -129,21 +135,24 @@ export class PageTable {
 
   /**
    * Takes tables out that lie wholly in first … last, below `retain` (`dma_pte_free_level`).
-   * @param release what becomes of a table that was taken out
+   * @param when `at once`: each goes back to the allocator when it is out; `later`: the caller frees them
+   * @returns the tables that are to be freed later
    */
-  *freeTables(first: number, last: number, retain: number, release: (table: bigint) => Program): Program {
-    yield* this.freeLevel(this.root, this.levels, 0, first, last, retain, release);
+  *freeTables(first: number, last: number, retain: number, when: 'at once' | 'later'): Program<bigint[]> {
+    const gathered: bigint[] = [];
+    yield* this.freeLevel({ table: this.root, level: this.levels, base: 0 }, first, last, retain, when, gathered);
+    return gathered;
   }
 
   private *freeLevel(
-    table: bigint,
-    level: number,
-    base: number,
+    at: TablePlace,
     first: number,
     last: number,
     retain: number,
-    release: (table: bigint) => Program,
+    when: 'at once' | 'later',
+    gathered: bigint[],
   ): Program {
+    const { table, level, base } = at;
     const size = pagesUnder(level);
     for (let i = 0; i < 512; i++) {
       const pfn = base + i * size;
@@ -152,10 +161,12 @@ export class PageTable {
       const value = yield* this.read(addr);
       if (!isPresent(value) || isSuperpage(value)) continue;
       const below = value & ADDRESS;
-      if (level > 2) yield* this.freeLevel(below, level - 1, pfn, first, last, retain, release);
+      if (level > 2)
+        yield* this.freeLevel({ table: below, level: level - 1, base: pfn }, first, last, retain, when, gathered);
       if (level < retain && pfn >= first && pfn + size - 1 <= last) {
         yield* this.clear(addr, level, pfn);
-        yield* release(below);
+        if (when === 'at once') yield* this.pool.release(below);
+        else gathered.push(below);
       }
     }
   }

@@ -1,0 +1,116 @@
+/** What an invalidation does to the caches and to requests in flight (VT-d 6.5). */
+import type { Dma } from '../../machine/index.ts';
+import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
+import type { Cache } from '../kit/cache.ts';
+import type { VtdCaches } from './caches.ts';
+import { didOf, sameBlock } from './caches.ts';
+import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
+
+/** Steps of a translation, as kept in a transaction's slot. */
+export const WALK_STEP = {
+  start: 0,
+  root: 1,
+  context: 2,
+  /** The context is known, no paging entry was read yet. */
+  fresh: 3,
+  /** At least one paging entry, or a cached one, was used. */
+  deep: 4,
+} as const;
+
+/** One IOTLB invalidation, from whichever interface. */
+export interface IotlbInvalidation {
+  granularity: number;
+  did: number;
+  vpnHi: number;
+  vpnLo: number;
+  am: number;
+  /** Non-leaf entries are kept. */
+  leafOnly: boolean;
+  drainReads: boolean;
+  drainWrites: boolean;
+}
+
+/** Drops the context-cache entries in the scope. A request that has read the root entry may not fill behind it. */
+export function invalidateContext(
+  caches: VtdCaches,
+  dma: Dma | null,
+  granularity: number,
+  did: number,
+  sid: number,
+  functionMask: number,
+): void {
+  const { context } = caches;
+  // FM 1, 2, 3: the function number's bit 2, bits 2:1, bits 2:0 are masked (VT-d 6.5.2.1).
+  const ignore = [0, 4, 6, 7][functionMask];
+  for (let i = 0; i < context.entries; i++) {
+    const at = context.at(i);
+    const tag = caches.contextTag(at);
+    if (tag === 0) continue;
+    if (granularity !== CONTEXT_GRANULARITY.global && didOf(tag) !== did) continue;
+    if (granularity === CONTEXT_GRANULARITY.device && ((caches.contextSid(at) ^ sid) & ~ignore) !== 0) continue;
+    context.drop(at);
+  }
+  if (dma === null || granularity !== CONTEXT_GRANULARITY.global) return;
+  for (let i = 0; i < dma.slots; i++) {
+    const slot = dma.at(i);
+    const reading = dma.get(slot, SLOT.phase) === PHASE.translating && dma.get(slot, SLOT.step) === WALK_STEP.context;
+    if (reading) dma.mark(slot, MARK.stale | MARK.holdWalk);
+  }
+}
+
+/**
+ * Drops what an IOTLB invalidation covers, and marks the requests in its scope.
+ *
+ * The first end, "the entry is gone", holds when this returns. The second, "what was translated with it has drained", is a
+ * mark on every request of the scope that a drain was asked for (VT-d 6.5.4: the domain's, where page-selective those whose address overlaps).
+ * A walk in progress that has read an entry of the scope may not fill and is finished before the completion: VT-d 5.10
+ * does not say so in words; software relies on it whenever it frees a table after the invalidation.
+ * @returns number of non-leaf entries in the scope that were kept because of the hint
+ */
+export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbInvalidation): number {
+  const { iotlb, paging } = caches;
+  const page = inv.granularity === IOTLB_GRANULARITY.page;
+  let kept = 0;
+  each(iotlb, (at, tag) => {
+    if (inv.granularity !== IOTLB_GRANULARITY.global && didOf(tag) !== inv.did) return;
+    if (page && !caches.translationInBlock(at, inv.am, inv.vpnHi, inv.vpnLo)) return;
+    iotlb.drop(at);
+  });
+  for (let level = 2; level < paging.length; level++) {
+    each(paging[level], (at, tag) => {
+      if (inv.granularity !== IOTLB_GRANULARITY.global && didOf(tag) !== inv.did) return;
+      if (page && !caches.pagingInBlock(at, level, inv.am, inv.vpnHi, inv.vpnLo)) return;
+      if (inv.leafOnly) kept++;
+      else paging[level].drop(at);
+    });
+  }
+  if (dma === null) return kept;
+  for (let i = 0; i < dma.slots; i++) {
+    const slot = dma.at(i);
+    const phase = dma.get(slot, SLOT.phase);
+    if (phase !== PHASE.translating && phase !== PHASE.translated) continue;
+    if (!inScope(dma, slot, inv)) continue;
+    const drain = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
+    if (phase === PHASE.translated) {
+      if (drain) dma.mark(slot, MARK.holdDrain);
+    } else if (dma.get(slot, SLOT.step) === WALK_STEP.deep && !inv.leafOnly) {
+      dma.mark(slot, MARK.stale | MARK.holdWalk | (drain ? MARK.holdDrain : 0));
+    }
+  }
+  return kept;
+}
+
+function each(cache: Cache, visit: (at: number, tag: number) => void): void {
+  for (let i = 0; i < cache.entries; i++) {
+    const at = cache.at(i);
+    const tag = cache.tag(at);
+    if (tag !== 0) visit(at, tag);
+  }
+}
+
+function inScope(dma: Dma, slot: number, inv: IotlbInvalidation): boolean {
+  if (inv.granularity === IOTLB_GRANULARITY.global) return true;
+  if (dma.get(slot, SLOT.did) !== inv.did) return false;
+  if (inv.granularity === IOTLB_GRANULARITY.domain) return true;
+  return sameBlock(inv.am, dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), inv.vpnHi, inv.vpnLo);
+}

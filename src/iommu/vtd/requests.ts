@@ -1,0 +1,210 @@
+/** Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary. */
+import { hex, hex64 } from '../../bits/index.ts';
+import type { Dma } from '../../machine/index.ts';
+import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
+import { TAG } from './caches.ts';
+import type { VtdCore } from './core.ts';
+import { WALK_STEP } from './invalidation.ts';
+import { ENTRY_NAME } from './structures.ts';
+import type { Walk } from './walk.ts';
+import { contextTag, indexAt, STEP } from './walk.ts';
+
+/** Bits of a slot's `perms` word above R and W. */
+const SLOT_FPD = 4;
+const SLOT_FPD_SHIFT = 2;
+
+export class RequestSteps {
+  private readonly core: VtdCore;
+  private readonly dma: Dma;
+
+  constructor(core: VtdCore, dma: Dma) {
+    this.core = core;
+    this.dma = dma;
+  }
+
+  private load(slot: number): Walk {
+    const { walk } = this.core;
+    const { dma } = this;
+    walk.sid = dma.requesters[dma.get(slot, SLOT.device)].sid;
+    walk.vpnHi = dma.get(slot, SLOT.vpnHi);
+    walk.vpnLo = dma.get(slot, SLOT.vpnLo);
+    walk.access = dma.get(slot, SLOT.access);
+    walk.level = dma.get(slot, SLOT.level);
+    walk.perms = dma.get(slot, SLOT.perms) & 3;
+    walk.fpd = (dma.get(slot, SLOT.perms) & SLOT_FPD) !== 0;
+    walk.did = dma.get(slot, SLOT.did);
+    walk.pfnHi = dma.get(slot, SLOT.pfnHi);
+    walk.pfnLo = dma.get(slot, SLOT.pfnLo);
+    return walk;
+  }
+
+  private save(slot: number, step: number): void {
+    const { walk } = this.core;
+    const { dma } = this;
+    dma.set(slot, SLOT.phase, PHASE.translating);
+    dma.set(slot, SLOT.step, step);
+    dma.set(slot, SLOT.level, walk.level);
+    dma.set(slot, SLOT.perms, walk.perms | ((walk.fpd ? 1 : 0) << SLOT_FPD_SHIFT));
+    dma.set(slot, SLOT.did, walk.did);
+    dma.set(slot, SLOT.pfnHi, walk.pfnHi);
+    dma.set(slot, SLOT.pfnLo, walk.pfnLo);
+  }
+
+  choices(slot: number): number {
+    const { dma } = this;
+    const { caches } = this.core;
+    const walk = this.load(slot);
+    const { sid, vpnHi, vpnLo } = walk;
+    const step = dma.get(slot, SLOT.step);
+    if (step === WALK_STEP.start) {
+      if (this.core.isBypassed(vpnHi, vpnLo)) return 1;
+      let n = 0;
+      while (caches.nthTranslation(sid, vpnHi, vpnLo, walk.access, n) >= 0) n++;
+      const context = caches.findContext(sid);
+      if (context < 0) return n + 1;
+      return n + this.pagingChoices(caches.contextTag(context) >>> TAG.did, caches.contextTag(context)) + 1;
+    }
+    if (step === WALK_STEP.context) {
+      const did = this.core.walker.peekDomain(walk);
+      return did < 0 ? 1 : 1 + caches.countPaging(5, did, vpnHi, vpnLo);
+    }
+    return 1;
+  }
+
+  private pagingChoices(did: number, tag: number): number {
+    if (((tag >>> TAG.tt) & 3) === 2) return 1;
+    return 1 + this.core.caches.countPaging(5, did, this.core.walk.vpnHi, this.core.walk.vpnLo);
+  }
+
+  step(slot: number, choice: number): void {
+    const { dma } = this;
+    const walk = this.load(slot);
+    switch (dma.get(slot, SLOT.step)) {
+      case WALK_STEP.start:
+        return this.start(slot, choice);
+      case WALK_STEP.root: {
+        const result = this.core.walker.root(
+          walk,
+          this.core.arena.words[this.core.internal.base],
+          this.core.arena.words[this.core.internal.base + 1],
+        );
+        if (this.core.telling)
+          this.core.say(`reads root entry ${hex64(walk.entryLo, walk.entryHi)} of bus ${hex(walk.sid >>> 8)}`);
+        return result === STEP.fault ? this.faulted(slot) : this.save(slot, WALK_STEP.context);
+      }
+      case WALK_STEP.context: {
+        const result = this.core.walker.context(walk);
+        if (this.core.telling) {
+          this.core.say(
+            `reads context entry ${hex64(walk.entryLo, walk.entryHi)} of ${bdf(walk.sid)}: DID ${walk.did}`,
+          );
+        }
+        if (result === STEP.fault) return this.faulted(slot);
+        if ((dma.get(slot, SLOT.flags) & MARK.stale) === 0) {
+          this.core.caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
+        }
+        return this.enterTables(slot, choice);
+      }
+      default:
+        return this.entryStep(slot, dma.get(slot, SLOT.step) === WALK_STEP.fresh);
+    }
+  }
+
+  /** Look-up (6.2.7): IOTLB by source id and address, then the context cache, then the paging-structure caches. */
+  private start(slot: number, choice: number): void {
+    const { caches, walk } = this.core;
+    const { sid, vpnHi, vpnLo, access } = walk;
+    const { dma } = this;
+    if (this.core.isBypassed(vpnHi, vpnLo)) return dma.translated(slot, ...dma.identity(slot));
+    let left = choice;
+    const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
+    if (hit >= 0) {
+      this.core.fire('iotlbUsed');
+      dma.set(slot, SLOT.did, caches.contextTag(hit) >>> TAG.did);
+      if (this.core.telling)
+        this.core.say(`IOTLB hit: ${hex(this.core.frame(caches.pageHi(hit), caches.pageLo(hit, vpnLo)))}`);
+      return dma.translated(slot, caches.pageHi(hit), caches.pageLo(hit, vpnLo));
+    }
+    // Entries that could have served are not there: evicted at some time before this look-up.
+    for (let usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0); usable >= 0; left--) {
+      this.core.fire('iotlbEvicted');
+      if (this.core.telling) this.core.say('the IOTLB entry is gone (evicted)');
+      caches.iotlb.drop(usable);
+      usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0);
+    }
+    const context = caches.findContext(sid);
+    if (context < 0) {
+      if (this.core.telling) this.core.say('nothing is cached for it: the walk begins at the root table');
+      return this.save(slot, WALK_STEP.root);
+    }
+    const tag = caches.contextTag(context);
+    if (left === this.pagingChoices(tag >>> TAG.did, tag)) {
+      this.core.fire('contextEvicted');
+      if (this.core.telling) this.core.say('the context-cache entry is gone (evicted)');
+      caches.context.drop(context);
+      return this.save(slot, WALK_STEP.root);
+    }
+    this.core.fire('contextUsed');
+    walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
+    const [tt, aw] = [(tag >>> TAG.tt) & 3, (tag >>> TAG.aw) & 7];
+    const result = this.core.walker.enter(
+      walk,
+      tt,
+      aw,
+      tag >>> TAG.did,
+      caches.contextTableHi(context),
+      caches.contextTableLo(context),
+    );
+    if (this.core.telling) this.core.say(`context cache hit: DID ${walk.did}`);
+    if (result === STEP.fault) return this.faulted(slot);
+    this.enterTables(slot, left);
+  }
+
+  /** The context is known: begin at the top, or below a cached non-leaf entry. @param choice how many of those to do without */
+  private enterTables(slot: number, choice: number): void {
+    const { caches, walk } = this.core;
+    const { dma } = this;
+    if (walk.tt === 2) return dma.translated(slot, ...dma.identity(slot));
+    let left = choice;
+    for (let level = 2; level <= walk.level; level++) {
+      const entry = caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
+      if (entry < 0) continue;
+      if (left-- > 0) {
+        this.core.fire('pagingEvicted');
+        caches.paging[level].drop(entry);
+        continue;
+      }
+      if (this.core.usePaging(level, entry)) return this.save(slot, WALK_STEP.deep);
+    }
+    this.save(slot, WALK_STEP.fresh);
+  }
+
+  /** Goes on below a cached non-leaf entry. @returns false where its rights do not suffice */
+  private entryStep(slot: number, top: boolean): void {
+    const { walk } = this.core;
+    const { dma } = this;
+    const { level } = walk;
+    const table = walk.pfn();
+    dma.tableRead(table, walk.did);
+    const result = this.core.walker.entry(walk, top);
+    if (this.core.telling) {
+      const address = table * 4096 + indexAt(level, walk.vpnHi, walk.vpnLo) * 8;
+      this.core.say(`reads ${ENTRY_NAME[level]} ${hex64(walk.entryLo, walk.entryHi)} at ${hex(address)}`);
+    }
+    if (result === STEP.fault) return this.faulted(slot);
+    const mayFill = (dma.get(slot, SLOT.flags) & MARK.stale) === 0;
+    if (result === STEP.more) {
+      if (mayFill) this.core.fillPaging(level);
+      return this.save(slot, WALK_STEP.deep);
+    }
+    const page = this.core.pageOf(level);
+    if (mayFill) this.core.fillTranslation(level);
+    dma.translated(slot, walk.pfnHi, page);
+  }
+
+  private faulted(slot: number): void {
+    const { walk } = this.core;
+    this.core.report(walk);
+    this.dma.abort(slot);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Rule } from '../../machine/index.ts';
+
+/** The decisions that VT-d leaves to hardware, as far as this unit takes them. */
+export const RULES = {
+  iotlbUsed: { id: 'iotlb.use', clause: 'VT-d 6.2.4', text: 'a cached translation serves a request' },
+  iotlbEvicted: {
+    id: 'iotlb.evict',
+    clause: 'VT-d 6.2.4.1',
+    text: 'a cached translation is gone by the time it could serve',
+  },
+  contextUsed: { id: 'context.use', clause: 'VT-d 6.2.2', text: 'a cached context entry serves a request' },
+  contextEvicted: {
+    id: 'context.evict',
+    clause: 'VT-d 6.2.2',
+    text: 'a cached context entry is gone by the time it could serve',
+  },
+  pagingUsed: { id: 'paging.use', clause: 'VT-d 6.2.5.5', text: 'a walk begins below a cached non-leaf entry' },
+  pagingEvicted: {
+    id: 'paging.evict',
+    clause: 'VT-d 6.2.5.5',
+    text: 'a cached non-leaf entry is gone by the time it could serve',
+  },
+  hint: {
+    id: 'paging.survive-hint',
+    clause: 'VT-d 6.5.1.2',
+    text: 'a non-leaf entry survives an invalidation with IH = 1',
+  },
+  overtakes: {
+    id: 'invalidation.overtake',
+    clause: 'VT-d 6.5.4',
+    text: 'an invalidation completes while a translated request is in flight',
+  },
+  held: {
+    id: 'invalidation.held',
+    clause: 'VT-d 6.5.4',
+    text: 'an invalidation waits for a drain or for a walk in progress',
+  },
+} as const satisfies Record<string, Rule>;
+
+export type RuleName = keyof typeof RULES;
+
+/** Page number of an address given as halves, up to 57 bits (bits above the address width are ignored, 11.4.6.4). */
