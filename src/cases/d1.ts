@@ -16,6 +16,7 @@ const UNFIRED_ORDERLY = {
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'no-superpage-flush': { noSuperpageFlush: true },
   'no-unmap-flush': { noUnmapFlush: true },
+  'no-flush': { noUnmapFlush: true, noSuperpageFlush: true },
   'hint-set': { hint: true },
 };
 
@@ -73,6 +74,7 @@ export const D2 = defineCase({
   build: (setup) =>
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),
+      otherFrames: true,
       version: 'linux-5.11',
       via: 'register',
       device: setup.variant as 'orderly' | 'stray',
@@ -135,7 +137,7 @@ export const K5 = defineCase({
   variants: { buggy: 'holds', fixed: 'holds' },
   mutants: {
     'with-paging-structure-cache': { variant: 'buggy', title: 'the model has a paging-structure cache after all' },
-    'no-unmap-flush': { variant: 'fixed', title: 'the unmap does not invalidate' },
+    'no-flush': { variant: 'fixed', title: 'neither unmap nor map invalidates' },
   },
   needs: ['paging-structure cache'],
   lacks: ['paging-structure cache'],
@@ -143,6 +145,7 @@ export const K5 = defineCase({
   build: (setup) =>
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),
+      otherFrames: true,
       device: 'orderly',
       ...mutationOf(setup),
       ...(setup.variant === 'buggy'

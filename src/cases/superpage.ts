@@ -10,6 +10,7 @@ import { VtdScene } from './vtd-scene.ts';
  * mappings lead to the same frames, as guest memory that is mapped twice does (PTE 0x21d200803, PDE 0x21d200883).
  */
 const FRAMES = 0x21d200000n;
+const OTHER_FRAMES = 0x7f2a00000n;
 const FOUR_PAGES = 0x4000n;
 const TWO_MIB = 0x200000n;
 
@@ -23,6 +24,8 @@ export interface Loop {
   /** `stray`: DMA at any time. `orderly`: the driver starts it, and waits for it, while the page is mapped. */
   readonly device: 'stray' | 'orderly';
   readonly mutation?: Mutation;
+  /** The small pages lead to other frames than the superpage, so that a stale translation shows. */
+  readonly otherFrames?: boolean;
 }
 
 /**
@@ -39,13 +42,15 @@ export function mergeLoop(loop: Loop): Machine {
   };
   const scene = new VtdScene(loop.mutation === undefined ? options : { ...options, mutation: loop.mutation });
   const { machine, domain } = scene;
+  const small = loop.otherFrames === true ? OTHER_FRAMES : FRAMES;
   for (let i = 0n; i < 4n; i++) scene.buffer(`page ${i}`, FRAMES + i * 0x1000n);
+  if (small !== FRAMES) for (let i = 0n; i < 4n; i++) scene.buffer(`small page ${i}`, small + i * 0x1000n);
   const device = scene.device('vfio-pci', [0n, 0x1000n]);
   const orderly = loop.device === 'orderly';
   if (!orderly) device.stray([0n], 'read', 2);
 
   machine.actor('driver', function* () {
-    yield* domain.map(0n, FRAMES, FOUR_PAGES);
+    yield* domain.map(0n, small, FOUR_PAGES);
     if (orderly) {
       yield* device.dma(0n, 'read');
       yield* device.dma(0x1000n, 'read');

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { breaks, replay } from '../explore/index.ts';
+import type { VtdProfile } from '../iommu/vtd/index.ts';
+import { PROFILES } from '../iommu/vtd/index.ts';
+import type { Case } from './define.ts';
+import { expectedOf } from './define.ts';
+import { CASES } from './registry.ts';
+import { CaseRun } from './run.ts';
+
+const SPEC = PROFILES[0];
+
+function caseOf(id: string): Case {
+  const found = CASES.find((c) => c.id === id);
+  if (found === undefined) throw new Error(`no case ${id}`);
+  return found;
+}
+
+/** The lines of the shortest story of a variant. */
+function story(id: string, variant: string, profile: VtdProfile = SPEC): string[] {
+  const run = new CaseRun(caseOf(id), variant, profile);
+  const { broken } = run.finish();
+  return replay(run.fresh(), broken[0].run).steps.flatMap((step) => step.lines.map((line) => line.text));
+}
+
+for (const definition of CASES) {
+  describe(definition.id, () => {
+    for (const variant of Object.keys(definition.variants)) {
+      for (const profile of PROFILES) {
+        const expected = expectedOf(definition, variant, profile.name);
+        test(`${variant} under ${profile.name}: ${expected}`, () => {
+          const run = new CaseRun(definition, variant, profile);
+          const outcome = run.finish();
+          expect(outcome.verdict).toBe(expected);
+          if (expected === 'holds') {
+            expect(outcome.exhausted).toBe(true);
+            expect(outcome.expectedCollisions).toBeLessThan(1e-6);
+            if (profile === SPEC)
+              expect(outcome.unfiredRules.filter((rule) => definition.unfired?.[rule] === undefined)).toEqual([]);
+          }
+          for (const { invariant, run: steps } of outcome.broken) {
+            expect(breaks(run.fresh(), steps, invariant)).toBe(true);
+          }
+        });
+      }
+
+      test(`${variant}: the verdict does not depend on atomic blocks and joined reads`, () => {
+        const whole = new CaseRun(definition, variant, SPEC).finish();
+        const split = new CaseRun(definition, variant, SPEC, { split: true }).finish();
+        expect(split.states).toBeGreaterThanOrEqual(whole.states);
+        expect(split.broken.map((b) => b.invariant.id).sort()).toEqual(whole.broken.map((b) => b.invariant.id).sort());
+      });
+    }
+
+    for (const variant of Object.keys(definition.variants)) {
+      if (expectedOf(definition, variant, 'spec') !== 'holds') continue;
+      const mutants = Object.entries(definition.mutants ?? {}).filter(([, mutant]) => mutant.variant === variant);
+      test(`${variant} has a mutant`, () => expect(mutants.length).toBeGreaterThan(0));
+      for (const [name, { title }] of mutants) {
+        test(`${variant} with ${name} is violated: ${title}`, () => {
+          expect(new CaseRun(definition, variant, SPEC, { mutant: name }).finish().verdict).toBe('violated');
+        });
+      }
+    }
+  });
+}
+
+describe('stories', () => {
+  test('D1: the shortest ones are races in mid-walk of at most 30 steps', () => {
+    for (const variant of ['linux-5.11', 'linux-5.13', 'linux-6.12.117']) {
+      const { broken } = new CaseRun(caseOf('D1'), variant, SPEC).finish();
+      expect(broken[0].invariant.id).toBe('I2');
+      expect(broken[0].run.length).toBeLessThanOrEqual(30);
+      const lines = story('D1', variant);
+      const freed = lines.findIndex((line) => line.startsWith('frees PT'));
+      expect(freed).toBeGreaterThan(lines.findIndex((line) => line.startsWith('reads PDE 0x1a30a72003')));
+      expect(lines.findIndex((line) => line.includes('which is free now'))).toBeGreaterThan(freed);
+    }
+  });
+
+  test('D1: the walk reads like the report', () => {
+    const text = story('D1', 'linux-5.11').join('\n');
+    for (const entry of ['PML4E 0x19db5c1003', 'PDPE 0x1a1cacb003', 'PDE 0x1a30a72003', 'PTE[0] = 0x21d200803']) {
+      expect(text).toContain(entry);
+    }
+  });
+
+  test('vtd-merge-psc: the PDE survives IH=1, the table is freed, the walk goes through it', () => {
+    const { broken } = new CaseRun(caseOf('vtd-merge-psc'), 'buggy', SPEC).finish();
+    expect(broken.map((b) => b.invariant.id)).toEqual(['I4', 'I2']);
+    expect(broken[0].run.length).toBeLessThanOrEqual(40);
+    const lines = story('vtd-merge-psc', 'buggy');
+    const order = [
+      'PDE[0] = 0x1a30a72003',
+      'IH=1, DR=0 DW=1)',
+      'keeps PDE cache: DID 1, IOVA 0x0 -> table 0x1a30a72000',
+      'clears PDE[0]',
+      'frees PT (0x1a30a72000)',
+      'PDE[0] = 0x21d200883',
+      'PDE cache hit: the walk goes on at table 0x1a30a72000',
+      'the walk reads PT (0x1a30a72000), which is free now',
+      'fault addr 0x0 [fault reason 0x06]',
+    ].map((part) => lines.findLastIndex((line) => line.includes(part)));
+    expect(order).not.toContain(-1);
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+
+  test('A1: the write lands after the page has its new owner', () => {
+    const lines = story('A1', 'queue/no-drain');
+    const taken = lines.findIndex((line) => line.includes('allocates P'));
+    const landed = lines.findIndex((line) => line.includes('lands in P (0x21d201000, owner: another process)'));
+    expect(taken).toBeGreaterThan(lines.findIndex((line) => line.startsWith('frees P')));
+    expect(landed).toBeGreaterThan(taken);
+  });
+
+  test('A1 under qemu-10: drain is asked for and advertised, and nothing is drained', () => {
+    const lines = story('A1', 'queue/drain', PROFILES[1]);
+    expect(lines.some((line) => line.includes('DR=1 DW=1'))).toBe(true);
+    expect(lines.some((line) => line.includes('owner: another process'))).toBe(true);
+  });
+});
