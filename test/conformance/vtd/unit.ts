@@ -1,0 +1,366 @@
+/** Helpers of the VT-d conformance tests: a unit over plain memory, tables and descriptors written by hand. */
+import type { VtdOptions } from '../../../src/iommu/vtd/index.ts';
+import { Vtd } from '../../../src/iommu/vtd/index.ts';
+import { Arena, Machine, PHASE, RamMemory, SLOT } from '../../../src/machine/index.ts';
+
+/** Register offsets (VT-d 11.4), written again on purpose. */
+export const REG = {
+  VER: 0x00,
+  CAP: 0x08,
+  ECAP: 0x10,
+  GCMD: 0x18,
+  GSTS: 0x1c,
+  RTADDR: 0x20,
+  CCMD: 0x28,
+  FSTS: 0x34,
+  IQH: 0x80,
+  IQT: 0x88,
+  IQA: 0x90,
+  ICS: 0x9c,
+  IQERCD: 0xb0,
+  IVA: 0xf0,
+  IOTLB: 0xf8,
+  FRCD: 0x220,
+} as const;
+
+export const TE = 1 << 31;
+export const SRTP = 1 << 30;
+export const QIE = 1 << 26;
+
+export const FSTS = { PFO: 1, PPF: 2, IQE: 0x10 } as const;
+
+export const READ = 1;
+export const WRITE = 2;
+
+/** Where the tables and queues of a bench are. */
+export const ROOT = 0x1000n;
+export const CONTEXT = 0x2000n;
+export const QUEUE = 0x10000n;
+export const STATUS = 0x20000n;
+const FIRST_TABLE = 0x30000n;
+
+const MASK64 = (1n << 64n) - 1n;
+
+export interface BenchOptions extends VtdOptions {
+  /** Pages of memory; 256 if absent. */
+  readonly frames?: number;
+  /** DMA transactions in flight; without any, requests are translated at once. */
+  readonly dmaSlots?: number;
+}
+
+/** What became of a translation. */
+export type Answer = { readonly fault: number } | { readonly page: bigint };
+
+/** A second-stage page table: its top table, its levels. */
+export interface Tree {
+  readonly top: bigint;
+  readonly levels: number;
+}
+
+/** A unit over plain memory. */
+export class Bench {
+  readonly ram: RamMemory;
+  readonly arena: Arena;
+  readonly machine: Machine | null;
+  readonly unit: Vtd;
+  private nextTable = FIRST_TABLE;
+
+  constructor(options: BenchOptions = {}) {
+    const { frames = 256, dmaSlots = 0, ...unit } = options;
+    this.ram = new RamMemory(frames);
+    this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots });
+    this.arena = this.machine?.arena ?? new Arena(1 << 15);
+    const { arena, ram } = this;
+    const caches = { context: 16, iotlbSets: 1, iotlbWays: 16, pagingStructure: 16, ...unit.caches };
+    const parts = { arena, tables: ram, memory: ram };
+    this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, caches });
+    if (this.machine !== null) this.machine.dma.translator = this.unit;
+  }
+
+  // ---- memory ---------------------------------------------------------------------------------------------------
+
+  poke(addr: bigint, value: bigint): void {
+    const at = this.ram.locate(Number(addr >> 12n), Number(addr & 0xfffn) >> 3);
+    if (at < 0) throw new RangeError(`no memory at 0x${addr.toString(16)}`);
+    this.ram.write(at, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+
+  peek(addr: bigint): bigint {
+    const at = this.ram.locate(Number(addr >> 12n), Number(addr & 0xfffn) >> 3);
+    return (BigInt(this.ram.hi(at) >>> 0) << 32n) | BigInt(this.ram.lo(at) >>> 0);
+  }
+
+  // ---- registers ------------------------------------------------------------------------------------------------
+
+  read32(offset: number): number {
+    return this.unit.read(offset, 4).lo >>> 0;
+  }
+
+  read64(offset: number): bigint {
+    const { lo, hi } = this.unit.read(offset, 8);
+    return (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
+  }
+
+  write32(offset: number, value: number): void {
+    this.unit.write(offset, 4, value | 0, 0);
+  }
+
+  write64(offset: number, value: bigint): void {
+    this.unit.write(offset, 8, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+
+  /**
+   * Lets the unit step until it is at rest, or for `limit` steps.
+   * @returns the number of steps
+   */
+  run(limit = 40_000): number {
+    let steps = 0;
+    for (let moved = true; moved && steps < limit; ) {
+      moved = false;
+      for (const agent of this.unit.agents) {
+        if (agent.choices() === 0) continue;
+        agent.step(0);
+        steps++;
+        moved = true;
+      }
+    }
+    return steps;
+  }
+
+  /** Root pointer and translation on. */
+  start(): this {
+    this.write64(REG.RTADDR, ROOT);
+    this.write32(REG.GCMD, SRTP);
+    this.write32(REG.GCMD, TE);
+    return this;
+  }
+
+  /** Queued invalidation on, with an empty queue of 2^qs pages. */
+  startQueue(qs = 0): this {
+    this.write64(REG.IQT, 0n);
+    this.write64(REG.IQA, QUEUE | BigInt(qs));
+    this.write32(REG.GCMD, (this.read32(REG.GSTS) & TE) | QIE);
+    return this;
+  }
+
+  // ---- queue ----------------------------------------------------------------------------------------------------
+
+  /** Writes descriptors behind the tail, moves the tail, and runs the unit. @returns its steps */
+  submit(...descriptors: readonly (readonly [bigint, bigint])[]): number {
+    const size = 4096 << (Number(this.read64(REG.IQA)) & 7);
+    let tail = this.read32(REG.IQT);
+    for (const [lo, hi] of descriptors) {
+      this.poke(QUEUE + BigInt(tail), lo);
+      this.poke(QUEUE + BigInt(tail) + 8n, hi);
+      tail = (tail + 16) % size;
+    }
+    this.write32(REG.IQT, tail);
+    return this.run();
+  }
+
+  /** Forgets everything that is cached, by registers. */
+  flush(): void {
+    this.write64(REG.CCMD, (1n << 63n) | (1n << 61n));
+    this.run();
+    this.write64(REG.IOTLB, (1n << 63n) | (1n << 60n));
+    this.run();
+  }
+
+  // ---- tables ---------------------------------------------------------------------------------------------------
+
+  newTable(): bigint {
+    const at = this.nextTable;
+    this.nextTable += 0x1000n;
+    return at;
+  }
+
+  /** Points bus `bus` of the root table at a context table. */
+  setRoot(bus: number, lo: bigint, hi = 0n): void {
+    this.poke(ROOT + BigInt(bus * 16), lo);
+    this.poke(ROOT + BigInt(bus * 16) + 8n, hi);
+  }
+
+  /** Writes the context entry of a function of bus 0, whose table is at {@link CONTEXT}. */
+  setContext(sid: number, lo: bigint, hi: bigint): void {
+    this.setRoot(0, CONTEXT | 1n);
+    this.poke(CONTEXT + BigInt((sid & 0xff) * 16), lo);
+    this.poke(CONTEXT + BigInt((sid & 0xff) * 16) + 8n, hi);
+  }
+
+  tree(levels = 4): Tree {
+    return { top: this.newTable(), levels };
+  }
+
+  attach(sid: number, tree: Tree, did: number): void {
+    this.setContext(sid, tree.top | 1n, BigInt(tree.levels - 2) | (BigInt(did) << 8n));
+  }
+
+  /** Address of the entry of `iova` at a level; tables above it are made where there are none. */
+  entryAt(tree: Tree, iova: bigint, level: number): bigint {
+    let table = tree.top;
+    for (let l = tree.levels; ; l--) {
+      const at = table + ((iova >> BigInt(12 + 9 * (l - 1))) & 511n) * 8n;
+      if (l === level) return at;
+      if ((this.peek(at) & 3n) === 0n) this.poke(at, this.newTable() | 3n);
+      table = this.peek(at) & 0xffffffffff000n;
+    }
+  }
+
+  /** Writes the entry of `iova` at a level. */
+  map(tree: Tree, iova: bigint, entry: bigint, level = 1): void {
+    this.poke(this.entryAt(tree, iova, level), entry);
+  }
+
+  // ---- requests -------------------------------------------------------------------------------------------------
+
+  translate(sid: number, iova: bigint, access = READ): Answer {
+    const vpn = iova >> 12n;
+    const fault = this.unit.translate(sid, Number(vpn >> 18n), Number(vpn & 0x3ffffn), access);
+    if (fault !== 0) return { fault };
+    return { page: ((BigInt(this.unit.frameHi) << 20n) | BigInt(this.unit.frameLo)) << 12n };
+  }
+
+  /** A DMA in flight, and a device for each source id that sends one. */
+  issue(sid: number, iova: bigint, access = READ): Flight {
+    const { dma } = this.machine as Machine;
+    let device = dma.requesters.findIndex((r) => r.sid === sid);
+    if (device < 0) device = dma.requesters.push({ name: `device ${sid}`, sid, did: 0 }) - 1;
+    return new Flight(this, dma.issue(device, iova, access, false));
+  }
+
+  /** Drops a recorded fault and the fault status. */
+  clearFaults(): void {
+    this.write32(REG.FRCD + 12, 1 << 31);
+    this.write32(REG.FSTS, 0x7f);
+  }
+
+  /** Reason in the fault record; 0 where F is clear. */
+  recordedReason(): number {
+    return this.read32(REG.FRCD + 12) >>> 31 === 0 ? 0 : this.read32(REG.FRCD + 12) & 0xff;
+  }
+}
+
+/** One DMA transaction in its slot. */
+export class Flight {
+  readonly slot: number;
+  private readonly bench: Bench;
+
+  constructor(bench: Bench, slot: number) {
+    this.bench = bench;
+    this.slot = slot;
+  }
+
+  private word(field: number): number {
+    return (this.bench.machine as Machine).dma.get(this.slot, field);
+  }
+
+  private get agent() {
+    const { dma } = this.bench.machine as Machine;
+    return dma.agents[(this.slot - dma.at(0)) / (dma.at(1) - dma.at(0))];
+  }
+
+  /** `over` is completed or aborted. */
+  get state(): 'issued' | 'translating' | 'translated' | 'over' {
+    const phase = this.word(SLOT.phase);
+    if (phase === PHASE.issued) return 'issued';
+    if (phase === PHASE.translating) return 'translating';
+    return phase === PHASE.translated ? 'translated' : 'over';
+  }
+
+  get page(): bigint {
+    return ((BigInt(this.word(SLOT.pfnHi)) << 20n) | BigInt(this.word(SLOT.pfnLo))) << 12n;
+  }
+
+  /** One step. @param pick takes the number of ways, gives the one to go */
+  step(pick: (choices: number) => number = () => 0): void {
+    this.agent.step(pick(this.agent.choices()));
+  }
+
+  /** Steps until it is translated or aborted. @returns whether it is translated */
+  walk(pick?: (choices: number) => number): boolean {
+    for (let i = 0; i < 40; i++) {
+      if (this.state === 'translated') return true;
+      if (this.state === 'over') return false;
+      this.step(pick);
+    }
+    throw new Error('a walk of more than 40 steps');
+  }
+
+  /** A translated one takes effect. */
+  perform(): void {
+    this.step();
+  }
+}
+
+// ---- descriptors (VT-d 6.5.2), written by hand ---------------------------------------------------------------------
+
+export type Descriptor = readonly [bigint, bigint];
+
+export function contextInv(g: number, did = 0, sid = 0, fm = 0): Descriptor {
+  return [1n | (BigInt(g) << 4n) | (BigInt(did) << 16n) | (BigInt(sid) << 32n) | (BigInt(fm) << 48n), 0n];
+}
+
+export interface IotlbInv {
+  readonly g: number;
+  readonly did?: number;
+  readonly addr?: bigint;
+  readonly am?: number;
+  readonly ih?: number;
+  readonly dr?: number;
+  readonly dw?: number;
+}
+
+export function iotlbInv({ g, did = 0, addr = 0n, am = 0, ih = 0, dr = 0, dw = 0 }: IotlbInv): Descriptor {
+  return [
+    2n | (BigInt(g) << 4n) | (BigInt(dw) << 6n) | (BigInt(dr) << 7n) | (BigInt(did) << 16n),
+    (addr & MASK64) | (BigInt(ih) << 6n) | BigInt(am),
+  ];
+}
+
+export interface WaitDsc {
+  readonly sw?: number;
+  readonly flag?: number;
+  readonly fn?: number;
+  readonly data?: bigint;
+  readonly addr?: bigint;
+}
+
+export function wait({ sw = 0, flag = 0, fn = 0, data = 0n, addr = 0n }: WaitDsc): Descriptor {
+  return [5n | (BigInt(flag) << 4n) | (BigInt(sw) << 5n) | (BigInt(fn) << 6n) | (data << 32n), addr];
+}
+
+/** A small generator of random numbers, the same everywhere (mulberry32). */
+export class Random {
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed | 0;
+  }
+
+  /** 0 … 2^32 − 1. */
+  word(): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return (t ^ (t >>> 14)) >>> 0;
+  }
+
+  /** 0 … n − 1. */
+  below(n: number): number {
+    return Math.floor((this.word() / 0x100000000) * n);
+  }
+
+  chance(percent: number): boolean {
+    return this.below(100) < percent;
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)] as T;
+  }
+
+  /** `bits` random bits. */
+  big(bits: number): bigint {
+    const all = (BigInt(this.word()) << 32n) | BigInt(this.word());
+    return BigInt.asUintN(bits, all);
+  }
+}
