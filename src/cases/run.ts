@@ -60,7 +60,10 @@ export class CaseRun {
   /** Expands up to `count` states. @returns whether the run is over */
   advance(count: number): boolean {
     const over = this.search.advance(count);
-    if (over) for (const actor of this.instance.actors) actor.verify();
+    if (over) {
+      // Each in a machine of its own, in which no other actor has run.
+      this.instance.actors.forEach((actor, i) => actor.verify(this.definition.build(this.setup).actors[i].program()));
+    }
     return over;
   }
 

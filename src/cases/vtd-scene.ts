@@ -69,7 +69,7 @@ export class VtdScene {
         log: machine.log,
         rules: machine.rules,
       },
-      { ...options.unit, profile },
+      { ...options.unit, ecap: { C: machine.memory.coherent ? 1 : 0, ...options.unit?.ecap }, profile },
     );
     this.unit = unit;
     machine.dma.translator = unit;
@@ -105,7 +105,7 @@ export class VtdScene {
     if (via === 'queue') this.enableQueue();
     this.domain = new VtdDomain(
       machine,
-      new PageTable(this.cpu, this.tables, ADDRESS.pml4, 4, this.tableOwner),
+      new PageTable(this.cpu, this.tables, ADDRESS.pml4, 4, this.tableOwner, options.mutation?.noCacheFlush !== true),
       this.tables,
       invalidator,
       { did: DID, version, via, largestLeaf: 3, maxAddressMask: unit.regs.get(CAP, CAP.MAMV) },

@@ -235,30 +235,43 @@ export class ActorAgent implements Agent {
   /** Runs the program again up to a node. Every operation must be what it was. */
   private rerun(node: number): Program {
     const program = this.start();
+    this.compare(program, node, 'it is not the same program twice', 'what is free, take from choose()');
+    return program;
+  }
+
+  private compare(program: Program, node: number, what: string, mend: string): void {
     const path = this.path(node);
     for (let i = 0; i < path.length; i++) {
       const before = i === 0 ? null : this.nodes[path[i - 1]];
       const op = this.resume(program, before, this.nodes[path[i]].result);
       const known = this.nodes[path[i]].op;
-      if (op?.name !== known?.name) {
-        throw new ProgramError(
-          this.name,
-          before?.op?.name ?? null,
-          `it is not the same program twice: after ${i} operations it went on with '${known?.name ?? 'its end'}', now with '${op?.name ?? 'its end'}'; keep what must last in machine.word(), and take what is free from choose()`,
-        );
-      }
+      if (op?.name === known?.name) continue;
+      const [was, is] = [known?.name ?? 'its end', op?.name ?? 'its end'];
+      throw new ProgramError(
+        this.name,
+        before?.op?.name ?? null,
+        `${what}: after ${i} operations it went on with '${was}', now with '${is}'; keep what must last or is shared in machine.word(); ${mend}`,
+      );
     }
-    return program;
   }
 
-  /** Runs the longest path that was seen twice more: a program that depends on anything else than its results shows. */
-  verify(): void {
+  /**
+   * Runs the longest path that was seen once more, and once by `alone`, the same program in a machine in which nothing else has
+   * run. A program that depends on anything else than its results shows.
+   */
+  verify(alone: Program): void {
     let deepest = 0;
     this.nodes.forEach((node, i) => {
       if (node.depth > this.nodes[deepest].depth) deepest = i;
     });
     this.rerun(deepest);
     this.rerun(deepest);
+    this.compare(
+      alone,
+      deepest,
+      'alone it is another program than beside the others',
+      'actors share nothing but the machine',
+    );
   }
 }
 

@@ -26,6 +26,11 @@ export class Cpu {
     if (this.buffer !== null) machine.hardware.push(this.buffer.agent);
   }
 
+  /** Whether its stores are seen at once. */
+  get isSequential(): boolean {
+    return this.buffer === null;
+  }
+
   /** A 64-bit store. @param note what the story says of it, instead of the bare word; nothing, if empty */
   *write64(addr: bigint, value: bigint, note?: string): Program {
     const at = this.wordAt(addr);

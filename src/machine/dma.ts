@@ -270,7 +270,12 @@ export class Dma {
     const owner = this.frames.owners[this.frames.ownerOf(frame)];
     const foreign = owner.kind !== 'free' && !(owner.kind === 'buffer' && owner.did === did);
     if (foreign) this.facts.bits |= write ? FACT.foreignWrite : FACT.leakedRead;
-    if (write) this.memory.write(this.memory.locate(pfn, word), 0xd0a00000 + this.get(slot, SLOT.device), 0);
+    if (write)
+      this.memory.write(
+        this.memory.locate(pfn, word),
+        0xd0a00000 | ((this.get(slot, SLOT.vpnLo) & 0xfff) << 4) | this.get(slot, SLOT.device),
+        0,
+      );
     if (this.log.on) {
       const where = `${this.frames.list[frame].name} (${hex(pfn * 4096 + word * 8)}, owner: ${owner.name})`;
       this.log.say('memory', write ? `the write of ${name} lands in ${where}` : `${name} gets data of ${where}`);

@@ -23,6 +23,8 @@ export interface Mutation {
   readonly noSuperpageFlush?: boolean;
   /** No invalidation on unmap. */
   readonly noUnmapFlush?: boolean;
+  /** No cache line of a page table is written back (matters where the walker does not snoop). */
+  readonly noCacheFlush?: boolean;
   /** IH of every page-selective invalidation. */
   readonly hint?: boolean;
 }

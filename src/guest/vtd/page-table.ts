@@ -47,14 +47,20 @@ export class PageTable {
   private readonly pool: Pool;
   private readonly root: bigint;
   private readonly owner: number;
+  private readonly writesBack: boolean;
 
-  /** @param root byte address of the top table. @param owner of its table pages */
-  constructor(cpu: Cpu, pool: Pool, root: bigint, levels: number, owner: number) {
+  /**
+   * @param root byte address of the top table
+   * @param owner of its table pages
+   * @param writesBack whether each store is written back for a walker that does not snoop (`domain_flush_cache`)
+   */
+  constructor(cpu: Cpu, pool: Pool, root: bigint, levels: number, owner: number, writesBack = true) {
     this.cpu = cpu;
     this.pool = pool;
     this.root = root;
     this.levels = levels;
     this.owner = owner;
+    this.writesBack = writesBack;
   }
 
   private addressIn(table: bigint, level: number, pfn: number): bigint {
@@ -73,7 +79,7 @@ export class PageTable {
   /** Stores an entry, and writes its cache line back for a walker that does not snoop. */
   private *store(addr: bigint, value: bigint, note: string): Program {
     yield* this.cpu.write64(addr, value, note);
-    yield* this.cpu.clflush(addr);
+    if (this.writesBack) yield* this.cpu.clflush(addr);
   }
 
   /** Clears an entry (`dma_clear_pte`); one that the case leaves out is clear already. */
@@ -101,7 +107,7 @@ export class PageTable {
       if (level === target) return { addr, value, level };
       if (!isPresent(value)) {
         const made = yield* atomic(() => this.link(addr, level, pfn));
-        yield* this.cpu.clflush(addr);
+        if (this.writesBack) yield* this.cpu.clflush(addr);
         value = made;
       }
       table = value & ADDRESS;
