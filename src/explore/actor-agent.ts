@@ -1,3 +1,4 @@
+import { join } from '../bits/index.ts';
 import type { Actor, Agent, Arena, Lane, Machine, Op, Program } from '../machine/index.ts';
 
 /** Most operations that one run of a program may have. A wait is a guard, so only a program that never ends has more. */
@@ -23,23 +24,52 @@ export class ProgramError extends Error {
 /** Calls a function of a user's; a caller that can interrupt one that never returns wraps it. */
 export type Guarded = <T>(call: () => T) => T;
 
-interface Result {
+const JOIN = { none: 0, before: 1, after: 2 } as const;
+const RETURNS = { undeclared: 0, nothing: 1, number: 2, word: 3 } as const;
+
+/**
+ * One position of a program, known by the results that it has had so far, with the operation that comes next. Operations are objects of
+ * many shapes; here their parts lie in one.
+ */
+class Node {
+  /** What comes next; null at the program's end. */
+  readonly op: Op | null;
+  readonly run: ((choice: number) => number | void) | null;
+  readonly ready: (() => boolean) | null;
+  readonly choices: number;
+  /** {@link JOIN}; none where every operation is a step of its own. */
+  readonly join: number;
+  /** Happens with the operation before it. */
+  readonly follows: boolean;
+  /** {@link RETURNS}. */
+  readonly returns: number;
+  readonly parent: number;
+  /** Result of the parent's operation that leads here. */
   readonly lo: number;
   readonly hi: number;
-}
-
-/** One position of a program: it is known by the results that it has had so far. */
-interface Node {
-  readonly op: Op | null;
-  readonly parent: number;
-  /** Result of the parent's op that leads here. */
-  readonly result: Result;
   readonly depth: number;
-  /** Positions after this one, by result. */
-  readonly children: number[];
-}
+  /** Positions after this one, one for each result that was seen. */
+  readonly children: number[] = [];
 
-const NOTHING: Result = { lo: 0, hi: 0 };
+  constructor(op: Op | null, parent: number, lo: number, hi: number, depth: number, split: boolean) {
+    this.op = op;
+    this.run = op === null ? null : op.run;
+    this.ready = op?.ready ?? null;
+    this.choices = op?.choices ?? 1;
+    this.join = split || op?.join === undefined ? JOIN.none : JOIN[op.join];
+    this.follows = !split && (op?.join === 'after' || op?.bound === true);
+    this.returns = RETURNS[op?.returns ?? 'undeclared'];
+    this.parent = parent;
+    this.lo = lo;
+    this.hi = hi;
+    this.depth = depth;
+  }
+
+  /** Whether the operation can happen now, in one way. */
+  isPlain(): boolean {
+    return this.choices === 1 && (this.ready === null || this.ready());
+  }
+}
 
 /**
  * A program as an agent. Its position is one word of the arena: the number of a node in a tree that grows as results
@@ -69,8 +99,7 @@ export class ActorAgent implements Agent {
     this.guarded = options.guarded;
     this.split = options.split;
     const program = this.start();
-    const op = this.resume(program, undefined, null);
-    this.nodes.push({ op, parent: -1, result: NOTHING, depth: 0, children: [] });
+    this.nodes.push(new Node(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
     this.running = { program, node: 0 };
   }
 
@@ -81,8 +110,7 @@ export class ActorAgent implements Agent {
 
   /** Runs what joins the step before the first one. */
   settle(): void {
-    const op = this.nodes[0].op;
-    if (op !== null && this.follows(op)) this.run(0, true);
+    if (this.nodes[0].follows) this.run(0, true);
   }
 
   hasFinished(): boolean {
@@ -95,95 +123,84 @@ export class ActorAgent implements Agent {
   }
 
   choices(): number {
-    let node = this.arena.words[this.position];
-    let op = this.nodes[node].op;
-    while (op !== null && op.join === 'before' && !this.split) {
-      node = this.child(node, NOTHING);
-      op = this.nodes[node].op;
-    }
-    if (op === null) return this.nodes[this.arena.words[this.position]].op === null ? 0 : 1;
-    // Behind a read that joins: what comes next is known only after it.
-    if (op.join === 'after' && !this.split) return 1;
-    if (op.ready !== undefined && !op.ready()) return 0;
-    return op.choices ?? 1;
+    const here = this.nodes[this.arena.words[this.position]];
+    if (here.run === null) return 0;
+    let at = this.arena.words[this.position];
+    while (this.nodes[at].join === JOIN.before) at = this.child(at, 0, 0);
+    const node = this.nodes[at];
+    // Behind a read that joins, what comes next is known only after it.
+    if (node.run === null || node.join === JOIN.after) return 1;
+    if (node.ready !== null && !node.ready()) return 0;
+    return node.choices;
   }
 
   step(choice: number): void {
     this.run(choice, false);
   }
 
-  private follows(op: Op): boolean {
-    return !this.split && (op.join === 'after' || op.bound === true);
-  }
-
   /** Runs the next operation and what is joined to it. @param done the step's own operation is over already */
   private run(choice: number, done: boolean): void {
-    let node = this.arena.words[this.position];
+    let at = this.arena.words[this.position];
     let main = done;
     let read = false;
-    for (let op = this.nodes[node].op; op !== null; op = this.nodes[node].op) {
+    for (let node = this.nodes[at]; node.run !== null; node = this.nodes[at]) {
       let taken = 0;
       if (main) {
-        if (!this.follows(op)) break;
-        this.mustBeReady(op);
-      } else if (!this.split && op.join !== undefined) {
-        if (op.join === 'after') read = true;
+        if (!node.follows) break;
+        if (!node.isPlain()) throw this.notPlain(node);
+      } else if (node.join !== JOIN.none) {
+        if (node.join === JOIN.after) read = true;
       } else {
         // Behind a joined read, the operation may turn out to wait, or to be a choice: then it is the next step's.
-        if (read && !isPlain(op)) break;
+        if (read && !node.isPlain()) break;
         main = true;
         taken = choice;
       }
-      const value = op.run(taken);
-      node = this.child(node, this.resultOf(op, value));
+      const value = node.run(taken);
+      if (node.returns === RETURNS.word) at = this.child(at, this.machine.result.lo, this.machine.result.hi);
+      else if (node.returns === RETURNS.number) at = this.child(at, this.declared(node, value as number), 0);
+      else if (node.returns === RETURNS.undeclared && value !== undefined) throw this.undeclared(node, value as number);
+      else at = this.child(at, 0, 0);
     }
-    this.arena.set(this.position, node);
+    this.arena.set(this.position, at);
   }
 
-  private mustBeReady(op: Op): void {
-    if (isPlain(op)) return;
-    throw new ProgramError(
+  private notPlain({ op }: Node): ProgramError {
+    const name = op?.name ?? '';
+    return new ProgramError(
       this.name,
-      op.name,
-      `'${op.name}' waits or chooses inside atomic(); only its first operation may`,
+      name,
+      `'${name}' waits or chooses inside atomic(); only its first operation may`,
     );
   }
 
-  private resultOf(op: Op, value: number | void): Result {
-    if (op.returns === 'word') return { lo: this.machine.result.lo, hi: this.machine.result.hi };
-    if (op.returns !== 'number') {
-      if (value === undefined || op.returns === 'nothing') return NOTHING;
-      throw new ProgramError(
-        this.name,
-        op.name,
-        `'${op.name}' returns ${value} but declares no results; add results: [...]`,
-      );
-    }
-    const lo = value as number;
-    if (op.results !== undefined && !op.results.includes(lo)) {
-      throw new ProgramError(
-        this.name,
-        op.name,
-        `'${op.name}' returned ${lo}, which is not among its results [${op.results.join(', ')}]`,
-      );
-    }
-    return { lo, hi: 0 };
+  private undeclared({ op }: Node, value: number): ProgramError {
+    const name = op?.name ?? '';
+    return new ProgramError(this.name, name, `'${name}' returns ${value} but declares no results; add results: [...]`);
   }
 
-  private child(node: number, result: Result): number {
-    const { children } = this.nodes[node];
+  /** The result of an operation, if it is one of those that it may have. */
+  private declared({ op }: Node, value: number): number {
+    const results = op?.results;
+    if (results === undefined || results.includes(value)) return value;
+    const name = op?.name ?? '';
+    const among = results.join(', ');
+    throw new ProgramError(this.name, name, `'${name}' returned ${value}, which is not among its results [${among}]`);
+  }
+
+  private child(parent: number, lo: number, hi: number): number {
+    const { children } = this.nodes[parent];
     for (let i = 0; i < children.length; i++) {
-      const known = this.nodes[children[i]].result;
-      if (known.lo === result.lo && known.hi === result.hi) return children[i];
+      const known = this.nodes[children[i]];
+      if (known.lo === lo && known.hi === hi) return children[i];
     }
-    return this.grow(node, result);
+    return this.grow(parent, lo, hi);
   }
 
-  private grow(parent: number, result: Result): number {
+  private grow(parent: number, lo: number, hi: number): number {
     const at = this.running?.node === parent ? this.running : { program: this.rerun(parent), node: parent };
     const from = this.nodes[parent];
-    const op = this.resume(at.program, from, result);
-    const node = this.nodes.push({ op, parent, result, depth: from.depth + 1, children: [] }) - 1;
+    const op = this.resume(at.program, from.op, lo, hi);
     if (from.depth + 1 > MAX_OPERATIONS) {
       throw new ProgramError(
         this.name,
@@ -191,6 +208,7 @@ export class ActorAgent implements Agent {
         `it never ends: more than ${MAX_OPERATIONS} operations; bound its loop, and wait with a guard instead of polling`,
       );
     }
+    const node = this.nodes.push(new Node(op, parent, lo, hi, from.depth + 1, this.split)) - 1;
     from.children.push(node);
     this.running = { program: at.program, node };
     return node;
@@ -204,13 +222,11 @@ export class ActorAgent implements Agent {
     }
   }
 
-  private resume(program: Program, from: Node | undefined | null, result: Result | null): Op | null {
-    const last = from?.op ?? null;
+  /** Goes on with the result of the operation that it yielded last, if there was one. @returns the next, null at the end */
+  private resume(program: Program, last: Op | null, lo: number, hi: number): Op | null {
     let next: IteratorResult<Op, void>;
     try {
-      next = this.guarded(() =>
-        last === null || result === null ? program.next() : program.next(toValue(last, result)),
-      );
+      next = this.guarded(() => (last === null ? program.next() : program.next(toValue(last, lo, hi))));
     } catch (thrown) {
       throw new ProgramError(this.name, last?.name ?? null, `it threw: ${messageOf(thrown)}`, thrown);
     }
@@ -243,8 +259,8 @@ export class ActorAgent implements Agent {
     const path = this.path(node);
     for (let i = 0; i < path.length; i++) {
       const before = i === 0 ? null : this.nodes[path[i - 1]];
-      const op = this.resume(program, before, this.nodes[path[i]].result);
-      const known = this.nodes[path[i]].op;
+      const { op: known, lo, hi } = this.nodes[path[i]];
+      const op = this.resume(program, before?.op ?? null, lo, hi);
       if (op?.name === known?.name) continue;
       const [was, is] = [known?.name ?? 'its end', op?.name ?? 'its end'];
       throw new ProgramError(
@@ -275,14 +291,9 @@ export class ActorAgent implements Agent {
   }
 }
 
-/** Whether the operation can happen now, in one way. */
-function isPlain(op: Op): boolean {
-  return (op.ready === undefined || op.ready()) && (op.choices ?? 1) === 1;
-}
-
-function toValue(op: Op, result: Result): number | bigint | undefined {
-  if (op.returns === 'number') return result.lo;
-  if (op.returns === 'word') return (BigInt(result.hi >>> 0) << 32n) | BigInt(result.lo >>> 0);
+function toValue(op: Op, lo: number, hi: number): number | bigint | undefined {
+  if (op.returns === 'number') return lo;
+  if (op.returns === 'word') return join(lo, hi);
   return undefined;
 }
 
