@@ -31,6 +31,8 @@ export interface Result {
   readonly page: bigint;
   /** Bits of the page that maps it: 12, 21, 30; 0 where nothing was translated. */
   readonly size: number;
+  /** Levels of the table that was walked; 0 where nothing was translated. */
+  readonly levels: number;
 }
 
 /** Table 30's column "qualified": these are recorded whatever FPD says. */
@@ -54,12 +56,13 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
     recorded: !fpd || UNQUALIFIED.includes(reason),
     page: 0n,
     size: 0,
+    levels: 0,
   });
   const interrupt = (addr: bigint) => addr >= 0xfee00000n && addr <= 0xfeefffffn;
   const has = (rule: 'LGN.1.3' | 'LGN.4') => !unit.without?.includes(rule);
 
   // 3.15: the interrupt range is not translated.
-  if (interrupt(page)) return { fault: 0, recorded: false, page, size: 0 };
+  if (interrupt(page)) return { fault: 0, recorded: false, page, size: 0, levels: 0 };
 
   // 9.1: the root entry of the bus.
   const rootAt = unit.root + BigInt(sid >> 8) * 16n;
@@ -86,7 +89,7 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
   // Pass-through: host addresses only.
   if (tt === 2) {
     if (has('LGN.1.3') && iova >> BigInt(unit.haw) !== 0n) return fault(0x4);
-    return { fault: 0, recorded: false, page, size: 0 };
+    return { fault: 0, recorded: false, page, size: 0, levels: 0 };
   }
 
   // 3.7: the address must fit the page table and MGAW.
@@ -118,7 +121,7 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
       const size = 1n << BigInt(shift);
       const out = frame | (page & (size - 1n));
       if (has('LGN.4') && interrupt(out)) return fault(0xe);
-      return { fault: 0, recorded: false, page: out, size: shift };
+      return { fault: 0, recorded: false, page: out, size: shift, levels };
     }
     table = frame;
   }
