@@ -23,7 +23,7 @@ const PAGING = { tag: 0, vpnHi: 1, vpnLo: 2, tableHi: 3, tableLo: 4 } as const;
 
 /** Whether two page numbers lie in one aligned block of 2^bits pages. */
 export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, bLo: number): boolean {
-  if (bits < 18) return aHi === bHi && aLo >>> bits === bLo >>> bits;
+  if (bits <= 18) return aHi === bHi && aLo >>> bits === bLo >>> bits;
   return bits >= 45 || aHi >>> (bits - 18) === bHi >>> (bits - 18);
 }
 

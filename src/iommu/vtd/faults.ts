@@ -70,7 +70,7 @@ export function recordFault(
   }
   // The address is vpn · 4096: bits 31:12 of it are vpn 19:0.
   regs.force32(FRCD_BASE, (vpnLo << 12) | (vpnHi << 30));
-  regs.force32(FRCD_BASE + 4, vpnHi >>> 2);
+  regs.force32(FRCD_BASE + 4, (vpnHi >>> 2) | (Math.trunc(vpnHi / 0x100000000) << 30));
   regs.force32(FRCD_BASE + 8, sid);
   regs.force32(FRCD_BASE + 12, 0);
   regs.put(FRCD_HI, FRCD_HI.FR, reason);

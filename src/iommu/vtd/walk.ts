@@ -167,7 +167,9 @@ export class Walker {
     walk.perms = 3;
     // Step 3: the address must fit the table's width and MGAW (table 30, LGN.1.1).
     const bits = Math.min(30 + 9 * aw, this.limits.mgaw) - 12;
-    if (tt !== 2 && walk.vpnHi >>> (bits - 18) !== 0) return this.refuse(walk, FAULT.beyondAddressWidth);
+    // Bits above 57 do not fit what a shift can see.
+    if (tt !== 2 && (walk.vpnHi > 0x7ffffff || walk.vpnHi >>> (bits - 18) !== 0))
+      return this.refuse(walk, FAULT.beyondAddressWidth);
     return tt === 2 ? STEP.done : STEP.more;
   }
 
