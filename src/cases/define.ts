@@ -53,7 +53,9 @@ export type Feature = 'paging-structure cache' | 'drain';
 export type Case = CaseDefinition & { readonly kind: 'pinhole case' };
 
 /** Thrown where a definition is wrong; one line: what, and how to mend it. */
-export class DefinitionError extends Error {}
+export class DefinitionError extends Error {
+  override readonly name = 'DefinitionError';
+}
 
 /** Declares a case. */
 export function defineCase(definition: CaseDefinition): Case {
@@ -78,7 +80,7 @@ export function defineCase(definition: CaseDefinition): Case {
 }
 
 /** The verdict that is expected under a profile. */
-export function expectedOf(definition: CaseDefinition, variant: string, profile: string): Verdict {
+export function expectedOf(definition: Pick<CaseDefinition, 'variants'>, variant: string, profile: string): Verdict {
   const expected = definition.variants[variant];
   return typeof expected === 'string' ? expected : (expected[profile] ?? expected.spec);
 }

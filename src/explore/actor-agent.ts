@@ -11,13 +11,21 @@ export class ProgramError extends Error {
   readonly operation: string | null;
   /** What the program threw, if it threw. */
   readonly thrown: unknown;
+  /** The program, suspended where the trouble is or at the operation before; its function, where it has had none. */
+  readonly suspended: object | null;
 
-  constructor(actor: string, operation: string | null, message: string, thrown?: unknown) {
+  constructor(
+    actor: string,
+    operation: string | null,
+    message: string,
+    at: { thrown?: unknown; suspended?: object } = {},
+  ) {
     super(message);
     this.name = 'ProgramError';
     this.actor = actor;
     this.operation = operation;
-    this.thrown = thrown;
+    this.thrown = at.thrown;
+    this.suspended = at.suspended ?? null;
   }
 }
 
@@ -147,7 +155,7 @@ export class ActorAgent implements Agent {
       let taken = 0;
       if (main) {
         if (!node.follows) break;
-        if (!node.isPlain()) throw this.notPlain(node);
+        if (!node.isPlain()) throw this.notPlain(at);
       } else if (node.join !== JOIN.none) {
         if (node.join === JOIN.after) read = true;
       } else {
@@ -158,34 +166,40 @@ export class ActorAgent implements Agent {
       }
       const value = node.run(taken);
       if (node.returns === RETURNS.word) at = this.child(at, this.machine.result.lo, this.machine.result.hi);
-      else if (node.returns === RETURNS.number) at = this.child(at, this.declared(node, value as number), 0);
-      else if (node.returns === RETURNS.undeclared && value !== undefined) throw this.undeclared(node, value as number);
+      else if (node.returns === RETURNS.number) at = this.child(at, this.declared(at, value as number), 0);
+      else if (node.returns === RETURNS.undeclared && value !== undefined) throw this.undeclared(at, value as number);
       else at = this.child(at, 0, 0);
     }
     this.arena.set(this.position, at);
   }
 
-  private notPlain({ op }: Node): ProgramError {
-    const name = op?.name ?? '';
-    return new ProgramError(
-      this.name,
-      name,
-      `'${name}' waits or chooses inside atomic(); only its first operation may`,
-    );
+  private wrong(at: number, message: (name: string) => string): ProgramError {
+    const name = this.nodes[at].op?.name ?? '';
+    return new ProgramError(this.name, name, message(name), { suspended: this.rerun(at) });
   }
 
-  private undeclared({ op }: Node, value: number): ProgramError {
-    const name = op?.name ?? '';
-    return new ProgramError(this.name, name, `'${name}' returns ${value} but declares no results; add results: [...]`);
+  private notPlain(at: number): ProgramError {
+    return this.wrong(at, (name) => `'${name}' waits or chooses inside atomic(); only its first operation may`);
+  }
+
+  private undeclared(at: number, value: number): ProgramError {
+    return this.wrong(at, (name) => `'${name}' returns ${value} but declares no results; add results: [...]`);
   }
 
   /** The result of an operation, if it is one of those that it may have. */
-  private declared({ op }: Node, value: number): number {
-    const results = op?.results;
+  private declared(at: number, value: number): number {
+    const results = this.nodes[at].op?.results;
     if (results === undefined || results.includes(value)) return value;
-    const name = op?.name ?? '';
     const among = results.join(', ');
-    throw new ProgramError(this.name, name, `'${name}' returned ${value}, which is not among its results [${among}]`);
+    throw this.wrong(
+      at,
+      (name) => `'${name}' returned ${value}, which is not among its results [${among}]; add it there`,
+    );
+  }
+
+  /** The program once more, suspended at the operation that comes next. */
+  suspended(): Program {
+    return this.rerun(this.arena.words[this.position]);
   }
 
   private child(parent: number, lo: number, hi: number): number {
@@ -200,12 +214,13 @@ export class ActorAgent implements Agent {
   private grow(parent: number, lo: number, hi: number): number {
     const at = this.running?.node === parent ? this.running : { program: this.rerun(parent), node: parent };
     const from = this.nodes[parent];
-    const op = this.resume(at.program, from.op, lo, hi);
+    const op = this.resume(at.program, from.op, lo, hi, () => this.rerun(parent));
     if (from.depth + 1 > MAX_OPERATIONS) {
       throw new ProgramError(
         this.name,
         from.op?.name ?? null,
         `it never ends: more than ${MAX_OPERATIONS} operations; bound its loop, and wait with a guard instead of polling`,
+        { suspended: at.program },
       );
     }
     const node = this.nodes.push(new Node(op, parent, lo, hi, from.depth + 1, this.split)) - 1;
@@ -218,17 +233,18 @@ export class ActorAgent implements Agent {
     try {
       return this.actor.program();
     } catch (thrown) {
-      throw new ProgramError(this.name, null, `it threw: ${messageOf(thrown)}`, thrown);
+      throw new ProgramError(this.name, null, `it threw: ${messageOf(thrown)}`, { thrown });
     }
   }
 
   /** Goes on with the result of the operation that it yielded last, if there was one. @returns the next, null at the end */
-  private resume(program: Program, last: Op | null, lo: number, hi: number): Op | null {
+  private resume(program: Program, last: Op | null, lo: number, hi: number, before?: () => Program): Op | null {
     let next: IteratorResult<Op, void>;
     try {
       next = this.guarded(() => (last === null ? program.next() : program.next(toValue(last, lo, hi))));
     } catch (thrown) {
-      throw new ProgramError(this.name, last?.name ?? null, `it threw: ${messageOf(thrown)}`, thrown);
+      const suspended = before === undefined ? this.actor.program : before();
+      throw new ProgramError(this.name, last?.name ?? null, `it threw: ${messageOf(thrown)}`, { thrown, suspended });
     }
     if (next.done) return null;
     const op = next.value;
@@ -237,6 +253,7 @@ export class ActorAgent implements Agent {
         this.name,
         last?.name ?? null,
         'it yields something that is no operation; write yield* cpu.write64(…), not yield',
+        { suspended: program },
       );
     }
     return op;
@@ -267,6 +284,7 @@ export class ActorAgent implements Agent {
         this.name,
         before?.op?.name ?? null,
         `${what}: after ${i} operations it went on with '${was}', now with '${is}'; keep what must last or is shared in machine.word(); ${mend}`,
+        op === null ? {} : { suspended: program },
       );
     }
   }

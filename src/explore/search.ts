@@ -1,3 +1,4 @@
+import type { Program } from '../machine/index.ts';
 import { FACT } from '../machine/index.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
@@ -146,12 +147,20 @@ export class Search {
     const { fpA, fpB } = tracker;
     const { bits } = this.instance.machine.facts;
     tracker.undo(mark);
-    const name = this.instance.actors[a]?.next() ?? agents[a].name;
-    if (agents[a].choices() <= choice) throw new OutsideStateError(agents[a].name, name);
+    if (agents[a].choices() <= choice) throw this.outside(a);
     this.instance.machine.facts.bits = 0;
     agents[a].step(choice);
-    if (tracker.fpA !== fpA || tracker.fpB !== fpB) throw new OutsideStateError(agents[a].name, name);
+    if (tracker.fpA !== fpA || tracker.fpB !== fpB) {
+      tracker.undo(mark);
+      throw this.outside(a);
+    }
     this.instance.machine.facts.bits |= bits;
+  }
+
+  private outside(a: number): OutsideStateError {
+    const actor = this.instance.actors[a];
+    const operation = actor?.next() ?? this.instance.agents[a].name;
+    return new OutsideStateError(this.instance.agents[a].name, operation, actor?.suspended() ?? null);
   }
 
   private remember(parent: number, decision: number): void {
@@ -186,14 +195,17 @@ export class Search {
 export class OutsideStateError extends Error {
   readonly actor: string;
   readonly operation: string;
+  /** The actor's program, suspended at the operation. */
+  readonly suspended: Program | null;
 
-  constructor(actor: string, operation: string) {
+  constructor(actor: string, operation: string, suspended: Program | null) {
     super(
       `'${operation}' does two things when it is taken twice from one state; keep what it changes in machine.word()`,
     );
     this.name = 'OutsideStateError';
     this.actor = actor;
     this.operation = operation;
+    this.suspended = suspended;
   }
 }
 

@@ -81,15 +81,16 @@ export class Cpu {
     yield { name: `${this.name} fence`, ready: () => this.buffer?.count() === 0, run: () => {} };
   }
 
-  /** Writes a register. Uncached: earlier stores are visible first. */
-  *mmioWrite(block: MmioBlock, offset: number, size: 4 | 8, value: bigint, note = ''): Program {
+  /** Writes a register. Uncached: earlier stores are visible first. @param note what the story adds; nothing is told, if null */
+  *mmioWrite(block: MmioBlock, offset: number, size: 4 | 8, value: bigint, note: string | null = ''): Program {
     const lo = low(value);
     const hi = high(value);
     yield {
       name: `${this.name} write ${block.name}+${hex(offset)} ${hex(value)}`,
       ready: () => this.buffer === null || this.buffer.count() === 0,
       run: () => {
-        if (this.machine.log.on) this.machine.log.say('driver', `${block.registerName(offset)} = ${hex(value)}${note}`);
+        if (this.machine.log.on && note !== null)
+          this.machine.log.say('driver', `${block.registerName(offset)} = ${hex(value)}${note}`);
         block.write(offset, size, lo, hi);
       },
     };

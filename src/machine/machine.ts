@@ -3,7 +3,8 @@ import type { Agent } from './agent.ts';
 import { Arena } from './arena.ts';
 import { CaseMemory } from './case-memory.ts';
 import { Cpu } from './cpu.ts';
-import { ACCESS, Dma } from './dma.ts';
+import { Device } from './device.ts';
+import { Dma } from './dma.ts';
 import { EventLog } from './event-log.ts';
 import { Facts } from './facts.ts';
 import type { Frame, Owner } from './frames.ts';
@@ -15,6 +16,9 @@ import type { StoreOrder } from './store-buffer.ts';
 
 /** Most words of state that software (allocators, locks, counters) declares. */
 const MAX_SOFTWARE = 64;
+
+/** What tables of five levels translate; models keep input page numbers of 45 bits, and a wider one would alias another. */
+const IOVA_BITS = 57n;
 
 export interface MachineOptions {
   /** DMA transactions that can be in flight at once; 2 if absent. */
@@ -114,6 +118,8 @@ export class Machine {
    * Declares a DMA device. @param aims byte addresses that its DMA may go to; only these are followed by the invariants
    */
   device(name: string, sid: number, did: number, aims: readonly bigint[]): Device {
+    const beyond = aims.find((iova) => iova < 0n || iova >> IOVA_BITS !== 0n);
+    if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
     const index = this.dma.requesters.push({ name, sid, did }) - 1;
     for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
@@ -177,8 +183,9 @@ export class SoftwareWord {
     return Number(yield { name: `read ${this.name}`, returns: 'number', join: 'after', run: () => this.value });
   }
 
-  *set(value: number): Program {
-    yield { name: `${this.name} = ${value}`, run: () => this.assign(value) };
+  /** @param quiet the story does not speak of it */
+  *set(value: number, quiet = false): Program {
+    yield { name: `${this.name} = ${value}`, run: () => (quiet ? this.put(value) : this.assign(value)) };
   }
 
   /** Waits until it has the value. */
@@ -193,6 +200,10 @@ export class SoftwareWord {
 
   *unlock(): Program {
     yield { name: `unlock ${this.name}`, run: () => this.assign(0) };
+  }
+
+  private put(value: number): void {
+    this.value = value;
   }
 
   private assign(value: number): void {
@@ -248,99 +259,5 @@ export class Pool {
 
   private free(): Frame | undefined {
     return this.list.find((f) => this.machine.frames.ownerOf(f.index) === 0);
-  }
-}
-
-/** A DMA device, as operations for its program or for a driver that starts it and waits. */
-export class Device {
-  readonly name: string;
-  private readonly machine: Machine;
-  private readonly index: number;
-  private readonly aims: ReadonlySet<bigint>;
-
-  constructor(machine: Machine, name: string, index: number, aims: ReadonlySet<bigint>) {
-    this.machine = machine;
-    this.name = name;
-    this.index = index;
-    this.aims = aims;
-  }
-
-  /** Sends a DMA and does not wait. */
-  *issue(iova: bigint, kind: 'read' | 'write'): Program {
-    yield this.issueOp(iova, kind, false);
-  }
-
-  /** A DMA that the program waits for, without caring how it ends. */
-  *dma(iova: bigint, kind: 'read' | 'write'): Program {
-    yield this.issueOp(iova, kind, true);
-    yield { ...this.collectOp(), returns: 'nothing' };
-  }
-
-  /** A DMA that the program waits for. @returns 1 completed, 0 aborted */
-  *dmaStatus(iova: bigint, kind: 'read' | 'write'): Program<number> {
-    yield this.issueOp(iova, kind, true);
-    return Number(yield this.collectOp());
-  }
-
-  /** A stray device: sends so many DMAs, at any time, at any of its addresses, without waiting. */
-  stray(iovas: readonly bigint[], kind: 'read' | 'write', times: number): void {
-    const { name } = this;
-    const self = this;
-    this.machine.actor(
-      name,
-      function* () {
-        for (let i = 0; i < times; i++) {
-          if (iovas.length === 1) yield self.issueOp(iovas[0], kind, false);
-          else yield self.issueAnyOp(iovas, kind);
-        }
-      },
-      'device',
-    );
-  }
-
-  private issueOp(iova: bigint, kind: 'read' | 'write', waited: boolean) {
-    this.check(iova);
-    const { dma } = this.machine;
-    return {
-      name: `${this.name} DMA ${kind} ${hex(iova)}`,
-      ready: () => dma.hasFree(),
-      run: () => {
-        dma.issue(this.index, iova, ACCESS[kind], waited);
-      },
-    };
-  }
-
-  private issueAnyOp(iovas: readonly bigint[], kind: 'read' | 'write') {
-    for (const iova of iovas) this.check(iova);
-    const { dma } = this.machine;
-    return {
-      name: `${this.name} DMA ${kind} to one of ${iovas.map(hex).join(' ')}`,
-      ready: () => dma.hasFree(),
-      choices: iovas.length,
-      run: (choice: number) => {
-        dma.issue(this.index, iovas[choice], ACCESS[kind], false);
-      },
-    };
-  }
-
-  private collectOp() {
-    const { dma, log } = this.machine;
-    return {
-      name: `${this.name} DMA done`,
-      ready: () => dma.finished(this.index) >= 0,
-      returns: 'number' as const,
-      results: [0, 1],
-      run: () => {
-        const ok = dma.collect(dma.finished(this.index));
-        if (log.on) log.say('device', `${this.name}: ${ok === 1 ? 'DMA completed' : 'DMA aborted'}`);
-        return ok;
-      },
-    };
-  }
-
-  private check(iova: bigint): void {
-    if (!this.aims.has(iova >> 12n)) {
-      throw new RangeError(`${this.name} does not aim at ${hex(iova)}; list it where the device is declared`);
-    }
   }
 }

@@ -25,7 +25,8 @@ export function locate(error: unknown, file: string): Place | null {
   return null;
 }
 
-function isUsers(path: string): boolean {
+/** Whether a file is neither of this package nor of another. */
+export function isUsers(path: string): boolean {
   return !path.startsWith(ownSources) && !path.includes(`${sep}node_modules${sep}`);
 }
 

@@ -67,12 +67,12 @@ export class InvalidationQueue implements Invalidator {
       IH: hint ? 1 : 0,
     });
     const what = `IOTLB invalidate: pages 0x${(pfn * 4096).toString(16)} AM ${am} IH=${hint ? 1 : 0}, DID ${did}`;
-    return this.submit(words, `queues ${what}${this.drainText()}; wait; rings IQT`);
+    return this.submit(words, `queues ${what}${this.drainText()}; a wait behind it; IQT`);
   }
 
   flushDomain(did: number): Program {
     const words = encode(IOTLB_INV_DSC, { G: IOTLB_GRANULARITY.domain, ...this.drainBits(), DID: did });
-    return this.submit(words, `queues IOTLB invalidate: domain ${did}${this.drainText()}; wait; rings IQT`);
+    return this.submit(words, `queues IOTLB invalidate: domain ${did}${this.drainText()}; a wait behind it; IQT`);
   }
 
   /** Submits one descriptor with its wait, and waits. Nobody sees the descriptors before the tail moves. */
@@ -92,8 +92,8 @@ export class InvalidationQueue implements Invalidator {
       yield* cpu.write64(base + BigInt((first + 8 * i) % QUEUE), words[i], '');
     }
     const tail = (first + 2 * DESCRIPTOR) % QUEUE;
-    yield* this.tail.set(tail);
-    yield* cpu.mmioWrite(this.unit, IQT.offset, 8, BigInt(tail));
+    yield* this.tail.set(tail, true);
+    yield* cpu.mmioWrite(this.unit, IQT.offset, 8, BigInt(tail), null);
   }
 
   private drainBits(): { DR: number; DW: number } {

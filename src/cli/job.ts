@@ -1,0 +1,113 @@
+/** One run of the checker: a case's variant under a profile, and what came of it, as plain data. */
+import type { Case, Feature, InvariantId, RunOptions, Verdict } from '../cases/index.ts';
+import { CaseRun } from '../cases/index.ts';
+import type { Decision } from '../explore/index.ts';
+import { replay } from '../explore/index.ts';
+import type { VtdProfile } from '../iommu/vtd/index.ts';
+import type { Trace } from './trace.ts';
+
+export interface Job {
+  readonly definition: Case;
+  /** File of a user's own case, as it was given. */
+  readonly file: string | null;
+  readonly variant: string;
+  readonly profile: VtdProfile;
+  readonly mutant: string | null;
+  readonly maxStates?: number;
+}
+
+export interface BrokenInvariant {
+  readonly invariant: InvariantId;
+  readonly run: readonly Decision[];
+  readonly blocks: number;
+  readonly fingerprint: string;
+}
+
+export interface Finished {
+  readonly expected: Verdict;
+  readonly verdict: Verdict;
+  /** The one that breaks in fewest steps first. */
+  readonly broken: readonly BrokenInvariant[];
+  readonly states: number;
+  readonly transitions: number;
+  readonly depth: number;
+  readonly exhausted: boolean;
+  readonly unfiredRules: readonly string[];
+  readonly lacks: readonly Feature[];
+  readonly expectedCollisions: number;
+  readonly seconds: number;
+  /** Somebody pressed Ctrl-C. */
+  readonly interrupted: boolean;
+}
+
+/** What a run that is under way has done so far. */
+export interface Progress {
+  readonly states: number;
+  readonly depth: number;
+  readonly frontier: number;
+  readonly seconds: number;
+}
+
+/** Length of a portion of the search, after which progress is shown and Ctrl-C is heard. */
+const PORTION_MS = 40;
+
+export function newRun(job: Job, options: RunOptions = {}): CaseRun {
+  const bound = job.maxStates === undefined ? {} : { maxStates: job.maxStates };
+  return new CaseRun(job.definition, job.variant, job.profile, { ...options, ...bound, mutant: job.mutant });
+}
+
+/**
+ * Runs a job to its end in portions.
+ * @param isStopped asked between portions; true ends the run with what it has
+ */
+export async function runJob(
+  job: Job,
+  options: RunOptions,
+  onProgress: (progress: Progress) => void,
+  isStopped: () => boolean,
+): Promise<Finished> {
+  const start = performance.now();
+  const run = newRun(job, options);
+  let portion = 256;
+  let over = false;
+  while (!over && !isStopped()) {
+    const before = performance.now();
+    over = run.advance(portion);
+    const took = performance.now() - before;
+    if (took < PORTION_MS / 2) portion *= 2;
+    else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
+    if (!over) {
+      const { states, depth, frontier } = run.search;
+      onProgress({ states, depth, frontier, seconds: (performance.now() - start) / 1000 });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const outcome = run.outcome();
+  const broken = outcome.broken.map(({ invariant, run: steps, blocks }) => {
+    const { fingerprint } = replay(run.fresh(), steps, false);
+    return { invariant: invariant.id as InvariantId, run: steps, blocks, fingerprint };
+  });
+  const expected = job.mutant === null ? outcome.expected : 'violated';
+  return { ...outcome, expected, broken, seconds: (performance.now() - start) / 1000, interrupted: !over };
+}
+
+/** The counterexample of a broken invariant, to be kept. */
+export function traceOf(job: Job, broken: BrokenInvariant): Trace {
+  return {
+    case: job.definition.id,
+    file: job.file,
+    variant: job.variant,
+    profile: job.profile.name,
+    mutant: job.mutant,
+    invariant: broken.invariant,
+    decisions: broken.run,
+    fingerprint: broken.fingerprint,
+  };
+}
+
+/** Whether the verdict is what was expected; a user's own case is fine only if nothing is violated. */
+export function isAsExpected(job: Job, finished: Finished): boolean {
+  if (finished.interrupted || finished.verdict === 'bounded') return true;
+  if (job.file !== null && finished.verdict === 'violated') return false;
+  return finished.verdict === finished.expected;
+}

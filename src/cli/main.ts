@@ -1,0 +1,71 @@
+/** The command line (DESIGN §6). */
+import { readFileSync } from 'node:fs';
+import type { ApplicationText } from '@stricli/core';
+import { buildApplication, buildRouteMap, run, text_en } from '@stricli/core';
+import { checkCommand } from './commands/check.ts';
+import { listCommand } from './commands/list.ts';
+import { newCommand } from './commands/new.ts';
+import { replayCommand } from './commands/replay.ts';
+import { unknownName } from './nearest.ts';
+import { UsageError } from './usage-error.ts';
+
+const COMMANDS = { check: checkCommand, list: listCommand, replay: replayCommand, new: newCommand };
+
+const USAGE = 2;
+const INTERNAL = 70;
+
+/** The text of an error: ours in one line, a bug of our own with its stack. */
+function errorText(error: unknown): string {
+  if (error instanceof UsageError) return `pinhole: ${error.message}`;
+  const stack = error instanceof Error ? error.stack : String(error);
+  return `pinhole: internal error, please report it with this:\n${stack}`;
+}
+
+/** The messages of the argument parser, in one line with our name before them. */
+const TEXT: ApplicationText = {
+  ...text_en,
+  exceptionWhileRunningCommand: errorText,
+  exceptionWhileParsingArguments(error, ansiColor) {
+    const said = text_en.exceptionWhileParsingArguments.call(this, error, ansiColor).split('\n')[0];
+    return `pinhole: ${said}; 'pinhole --help' tells the options`;
+  },
+};
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}
+
+/** Runs a command line without the program's name. @returns exit status */
+export async function main(args: readonly string[]): Promise<number> {
+  const [first] = args;
+  if (first !== undefined && !first.startsWith('-') && !Object.hasOwn(COMMANDS, first)) {
+    return refuse(unknownName('command', first, Object.keys(COMMANDS)));
+  }
+  const app = buildApplication(
+    buildRouteMap({ routes: COMMANDS, docs: { brief: 'an IOMMU that you can run, question and break' } }),
+    {
+      name: 'pinhole',
+      versionInfo: { currentVersion: version() },
+      scanner: { caseStyle: 'allow-kebab-for-camel' },
+      determineExitCode: (error) => (error instanceof UsageError ? USAGE : INTERNAL),
+      localization: { loadText: () => TEXT },
+    },
+  );
+  // The parser sets its own status; a command sets the process's.
+  const { stdout, stderr, env } = process;
+  const context: { stdout: typeof stdout; stderr: typeof stderr; env: typeof env; exitCode: number | string | null } = {
+    stdout,
+    stderr,
+    env,
+    exitCode: null,
+  };
+  await run(app, args.length === 0 ? ['--help'] : args, { process: context });
+  const status = Number(context.exitCode ?? 0);
+  if (status !== 0) return status < 0 ? USAGE : status;
+  return Number(process.exitCode ?? 0);
+}
+
+function refuse(message: string): number {
+  process.stderr.write(`pinhole: ${message}\n`);
+  return USAGE;
+}

@@ -1,0 +1,121 @@
+/** Which runs a command line asks for. */
+import { existsSync } from 'node:fs';
+import type { Case } from '../cases/index.ts';
+import { CASES, profileNamed } from '../cases/index.ts';
+import { PROFILES } from '../iommu/vtd/index.ts';
+import type { Job } from './job.ts';
+import { nearest, unknownName } from './nearest.ts';
+import { UsageError } from './usage-error.ts';
+import { failureOf } from './user-case/failure.ts';
+import { loadUserCase } from './user-case/load.ts';
+
+export interface Selection {
+  readonly variant?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly mutant?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly maxStates?: number | undefined;
+}
+
+interface Chosen {
+  readonly definition: Case;
+  readonly file: string | null;
+}
+
+/** The jobs of the named cases and files, of all cases if none is named. Names that there are not are refused. */
+export async function selectJobs(names: readonly string[], selection: Selection): Promise<Job[]> {
+  const profile = profileNamed(selection.profile ?? 'spec');
+  if (profile === undefined) {
+    throw new UsageError(
+      unknownName(
+        'profile',
+        selection.profile ?? '',
+        PROFILES.map((p) => p.name),
+      ),
+    );
+  }
+  const chosen = await chosenCases(names, selection.tag);
+  const jobs: Job[] = [];
+  const bound = selection.maxStates === undefined ? {} : { maxStates: selection.maxStates };
+  for (const { definition, file } of chosen) {
+    for (const variant of Object.keys(definition.variants)) {
+      if (selection.variant !== undefined && variant !== selection.variant) continue;
+      const mutants = definition.mutants ?? {};
+      if (selection.mutant !== undefined && mutants[selection.mutant]?.variant !== variant) continue;
+      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, ...bound });
+    }
+  }
+  if (jobs.length === 0) throw nothingFits(chosen, selection);
+  return jobs;
+}
+
+async function chosenCases(names: readonly string[], tag: string | undefined): Promise<Chosen[]> {
+  const chosen: Chosen[] = [];
+  const all = names.length === 0;
+  for (const definition of all ? CASES : []) chosen.push({ definition, file: null });
+  for (const name of names) {
+    if (/[\\/]|\.[mc]?[jt]s$/.test(name) || (existsSync(name) && !casesNamed(name).length)) {
+      chosen.push(...(await userCases(name)));
+      continue;
+    }
+    const found = casesNamed(name);
+    if (found.length === 0)
+      throw new UsageError(
+        unknownName(
+          'case',
+          name,
+          CASES.map((c) => c.id),
+        ),
+      );
+    for (const definition of found) {
+      if (!chosen.some((c) => c.definition === definition)) chosen.push({ definition, file: null });
+    }
+  }
+  if (tag === undefined) return chosen;
+  const tagged = chosen.filter(({ definition }) => definition.tags?.includes(tag));
+  const tags = [...new Set(chosen.flatMap(({ definition }) => definition.tags ?? []))];
+  if (tagged.length === 0) throw new UsageError(unknownName('tag', tag, tags));
+  return tagged;
+}
+
+/** A whole id, or the letter of an argument: all cases with that letter and a number. */
+function casesNamed(name: string): readonly Case[] {
+  const whole = CASES.filter((c) => c.id === name);
+  if (whole.length > 0 || !/^[A-Z]$/.test(name)) return whole;
+  return CASES.filter((c) => c.id[0] === name && /^\d+$/.test(c.id.slice(1)));
+}
+
+/** The cases that a user's file exports by default: one, or an array of them. */
+async function userCases(file: string): Promise<Chosen[]> {
+  try {
+    const module = await loadUserCase(file);
+    const exported: readonly unknown[] = Array.isArray(module.default) ? module.default : [module.default];
+    return exported.map((definition) => {
+      if ((definition as Partial<Case> | null)?.kind !== 'pinhole case') {
+        throw new UsageError(`${file}:1: its default export is no case; write 'export default defineCase({ … })'`);
+      }
+      return { definition: definition as Case, file };
+    });
+  } catch (error) {
+    throw failureOf(error instanceof UsageError && error.cause !== undefined ? definitionCause(error) : error, file);
+  }
+}
+
+/** A wrong definition throws while the file is loaded; what it says is all there is to say. */
+function definitionCause(error: UsageError): unknown {
+  return (error.cause as Error | undefined)?.name === 'DefinitionError' ? error.cause : error;
+}
+
+function nothingFits(chosen: readonly Chosen[], { variant, mutant }: Selection): UsageError {
+  const ids = chosen.map((c) => c.definition.id).join(', ');
+  const mutants = chosen.flatMap((c) => Object.keys(c.definition.mutants ?? {}));
+  if (mutant !== undefined && !mutants.includes(mutant))
+    return new UsageError(unknownName('mutant', mutant, mutants, ` of ${ids}`));
+  const variants = [...new Set(chosen.flatMap((c) => Object.keys(c.definition.variants)))];
+  if (variant !== undefined && !variants.includes(variant)) {
+    return new UsageError(
+      unknownName('variant', variant, nearest(variant, variants).length > 0 ? variants : [], ` of ${ids}`),
+    );
+  }
+  return new UsageError(`mutant '${mutant}' is not of variant '${variant}'; leave --variant out`);
+}

@@ -1,0 +1,95 @@
+/** A counterexample as a numbered story in lanes. */
+import pc from 'picocolors';
+import type { CaseRun, InvariantId } from '../cases/index.ts';
+import { INVARIANTS } from '../cases/index.ts';
+import type { Decision, Replay } from '../explore/index.ts';
+import { replay } from '../explore/index.ts';
+import type { Lane, Machine } from '../machine/index.ts';
+
+const LANES: readonly Lane[] = ['driver', 'device', 'iommu', 'memory'];
+const TITLES: Readonly<Record<Lane, string>> = { driver: 'driver', device: 'device', iommu: 'IOMMU', memory: 'memory' };
+/** Columns before the first lane, and of each lane; the text of a line may run on to the right. */
+const INDENT = 6;
+const LANE_WIDTH = 8;
+
+export type Colours = ReturnType<typeof pc.createColors>;
+export const PLAIN: Colours = pc.createColors(false);
+
+/** One line of a lane, with thin bars for the lanes to its left. */
+function laneLine(number: string, lane: Lane, text: string, colours: Colours): string {
+  const index = LANES.indexOf(lane);
+  const bars = colours.dim('│'.padEnd(LANE_WIDTH)).repeat(index);
+  const paint = { driver: colours.cyan, device: colours.yellow, iommu: colours.magenta, memory: colours.green }[lane];
+  return `${number.padStart(INDENT - 2)}  ${bars}${paint(text)}`;
+}
+
+/** The steps of a replay, numbered, in lanes. */
+export function laneLines(steps: Replay['steps'], colours: Colours): string[] {
+  const head = LANES.map((lane) => TITLES[lane].padEnd(LANE_WIDTH)).join('');
+  const out = [' '.repeat(INDENT) + colours.bold(head.trimEnd())];
+  steps.forEach((step, i) => {
+    const lines = step.lines.length > 0 ? step.lines : [{ lane: step.lane, text: `(${step.agent} goes on)` }];
+    lines.forEach((line, k) => {
+      out.push(laneLine(k === 0 ? String(i + 1) : '', line.lane, line.text, colours));
+    });
+  });
+  return out;
+}
+
+/** What the hardware's caches hold, what the tables say, and whose the page frames of the story are. */
+export function finalState(machine: Machine, told: Replay['steps'], colours: Colours): string[] {
+  const text = told.flatMap((step) => step.lines.map((line) => line.text)).join('\n');
+  const caches = machine.views.flatMap((view) => view());
+  const out = [
+    colours.bold('  In the caches then:'),
+    ...(caches.length > 0 ? caches : ['nothing']).map((line) => `    ${line}`),
+  ];
+  const tables: string[] = [];
+  const frames: string[] = [];
+  for (const frame of machine.frames.list) {
+    const owner = machine.frames.owners[machine.frames.ownerOf(frame.index)];
+    if (owner.name === 'the kernel') continue;
+    const words = machine.memory.contents(frame);
+    const address = `0x${(frame.pfn * 4096).toString(16)}`;
+    if (owner.kind === 'table') tables.push(...words);
+    // Frames that the story does not speak of are left out.
+    else if (text.includes(address))
+      frames.push(`${frame.name} (${address}): ${owner.name}${words.length > 0 ? `; ${words.join(', ')}` : ''}`);
+  }
+  out.push(
+    colours.bold('  In the tables:'),
+    ...(tables.length > 0 ? tables : ['nothing']).map((line) => `    ${line}`),
+  );
+  out.push(colours.bold('  Page frames:'), ...frames.map((line) => `    ${line}`));
+  return out;
+}
+
+/** The whole story of a broken invariant. @param token what `pinhole replay` takes */
+export function tellStory(
+  run: CaseRun,
+  invariant: InvariantId,
+  decisions: readonly Decision[],
+  token: string,
+  colours: Colours,
+): string {
+  const instance = run.fresh();
+  const told = replay(instance, decisions);
+  const { id, name, meaning, clause } = INVARIANTS[invariant];
+  const { definition, setup } = run;
+  const mutant = setup.mutant === null ? '' : `, mutant ${setup.mutant}`;
+  const stuck = told.deadlocked && id === 'I9' ? waiting(instance.actors) : [];
+  return [
+    `${colours.bold(`${definition.id} ${setup.variant}`)} under ${setup.profile.name}${mutant}: ${definition.title}`,
+    '',
+    ...laneLines(told.steps, colours),
+    '',
+    colours.red(colours.bold(`  ✗ ${id} ${name} is broken in step ${told.steps.length}: ${meaning} (${clause})`)),
+    ...stuck,
+    ...finalState(instance.machine, told.steps, colours),
+    colours.dim(`  replay: pinhole replay ${token}`),
+  ].join('\n');
+}
+
+function waiting(actors: readonly { name: string; hasFinished(): boolean; next(): string | null }[]): string[] {
+  return actors.filter((a) => !a.hasFinished()).map((a) => `    ${a.name} waits: ${a.next()}`);
+}

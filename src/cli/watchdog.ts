@@ -1,0 +1,36 @@
+/** Interrupts code of a user's that never comes back. */
+import { Script } from 'node:vm';
+import type { Guarded } from '../explore/index.ts';
+
+/** Longest time between two operations of a program; far more than any honest one needs. */
+export const LIMIT_MS = 2000;
+
+const script = new Script('globalThis.__pinholeCall()');
+
+/** Thrown where a program did not come to its next operation in time. */
+export class EndlessError extends Error {}
+
+/**
+ * Calls a function and interrupts it after {@link LIMIT_MS}. The clock of an interruptible call is dear to start, so it is used only where
+ * programs run: where the tree of their results grows.
+ */
+export const guarded: Guarded = <T>(call: () => T): T => {
+  const scope = globalThis as { __pinholeCall?: (() => void) | undefined };
+  let value: { done: T } | undefined;
+  scope.__pinholeCall = () => {
+    value = { done: call() };
+  };
+  try {
+    script.runInThisContext({ timeout: LIMIT_MS });
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+      throw new EndlessError(
+        `it neither yields nor ends within ${LIMIT_MS / 1000} s; bound its loop, and wait with a guard`,
+      );
+    }
+    throw error;
+  } finally {
+    scope.__pinholeCall = undefined;
+  }
+  return (value as { done: T }).done;
+};
