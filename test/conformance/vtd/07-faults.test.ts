@@ -137,8 +137,9 @@ describe('7.1.3 table 30', () => {
   test.each([
     [39, 1],
     [48, 2],
+    [57, 3],
   ])('7.1.3 LGN.1.1 both sides of 2^%i (AW %i)', (width, aw) => {
-    const { bench } = scene();
+    const { bench } = scene({ cap: { SAGAW: 0b01110, MGAW: 56 } });
     const tree = bench.tree(aw + 2);
     const last = (1n << BigInt(width)) - 0x1000n;
     bench.map(tree, last, 0x777003n);

@@ -96,10 +96,12 @@ describe('9.3 context entry', () => {
     [0b00010, [1]],
     [0b00100, [2]],
     [0b00110, [1, 2]],
+    [0b01110, [1, 2, 3]],
+    [0b01000, [3]],
   ])('9.3 AW must be one of SAGAW %i: %j', (SAGAW, supported) => {
     for (let aw = 0; aw < 8; aw++) {
       const bench = new Bench({ cap: { SAGAW } }).start();
-      const tree = bench.tree(aw === 1 ? 3 : 4);
+      const tree = bench.tree(aw >= 1 && aw <= 3 ? aw + 2 : 4);
       bench.map(tree, 0x3000n, 0x123456003n);
       bench.setContext(SID, tree.top | 1n, BigInt(aw) | 0x500n);
       const want = supported.includes(aw) ? { page: 0x123456000n } : { fault: 0x3 };
@@ -135,7 +137,6 @@ describe('9.3 context entry', () => {
   });
 
   test.todo('9.3 TT = 10b: AW must be the largest supported');
-  test.todo('9.3 AW = 3: 57 bits, 5 levels');
   test.todo('9.3 TT = 01b with ECAP.DT = 1; translation and translated requests (LCT.5, reason 0xD)');
 });
 
@@ -269,5 +270,15 @@ describe('9.8 second-stage paging entries', () => {
 
   test.todo('9.8 bits 62 and 61 (IW, IR) with ECAP.SSIRWS and RTADDR.SSIRWE');
   test.todo('3.14 zero-length reads with CAP.ZLR');
-  test.todo('9.8 SS-PML5E');
+  test('9.8 SS-PML5E: 11, 7, 51:HAW and 62 are reserved', () => {
+    for (const haw of [48, 52]) {
+      const bench = new Bench({ haw, cap: { SAGAW: 0b01000, MGAW: 56 } }).start();
+      const tree = bench.tree(5);
+      bench.map(tree, IOVA, 0x123456003n);
+      bench.attach(SID, tree, 5);
+      const at = bench.entryAt(tree, IOVA, 5);
+      for (const n of [7, 11, ...bits(haw, 51), 62]) expect(flipped(bench, at, n), `bit ${n}`).toEqual({ fault: 0xc });
+      for (const n of [1, ...IGNORED]) expect(flipped(bench, at, n), `bit ${n}`).toEqual({ page: 0x123456000n });
+    }
+  });
 });

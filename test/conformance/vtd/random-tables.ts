@@ -30,6 +30,7 @@ export const MAKES: readonly Make[] = [
   make('1 GiB pages only, no pass-through', { sslps: 2, pt: 0, nd: 2 }),
   make('MGAW below AW', { mgaw: 42, haw: 52, sc: 0, nd: 4 }),
   make('narrow host', { haw: 33, nd: 0 }),
+  make('four and five levels', { sagaw: 0b01100, mgaw: 57, haw: 52 }),
 ];
 
 /** Enough for every device and table of a world, so that no cache overflows. */
@@ -186,7 +187,7 @@ export class World {
 
   private domain(did: number): Domain {
     const { random, of } = this;
-    const widths = [1, 2].filter((aw) => (of.sagaw >> aw) & 1);
+    const widths = [1, 2, 3].filter((aw) => (of.sagaw >> aw) & 1);
     const aw = random.pick(widths);
     return { top: this.table(aw + 2, aw + 2, did, 0n), aw, did };
   }
@@ -239,14 +240,15 @@ export class World {
     const bus = random.chance(3) ? random.below(256) : random.pick(this.buses);
     const fn = random.chance(3) ? random.below(256) : random.pick(this.functions);
     let iova = 0n;
-    for (let level = 1; level <= 4; level++) {
+    for (let level = 1; level <= 5; level++) {
       const usual = random.chance(98);
       const index = usual ? random.pick(this.indices) : random.below(512);
       iova |= BigInt(index) << BigInt(12 + 9 * (level - 1));
     }
     // Most requests fit the narrowest table in sight; a few are beyond every width, up to 60 bits.
     const width = random.below(100);
-    if (width < 66) iova = BigInt.asUintN(39, iova);
+    const narrow = random.pick([39, 39, of.mgaw]);
+    if (width < 66) iova = BigInt.asUintN(narrow, iova);
     else if (width < 69) iova |= 1n << BigInt(39 + random.below(21));
     else if (width < 71) iova = 0xfee00000n + BigInt(random.below(3) - 1) * 0x100000n + (random.big(8) << 12n);
     else if (width >= 98) iova = BigInt.asUintN(of.mgaw, iova) | (1n << BigInt(of.mgaw - 1));
