@@ -66,12 +66,15 @@ export function oneShot<F extends Field>(field: F): F {
 
 /** A field whose value is the same in every instance. */
 export function fixed(field: BitsField, value: number): BitsField {
-  if (value >= 2 ** width(field)) throw new RangeError(`${value} does not fit ${field.hi}:${field.lo}`);
+  if (!Number.isInteger(value) || value < 0 || value >= 2 ** width(field)) {
+    throw new RangeError(`${value} does not fit ${field.hi}:${field.lo}`);
+  }
   return { ...field, fixed: value };
 }
 
-/** Bits that hardware ignores. */
-export function ignored(hi: number, lo: number): Field & { kind: 'bits' } {
+/** Up to 32 bits that hardware ignores; longer runs are declared in parts, so that every field's value is a number. */
+export function ignored(hi: number, lo: number): BitsField {
+  if (hi - lo >= 32) throw new RangeError(`ignored field ${hi}:${lo} is wider than 32 bits: declare it in parts`);
   return { ...makeField('bits', hi, lo), ignored: true };
 }
 

@@ -1,14 +1,19 @@
-import type { AddressField, Field } from './field.ts';
+import type { AddressField, BitsField, Field } from './field.ts';
 import { width } from './field.ts';
 import { join } from './halves.ts';
 
 export type Fields = Readonly<Record<string, Field>>;
 
-/** Values of the fields: numbers, and byte addresses as `bigint`. */
-export type Values<F extends Fields> = { [K in keyof F]: F[K] extends AddressField ? bigint : number };
+/** Values of the fields: numbers, and byte addresses as `bigint`; either, where the declaration is not known. */
+export type Values<F extends Fields> = {
+  [K in keyof F]: F[K] extends AddressField ? bigint : F[K] extends BitsField ? number : number | bigint;
+};
 
 /** A 32-bit half of memory or of a register block, by index. */
 export type Halves = ArrayLike<number>;
+
+/** What declarations have beside their fields; a field of such a name could not be reached as a member. */
+const MEMBERS = ['name', 'clause', 'width', 'fields', 'reserved', 'offset', 'masks'];
 
 /**
  * The bits of one register, structure or descriptor: which field has which, and what is left over (reserved).
@@ -29,6 +34,7 @@ export function layout<F extends Fields>(name: string, clause: string, widthInBi
   if (![32, 64, 128, 256, 512].includes(widthInBits)) throw new RangeError(`${name}: no ${widthInBits}-bit layout`);
   const owner = new Array<string | undefined>(widthInBits);
   for (const [key, field] of Object.entries(fields)) {
+    if (MEMBERS.includes(key)) throw new RangeError(`${name}.${key}: every declaration has a ${key}; rename the field`);
     if (field.hi >= widthInBits)
       throw new RangeError(`${name}.${key} ${field.hi}:${field.lo} exceeds ${widthInBits} bits`);
     for (let n = field.lo; n <= field.hi; n++) {
