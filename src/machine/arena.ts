@@ -32,10 +32,10 @@ export class Arena {
   /** Declares a region of `units` units with the given words each, all zero. */
   region(name: string, fields: readonly string[], units = 1, interchangeable = false): Region {
     if (this.tracker !== null) throw new Error(`region ${name} declared after the machine started`);
+    const end = this.used + units * fields.length;
+    if (end > this.words.length) throw new RangeError(`arena of ${this.words.length} words is too small for ${name}`);
     const region = { name, base: this.used, units, fields, interchangeable };
-    this.used += units * fields.length;
-    if (this.used > this.words.length)
-      throw new RangeError(`arena of ${this.words.length} words is too small for ${name}`);
+    this.used = end;
     this.regions.push(region);
     return region;
   }

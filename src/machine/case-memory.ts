@@ -34,7 +34,8 @@ export class CaseMemory implements Memory {
     this.coherent = coherent;
     const fields = coherent ? ['lo', 'hi'] : ['lo', 'hi', 'walkerLo', 'walkerHi'];
     this.cells = fields.length;
-    this.region = arena.region('memory', fields, MAX_WORDS);
+    // One more than there are named words: the constant.
+    this.region = arena.region('memory', fields, MAX_WORDS + 1);
     this.handles = new Int32Array(64 * 512);
     this.constant = this.region.base;
     this.named.push({ frame: { name: 'nothing', pfn: -1, index: -1 }, word: 0 });
@@ -42,9 +43,10 @@ export class CaseMemory implements Memory {
 
   /** Names a word: from now on it can hold a value. */
   name(frame: Frame, word: number): number {
+    if (!Number.isInteger(word) || word < 0 || word > 511) throw new RangeError(`${frame.name} has no word ${word}`);
     const slot = frame.index * 512 + word;
     if (this.handles[slot] === 0) {
-      if (this.named.length === MAX_WORDS) throw new RangeError(`a case names at most ${MAX_WORDS} words of memory`);
+      if (this.named.length > MAX_WORDS) throw new RangeError(`a case names at most ${MAX_WORDS} words of memory`);
       this.handles[slot] = this.region.base + this.named.length * this.cells;
       this.named.push({ frame, word });
     }

@@ -42,6 +42,8 @@ export const SLOT = {
   pfnHi: 11,
   pfnLo: 12,
   flags: 13,
+  /** How many 64-bit words follow the first one, in the same page. */
+  more: 14,
 } as const;
 
 const SLOT_FIELDS = Object.keys(SLOT);
@@ -137,20 +139,30 @@ export class Dma {
     return false;
   }
 
+  freeSlots(): number {
+    let count = 0;
+    for (let i = 0; i < this.slots; i++) if (this.arena.words[this.at(i)] === PHASE.free) count++;
+    return count;
+  }
+
   /**
-   * A device sends a request for one 64-bit word. @param iova byte address
+   * A device sends a request. @param iova byte address
    * @param waited the device will ask for the status ({@link finished})
+   * @param words 64-bit words that it touches, all in one page (`splitPages`)
    */
-  issue(requester: number, iova: bigint, access: number, waited: boolean): number {
+  issue(requester: number, iova: bigint, access: number, waited: boolean, words = 1): number {
     let slot = -1;
     for (let i = 0; i < this.slots && slot < 0; i++) if (this.arena.words[this.at(i)] === PHASE.free) slot = this.at(i);
     if (slot < 0) throw new Error('no free DMA slot');
+    const word = Number(iova & 0xfffn) >> 3;
+    if (word + words > 512) throw new Error('a request crosses a page');
     const vpn = Number(iova >> 12n);
     const { hi, lo } = splitVpn(vpn);
     const target = this.grants.find(requester, vpn);
     if (this.log.on) {
       const { name, sid } = this.requesters[requester];
-      this.log.say('device', `${name} [${bdf(sid)}] DMA ${access === ACCESS.read ? 'read' : 'write'} ${hex(iova)}`);
+      const what = `${access === ACCESS.read ? 'read' : 'write'} ${hex(iova)}${words > 1 ? `, ${words} words` : ''}`;
+      this.log.say('device', `${name} [${bdf(sid)}] DMA ${what}`);
     }
     this.set(slot, SLOT.phase, PHASE.issued);
     this.set(slot, SLOT.device, requester);
@@ -158,7 +170,8 @@ export class Dma {
     this.set(slot, SLOT.access, access);
     this.set(slot, SLOT.vpnHi, hi);
     this.set(slot, SLOT.vpnLo, lo);
-    this.set(slot, SLOT.word, Number(iova & 0xfffn) >> 3);
+    this.set(slot, SLOT.word, word);
+    this.set(slot, SLOT.more, words - 1);
     this.set(slot, SLOT.flags, (target < 0 ? 0 : MARK.steady) | (waited ? MARK.waited : 0));
     if (this.immediate) {
       if (this.translator === null) this.translated(slot, ...this.identity(slot));
@@ -182,9 +195,20 @@ export class Dma {
     let count = 0;
     for (let i = 0; i < this.slots; i++) {
       const slot = this.at(i);
-      if (this.get(slot, SLOT.phase) !== PHASE.free && this.get(slot, SLOT.device) === requester) count++;
+      const phase = this.get(slot, SLOT.phase);
+      if (phase !== PHASE.free && phase < PHASE.completed && this.get(slot, SLOT.device) === requester) count++;
     }
     return count;
+  }
+
+  /** Whether a write of the device is queued upstream: the IOMMU has not looked at it. */
+  hasQueuedWrite(requester: number): boolean {
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      const queued = this.get(slot, SLOT.phase) === PHASE.issued && this.get(slot, SLOT.access) === ACCESS.write;
+      if (queued && this.get(slot, SLOT.device) === requester) return true;
+    }
+    return false;
   }
 
   /** Takes the status of a finished transaction. @returns 1 completed, 0 aborted */
@@ -270,12 +294,11 @@ export class Dma {
     const owner = this.frames.owners[this.frames.ownerOf(frame)];
     const foreign = owner.kind !== 'free' && !(owner.kind === 'buffer' && owner.did === did);
     if (foreign) this.facts.bits |= write ? FACT.foreignWrite : FACT.leakedRead;
-    if (write)
-      this.memory.write(
-        this.memory.locate(pfn, word),
-        0xd0a00000 | ((this.get(slot, SLOT.vpnLo) & 0xfff) << 4) | this.get(slot, SLOT.device),
-        0,
-      );
+    if (write) {
+      const data = 0xd0a00000 | ((this.get(slot, SLOT.vpnLo) & 0xfff) << 4) | this.get(slot, SLOT.device);
+      const last = word + this.get(slot, SLOT.more);
+      for (let w = word; w <= last; w++) this.memory.write(this.memory.locate(pfn, w), data, 0);
+    }
     if (this.log.on) {
       const where = `${this.frames.list[frame].name} (${hex(pfn * 4096 + word * 8)}, owner: ${owner.name})`;
       this.log.say('memory', write ? `the write of ${name} lands in ${where}` : `${name} gets data of ${where}`);

@@ -36,6 +36,8 @@ export class Grants {
     this.arena = arena;
     this.region = arena.region('grants', ['state', 'pfnHi', 'pfnLo'], MAX_TARGETS);
     this.call = arena.region('call', ['firstHi', 'firstLo', 'lastHi', 'lastLo']);
+    // Before the first call the range is empty.
+    arena.set(this.call.base + 2, -1);
   }
 
   /** Index of the target, declared on first use. Only before the machine starts. */

@@ -59,6 +59,7 @@ export class StoreBuffer {
   }
 
   push(at: number, lo: number, hi: number): void {
+    if (this.isFull()) throw new Error('no room in the store buffer');
     const slot = this.at(this.count());
     this.arena.set(slot, at);
     this.arena.set(slot + 1, lo);

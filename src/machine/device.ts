@@ -1,0 +1,134 @@
+import { hex } from '../bits/index.ts';
+import { ACCESS, bdf } from './dma.ts';
+import type { Machine } from './machine.ts';
+import type { Program } from './op.ts';
+import { splitPages } from './split.ts';
+
+/** A DMA device, as operations for its program or for a driver that starts it and waits. */
+export class Device {
+  readonly name: string;
+  private readonly machine: Machine;
+  private readonly index: number;
+  private readonly aims: ReadonlySet<bigint>;
+
+  constructor(machine: Machine, name: string, index: number, aims: ReadonlySet<bigint>) {
+    this.machine = machine;
+    this.name = name;
+    this.index = index;
+    this.aims = aims;
+  }
+
+  /** Sends a DMA and does not wait. */
+  *issue(iova: bigint, kind: 'read' | 'write'): Program {
+    yield this.issueOp(iova, kind, false);
+  }
+
+  /**
+   * Sends a DMA of `bytes` bytes and does not wait. It becomes one transaction a page, sent in one step: translated, performed and
+   * refused apart from each other, in any order.
+   */
+  *burst(iova: bigint, bytes: number, kind: 'read' | 'write'): Program {
+    const { dma } = this.machine;
+    const pieces = splitPages(iova, bytes, dma.slots);
+    for (const piece of pieces) this.check(piece.iova);
+    yield {
+      name: `${this.name} DMA ${kind} ${hex(iova)} + ${bytes}`,
+      ready: () => dma.freeSlots() >= pieces.length,
+      run: () => {
+        for (const piece of pieces) dma.issue(this.index, piece.iova, ACCESS[kind], false, piece.words);
+      },
+    };
+  }
+
+  /**
+   * Reads a register of the device and so waits until no write of its is queued upstream of the IOMMU any more: the third end of an
+   * invalidation. A read completion does not pass posted writes (PCI Express 2.4.1, ordering rule D2a, without relaxed
+   * ordering), but may pass read requests, so those may still be there; and what the IOMMU has begun to translate is left to its drain.
+   */
+  *pushed(): Program {
+    const { dma, log } = this.machine;
+    yield {
+      name: `${this.name} read-back`,
+      ready: () => !dma.hasQueuedWrite(this.index),
+      run: () => {
+        if (!log.on) return;
+        const { name, sid } = dma.requesters[this.index];
+        log.say('driver', `reads a register of ${name} [${bdf(sid)}]: its posted writes have been pushed`);
+      },
+    };
+  }
+
+  /** A DMA that the program waits for, without caring how it ends. */
+  *dma(iova: bigint, kind: 'read' | 'write'): Program {
+    yield this.issueOp(iova, kind, true);
+    yield { ...this.collectOp(), returns: 'nothing' };
+  }
+
+  /** A DMA that the program waits for. @returns 1 completed, 0 aborted */
+  *dmaStatus(iova: bigint, kind: 'read' | 'write'): Program<number> {
+    yield this.issueOp(iova, kind, true);
+    return Number(yield this.collectOp());
+  }
+
+  /** A stray device: sends so many DMAs, at any time, at any of its addresses, without waiting. */
+  stray(iovas: readonly bigint[], kind: 'read' | 'write', times: number): void {
+    const { name } = this;
+    const self = this;
+    this.machine.actor(
+      name,
+      function* () {
+        for (let i = 0; i < times; i++) {
+          if (iovas.length === 1) yield self.issueOp(iovas[0], kind, false);
+          else yield self.issueAnyOp(iovas, kind);
+        }
+      },
+      'device',
+    );
+  }
+
+  private issueOp(iova: bigint, kind: 'read' | 'write', waited: boolean) {
+    this.check(iova);
+    const { dma } = this.machine;
+    return {
+      name: `${this.name} DMA ${kind} ${hex(iova)}`,
+      ready: () => dma.hasFree(),
+      run: () => {
+        dma.issue(this.index, iova, ACCESS[kind], waited);
+      },
+    };
+  }
+
+  private issueAnyOp(iovas: readonly bigint[], kind: 'read' | 'write') {
+    for (const iova of iovas) this.check(iova);
+    const { dma } = this.machine;
+    return {
+      name: `${this.name} DMA ${kind} to one of ${iovas.map(hex).join(' ')}`,
+      ready: () => dma.hasFree(),
+      choices: iovas.length,
+      run: (choice: number) => {
+        dma.issue(this.index, iovas[choice], ACCESS[kind], false);
+      },
+    };
+  }
+
+  private collectOp() {
+    const { dma, log } = this.machine;
+    return {
+      name: `${this.name} DMA done`,
+      ready: () => dma.finished(this.index) >= 0,
+      returns: 'number' as const,
+      results: [0, 1],
+      run: () => {
+        const ok = dma.collect(dma.finished(this.index));
+        if (log.on) log.say('device', `${this.name}: ${ok === 1 ? 'DMA completed' : 'DMA aborted'}`);
+        return ok;
+      },
+    };
+  }
+
+  private check(iova: bigint): void {
+    if (!this.aims.has(iova >> 12n)) {
+      throw new RangeError(`${this.name} does not aim at ${hex(iova)}; list it where the device is declared`);
+    }
+  }
+}

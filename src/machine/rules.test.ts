@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { Rules } from './rules.ts';
+
+test('a rule that never fired shows', () => {
+  const rules = new Rules();
+  const first = rules.declare({ id: 'a', clause: '1', text: 'may' });
+  const second = rules.declare({ id: 'b', clause: '2', text: 'may too' });
+  rules.fire(second);
+  rules.fire(second);
+  expect([rules.fired[first], rules.fired[second]]).toEqual([0, 2]);
+  expect(rules.list.map((rule) => rule.id)).toEqual(['a', 'b']);
+});
