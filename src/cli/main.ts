@@ -37,6 +37,11 @@ function version(): string {
 
 /** Runs a command line without the program's name. @returns exit status */
 export async function main(args: readonly string[]): Promise<number> {
+  // Somebody who reads only the beginning (`| head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
   const [first] = args;
   if (first !== undefined && !first.startsWith('-') && !Object.hasOwn(COMMANDS, first)) {
     return refuse(unknownName('command', first, Object.keys(COMMANDS)));

@@ -64,11 +64,9 @@ export function notes(job: Job, finished: Finished): string[] {
   if (finished.interrupted) out.push('interrupted: the search is not complete');
   else if (!finished.exhausted && finished.verdict === 'bounded')
     out.push('a bound was hit before the search was exhausted');
-  if (finished.verdict === 'holds') {
-    for (const rule of finished.unfiredRules) {
-      const reason = job.definition.unfired?.[rule];
-      if (reason === undefined) out.push(`rule ${rule} never fired: does the case do what it is meant to?`);
-    }
+  const unexplained = finished.unfiredRules.filter((rule) => job.definition.unfired?.[rule] === undefined);
+  if (finished.verdict === 'holds' && unexplained.length > 0) {
+    out.push(`never used by the hardware: ${unexplained.join(', ')}; does the case do what it is meant to?`);
   }
   return out;
 }
@@ -95,12 +93,8 @@ export function toLines(job: Job, finished: Finished, colours: Colours): string[
       : `${finished.exhausted ? 'exhausted' : 'not exhausted'}, expected hash collisions ${collisions(finished.expectedCollisions)}`;
   const figures = `${finished.states.toLocaleString('en')} states, depth ${finished.depth}, ${finished.seconds.toFixed(2)} s`;
   const head = `${colours.bold(name)}: ${verdictText(job, finished, colours)}, ${expectation}; ${what}; ${figures}`;
+  const explained = finished.unfiredRules.filter((rule) => definition.unfired?.[rule] !== undefined);
   const reasons =
-    finished.verdict === 'holds'
-      ? finished.unfiredRules.map(
-          (rule) => `rule ${rule} never fired: ${definition.unfired?.[rule] ?? 'not explained by the case'}`,
-        )
-      : [];
-  const told = notes(job, finished).filter((note) => !note.startsWith('rule '));
-  return [head, ...[...told, ...reasons].map((line) => colours.dim(`  ${line}`))];
+    finished.verdict === 'holds' ? explained.map((rule) => `${rule} is never used: ${definition.unfired?.[rule]}`) : [];
+  return [head, ...[...notes(job, finished), ...reasons].map((text) => colours.dim(`  ${text}`))];
 }

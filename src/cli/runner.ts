@@ -1,55 +1,139 @@
 /** Runs jobs one after the other, or several at a time; Ctrl-C ends them with what they have. */
-import type { RunOptions } from '../cases/index.ts';
-import type { Finished, Job } from './job.ts';
+import { Worker } from 'node:worker_threads';
+import type { Finished, Job, Progress } from './job.ts';
 import { runJob } from './job.ts';
 import { ProgressLine } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
 import { failureOf } from './user-case/failure.ts';
 import { guarded } from './watchdog.ts';
 
-/** @param onFinished called for each job, in the order of the jobs */
+/** What a worker is told to run; it finds the case itself, as functions cannot be sent. */
+export interface Order {
+  readonly name: string;
+  readonly id: string;
+  readonly variant: string;
+  readonly profile: string;
+  readonly mutant: string | null;
+  readonly maxStates: number | null;
+}
+
+/** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own. */
+export type Report =
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'finished'; readonly finished: Finished }
+  | { readonly kind: 'refused' | 'failed'; readonly message: string };
+
+type OnProgress = (progress: Progress) => void;
+/** Runs one job; `isStopped` ends it early. */
+type Execute = (job: Job, onProgress: OnProgress) => Promise<Finished>;
+
+/**
+ * @param workers jobs at the same time, each in a thread of its own; 1 is this thread
+ * @param onFinished called for each job, in the order of the jobs
+ */
 export async function runJobs(
   jobs: readonly Job[],
-  _workers: number,
+  workers: number,
   onFinished: (job: Job, finished: Finished) => void,
 ): Promise<void> {
-  const progress = new ProgressLine();
+  const line = new ProgressLine();
+  const lanes = Array.from({ length: Math.min(workers, jobs.length) }, () =>
+    workers === 1 ? hereLane() : threadLane(),
+  );
   let stopped = false;
   const stop = () => {
     stopped = true;
+    for (const lane of lanes) lane.stop();
   };
-  process.once('SIGINT', stop);
-  try {
-    for (let i = 0; i < jobs.length && !stopped; i++) {
-      const job = jobs[i];
-      const finished = await guardedRun(
-        job,
-        (p) => progress.show(job, i, jobs.length, p),
-        () => stopped,
-      );
-      progress.clear();
-      onFinished(job, finished);
+  process.on('SIGINT', stop);
+  const results: (Finished | undefined)[] = [];
+  let next = 0;
+  let told = 0;
+  const work = async (execute: Execute): Promise<void> => {
+    while (next < jobs.length && !stopped) {
+      const i = next++;
+      results[i] = await execute(jobs[i], (progress) => line.show(jobs[i], i, jobs.length, progress));
+      line.clear();
+      for (let done = results[told]; done !== undefined; done = results[told]) onFinished(jobs[told++], done);
     }
+  };
+  try {
+    await Promise.all(lanes.map((lane) => work(lane.execute)));
   } finally {
-    progress.clear();
+    line.clear();
     process.removeListener('SIGINT', stop);
+    for (const lane of lanes) lane.close();
   }
 }
 
-/** A user's own code is watched; ours is not, it has tests. */
-async function guardedRun(
-  job: Job,
-  onProgress: Parameters<typeof runJob>[2],
-  isStopped: () => boolean,
-): Promise<Finished> {
+interface LaneOfWork {
+  readonly execute: Execute;
+  stop(): void;
+  close(): void;
+}
+
+function hereLane(): LaneOfWork {
+  let stopped = false;
+  return {
+    execute: (job, onProgress) => runWatched(job, onProgress, () => stopped),
+    stop: () => {
+      stopped = true;
+    },
+    close: () => {},
+  };
+}
+
+/** Runs a job in this thread. A user's own code is watched; ours is not, it has tests. */
+export async function runWatched(job: Job, onProgress: OnProgress, isStopped: () => boolean): Promise<Finished> {
   if (job.file === null) return runJob(job, {}, onProgress, isStopped);
-  const options: RunOptions = { guarded };
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 100;
   try {
-    return await runJob(job, options, onProgress, isStopped);
+    return await runJob(job, { guarded }, onProgress, isStopped);
   } catch (error) {
     throw failureOf(error, job.file);
   } finally {
     Error.stackTraceLimit = limit;
   }
+}
+
+function threadLane(): LaneOfWork {
+  const worker = startWorker();
+  return {
+    execute: (job, onProgress) =>
+      new Promise((resolve, reject) => {
+        const settle = (run: () => void) => {
+          worker.off('message', onMessage);
+          worker.off('error', onError);
+          run();
+        };
+        const onError = (error: unknown) => settle(() => reject(error));
+        const onMessage = (report: Report) => {
+          if (report.kind === 'progress') onProgress(report.progress);
+          else if (report.kind === 'finished') settle(() => resolve(report.finished));
+          else if (report.kind === 'refused') settle(() => reject(new UsageError(report.message)));
+          else settle(() => reject(new Error(report.message)));
+        };
+        worker.on('message', onMessage);
+        worker.on('error', onError);
+        worker.postMessage(orderOf(job));
+      }),
+    stop: () => worker.postMessage('stop'),
+    close: () => void worker.terminate(),
+  };
+}
+
+function orderOf(job: Job): Order {
+  const { definition, file, variant, profile, mutant, maxStates } = job;
+  const name = file ?? definition.id;
+  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates: maxStates ?? null };
+}
+
+/** In a checkout the worker's module is TypeScript, which a thread of Node 20 runs only after it has registered tsx itself. */
+function startWorker(): Worker {
+  const here = import.meta.url;
+  if (!here.endsWith('.ts')) return new Worker(new URL('./worker.js', here));
+  const [tsx, module] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.ts', here).href];
+  const start = `import(${JSON.stringify(tsx)}).then((api) => { api.register(); return import(${JSON.stringify(module)}); });`;
+  return new Worker(start, { eval: true });
 }

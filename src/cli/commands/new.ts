@@ -47,7 +47,7 @@ export default defineCase({
     const pages = machine.pool([scene.buffer('P', PAGE, [0])]);
     const stranger = machine.owner('another process', 'other');
     scene.premap(IOVA, PAGE, 1);
-    scene.device('nic', [IOVA]).stray([IOVA], 'write', 1); // one DMA write, at any time
+    scene.device('nic', [IOVA]).stray([IOVA], 'write', 2); // two DMA writes, at any time
 
     // Actors are generators; each yield* is a step, and every order of all steps is tried.
     machine.actor('driver', function* () {
