@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { extname } from 'node:path';
-import { transformSync } from 'amaro';
+import { transformSync } from '@swc/wasm-typescript';
 import { UsageError } from '../usage-error.ts';
 import { shown } from './locate.ts';
 
@@ -8,7 +8,7 @@ import { shown } from './locate.ts';
 export function stripTypes(path: string, source: string): string {
   if (!/^\.m?ts$/.test(extname(path))) return source;
   try {
-    return transformSync(source, { mode: 'strip-only', filename: path }).code;
+    return transformSync(source, { mode: 'strip-only', filename: path, module: true }).code;
   } catch (error) {
     throw syntaxUsageError(path, error);
   }
