@@ -100,11 +100,12 @@ describe('a walker that does not snoop', () => {
     expect(read(3, walker)).toBe(9);
   });
 
-  test('sees both halves of what was written back', () => {
+  test('sees neither half before, and both after', () => {
     const { memory } = memoryOf({ coherentWalker: false });
     const walker = memory.walkerView();
     const at = memory.locate(5, 0);
     memory.store(at, 1, 2);
+    expect([walker.lo(at), walker.hi(at)]).toEqual([0, 0]);
     memory.writeBack(at);
     expect([walker.lo(at), walker.hi(at)]).toEqual([1, 2]);
   });

@@ -98,12 +98,41 @@ describe('interchangeable units', () => {
     );
   });
 
-  test('of two regions do not stand for each other', () => {
-    const slot = tracked();
-    slot.arena.set(16, 1);
-    const way = tracked();
-    way.arena.set(28, 1);
-    expect(of(slot.tracker)).not.toBe(of(way.tracker));
+  test('keep their words together in each half of the fingerprint', () => {
+    const halves = (content: readonly number[][]) => {
+      const { arena, tracker } = tracked();
+      content.flat().forEach((v, i) => arena.set(16 + i, v));
+      return tracker;
+    };
+    const [one, other] = [
+      halves(
+        [
+          [1, 2],
+          [3, 4],
+        ].map((u) => [...u, 0]),
+      ),
+      halves(
+        [
+          [1, 4],
+          [3, 2],
+        ].map((u) => [...u, 0]),
+      ),
+    ];
+    expect(one.fpA).not.toBe(other.fpA);
+    expect(one.fpB).not.toBe(other.fpB);
+  });
+
+  test('of two regions of one shape do not stand for each other', () => {
+    const withWord = (at: number) => {
+      const arena = new Arena();
+      arena.region('iotlb', ['tag', 'page'], 2, true);
+      arena.region('context', ['tag', 'page'], 2, true);
+      const tracker = new Tracker(arena);
+      arena.set(at, 1);
+      return of(tracker);
+    };
+    expect(withWord(0)).toBe(withWord(2));
+    expect(withWord(4)).not.toBe(withWord(0));
   });
 
   test('plain units may not be permuted', () => {
