@@ -23,11 +23,18 @@ export type Report =
   | { readonly kind: 'finished'; readonly finished: Finished }
   | { readonly kind: 'refused' | 'failed'; readonly message: string };
 
+/** A shell's status for Ctrl-C. */
+export const INTERRUPTED = 130;
+
 type OnProgress = (progress: Progress) => void;
 /** Runs one job; `isStopped` ends it early. */
 type Execute = (job: Job, onProgress: OnProgress) => Promise<Finished>;
 
+/** How a job ended: with a result, or with an error that ends the whole command. */
+type End = { readonly finished: Finished } | { readonly error: unknown };
+
 /**
+ * Runs jobs and tells of them in their order, whatever the number of workers. Where one fails, those before it are told of first.
  * @param workers jobs at the same time, each in a thread of its own; 1 is this thread
  * @param onFinished called for each job, in the order of the jobs
  */
@@ -41,20 +48,30 @@ export async function runJobs(
     workers === 1 ? hereLane() : threadLane(),
   );
   let stopped = false;
+  let failed = false;
   const stop = () => {
+    // A second Ctrl-C is from somebody who does not want to wait.
+    if (stopped) process.exit(INTERRUPTED);
     stopped = true;
     for (const lane of lanes) lane.stop();
   };
   process.on('SIGINT', stop);
-  const results: (Finished | undefined)[] = [];
+  const ends: (End | undefined)[] = [];
   let next = 0;
   let told = 0;
   const work = async (execute: Execute): Promise<void> => {
-    while (next < jobs.length && !stopped) {
+    while (next < jobs.length && !stopped && !failed) {
       const i = next++;
-      results[i] = await execute(jobs[i], (progress) => line.show(jobs[i], i, jobs.length, progress));
+      try {
+        ends[i] = { finished: await execute(jobs[i], (p) => line.show(jobs[i], i, jobs.length, p)) };
+      } catch (error) {
+        ends[i] = { error };
+        failed = true;
+      }
       line.clear();
-      for (let done = results[told]; done !== undefined; done = results[told]) onFinished(jobs[told++], done);
+      for (let end = ends[told]; end !== undefined && 'finished' in end; end = ends[told]) {
+        onFinished(jobs[told++], end.finished);
+      }
     }
   };
   try {
@@ -64,6 +81,8 @@ export async function runJobs(
     process.removeListener('SIGINT', stop);
     for (const lane of lanes) lane.close();
   }
+  const end = ends[told];
+  if (end !== undefined && 'error' in end) throw end.error;
 }
 
 interface LaneOfWork {
@@ -86,14 +105,10 @@ function hereLane(): LaneOfWork {
 /** Runs a job in this thread. A user's own code is watched; ours is not, it has tests. */
 export async function runWatched(job: Job, onProgress: OnProgress, isStopped: () => boolean): Promise<Finished> {
   if (job.file === null) return runJob(job, {}, onProgress, isStopped);
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 100;
   try {
     return await runJob(job, { guarded }, onProgress, isStopped);
   } catch (error) {
     throw failureOf(error, job.file);
-  } finally {
-    Error.stackTraceLimit = limit;
   }
 }
 
@@ -105,9 +120,11 @@ function threadLane(): LaneOfWork {
         const settle = (run: () => void) => {
           worker.off('message', onMessage);
           worker.off('error', onError);
+          worker.off('exit', onExit);
           run();
         };
         const onError = (error: unknown) => settle(() => reject(error));
+        const onExit = () => settle(() => reject(new Error('a thread ended before its job')));
         const onMessage = (report: Report) => {
           if (report.kind === 'progress') onProgress(report.progress);
           else if (report.kind === 'finished') settle(() => resolve(report.finished));
@@ -116,6 +133,7 @@ function threadLane(): LaneOfWork {
         };
         worker.on('message', onMessage);
         worker.on('error', onError);
+        worker.on('exit', onExit);
         worker.postMessage(orderOf(job));
       }),
     stop: () => worker.postMessage('stop'),

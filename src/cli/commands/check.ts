@@ -5,7 +5,7 @@ import { replay } from '../../explore/index.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
 import { toLines, toResult } from '../report.ts';
-import { runJobs } from '../runner.ts';
+import { INTERRUPTED, runJobs } from '../runner.ts';
 import { selectJobs } from '../select.ts';
 import { tellStory } from '../story.ts';
 import type { Row } from '../table.ts';
@@ -26,8 +26,8 @@ export interface CheckFlags {
   readonly trace?: string;
 }
 
-/** Exit statuses of `check` (DESIGN §6); 130 is a shell's for Ctrl-C. */
-const EXIT = { fine: 0, differs: 1, bound: 3, interrupted: 130 } as const;
+/** Exit statuses of `check` (DESIGN §6). */
+const EXIT = { fine: 0, differs: 1, bound: 3, interrupted: INTERRUPTED } as const;
 
 /** A positive whole number. */
 function count(text: string): number {
@@ -141,8 +141,8 @@ function writeTraces(file: string, rows: readonly Row[]): void {
 }
 
 function status(rows: readonly Row[], jobs: number): number {
-  if (rows.some(({ job, finished }) => !isAsExpected(job, finished))) return EXIT.differs;
   if (rows.length < jobs || rows.some(({ finished }) => finished.interrupted)) return EXIT.interrupted;
+  if (rows.some(({ job, finished }) => !isAsExpected(job, finished))) return EXIT.differs;
   if (rows.some(({ finished }) => finished.verdict === 'bounded')) return EXIT.bound;
   return EXIT.fine;
 }
