@@ -168,7 +168,8 @@ export class Dma {
     this.set(slot, SLOT.device, requester);
     this.set(slot, SLOT.target, target + 1);
     this.set(slot, SLOT.access, access);
-    this.set(slot, SLOT.vpnHi, hi);
+    // Upper parts beyond 31 bits are beyond every address width, and stay so.
+    this.set(slot, SLOT.vpnHi, Math.min(hi, 0x7fffffff));
     this.set(slot, SLOT.vpnLo, lo);
     this.set(slot, SLOT.word, word);
     this.set(slot, SLOT.more, words - 1);

@@ -10,12 +10,15 @@ export class Cache {
   readonly ways: number;
   private readonly arena: Arena;
   private readonly size: number;
+  private readonly replaces: boolean;
   private victim = 0;
 
-  constructor(arena: Arena, name: string, fields: readonly string[], sets: number, ways: number) {
+  /** @param replaces a full set replaces its entries in turn; otherwise it is an error (see {@link room}) */
+  constructor(arena: Arena, name: string, fields: readonly string[], sets: number, ways: number, replaces: boolean) {
     this.arena = arena;
     this.sets = sets;
     this.ways = ways;
+    this.replaces = replaces;
     this.size = fields.length;
     this.region = arena.region(name, fields, sets * ways, true);
   }
@@ -49,13 +52,13 @@ export class Cache {
   }
 
   /**
-   * Offset of an entry to fill in a set: an empty one. A full set is an error for a small cache that is explored (its
-   * choice of victim would be one more free decision); a large one replaces in turn.
+   * Offset of an entry to fill in a set: an empty one, if there is one. For a cache that is explored, the victim of a full set would be
+   * one more free decision: it is large enough, or the case is told so.
    */
   room(set: number): number {
     const first = set * this.ways;
     for (let i = first; i < first + this.ways; i++) if (this.arena.words[this.at(i)] === 0) return this.at(i);
-    if (this.sets === 1)
+    if (!this.replaces)
       throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
     this.victim = (this.victim + 1) % this.ways;
     return this.at(first + this.victim);

@@ -33,18 +33,18 @@ export class RegisterFile {
 
   /** The register at a byte offset, if one is there. */
   at(offset: number): AnyRegister | undefined {
-    return this.byWord[offset >> 2];
+    return this.byWord[Math.floor(offset / 4)];
   }
 
   /** The 32-bit word at a byte offset. */
   read32(offset: number): number {
-    const word = offset >> 2;
+    const word = Math.floor(offset / 4);
     return word < this.byWord.length ? this.arena.words[this.region.base + word] : 0;
   }
 
   /** Software's write to a 32-bit word: read-only bits stay, write-1-to-clear bits clear, one-shot bits are not kept. */
   write32(offset: number, value: number): void {
-    const register = this.byWord[offset >> 2];
+    const register = this.byWord[Math.floor(offset / 4)];
     if (register === undefined) return;
     const half = (offset - register.offset) >> 2;
     const at = this.region.base + (offset >> 2);

@@ -44,14 +44,22 @@ export class VtdCaches {
   private readonly words: Int32Array;
   private readonly arena: Arena;
 
-  constructor(arena: Arena, sizes: CacheSizes) {
+  /** @param replaces a full cache replaces; see {@link Cache} */
+  constructor(arena: Arena, sizes: CacheSizes, replaces: boolean) {
     this.arena = arena;
     this.words = arena.words;
-    this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context);
-    this.iotlb = new Cache(arena, 'vtd.iotlb', Object.keys(IOTLB), sizes.iotlbSets, sizes.iotlbWays);
+    this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context, replaces);
+    this.iotlb = new Cache(arena, 'vtd.iotlb', Object.keys(IOTLB), sizes.iotlbSets, sizes.iotlbWays, replaces);
     this.paging = [0, 1, 2, 3, 4, 5].map(
       (level) =>
-        new Cache(arena, `vtd.${ENTRY_NAME[level]}`, Object.keys(PAGING), 1, level < 2 ? 0 : sizes.pagingStructure),
+        new Cache(
+          arena,
+          `vtd.${ENTRY_NAME[level]}`,
+          Object.keys(PAGING),
+          1,
+          level < 2 ? 0 : sizes.pagingStructure,
+          replaces,
+        ),
     );
   }
 
@@ -74,7 +82,8 @@ export class VtdCaches {
     this.arena.set(at + CONTEXT.tableLo, tableLo);
   }
 
-  contextTag(at: number): number {
+  /** Word 0 of an entry of any cache. */
+  tag(at: number): number {
     return this.words[at];
   }
 

@@ -64,6 +64,12 @@ export class VtdCore {
   readonly internal: Region;
   /** Hardware drains whatever the request says. */
   readonly alwaysDrains: boolean;
+  /** Domain-id bits that CAP.ND gives; the others of a command are ignored (11.4.6.1, 6.5.2.1). */
+  readonly didMask: number;
+  /** Bits of the upper part of an input page number below CAP.MGAW; those above are ignored in a command (11.4.6.4). */
+  readonly vpnHiMask: number;
+  /** Bits of the upper part of a page frame number below the host address width. */
+  readonly pfnHiMask: number;
   private readonly log: EventLog | null;
   private readonly rules: Rules | null;
   private readonly rule: Readonly<Record<RuleName, number>>;
@@ -85,7 +91,7 @@ export class VtdCore {
     this.preset(ECAP.offset, encodeHalves(ECAP, ecap));
     const sizes = { context: 4, iotlbSets: 1, iotlbWays: 8, pagingStructure: 4, ...options.caches };
     if (!this.profile.pagingStructureCaches) sizes.pagingStructure = 0;
-    this.caches = new VtdCaches(parts.arena, sizes);
+    this.caches = new VtdCaches(parts.arena, sizes, parts.dma === undefined);
     this.walker = new Walker(parts.tables, {
       sagaw: cap.SAGAW,
       mgaw: cap.MGAW + 1,
@@ -97,6 +103,9 @@ export class VtdCore {
       deviceTlb: false,
     });
     this.alwaysDrains = ver.MAX >= 2;
+    this.didMask = (1 << (4 + 2 * cap.ND)) - 1;
+    this.vpnHiMask = 2 ** (cap.MGAW + 1 - 30) - 1;
+    this.pfnHiMask = 2 ** ((options.haw ?? 48) - 32) - 1;
     this.rule = this.declareRules(sizes.pagingStructure > 0);
   }
 
@@ -152,7 +161,8 @@ export class VtdCore {
 
   fillTranslation(level: number): void {
     const { walk } = this;
-    const tag = TAG.valid | (level << TAG.level) | (walk.perms << TAG.perms) | (walk.did << TAG.did);
+    const fpd = (walk.fpd ? 1 : 0) << TAG.fpd;
+    const tag = TAG.valid | (level << TAG.level) | (walk.perms << TAG.perms) | fpd | (walk.did << TAG.did);
     this.caches.fillTranslation(walk.sid, tag, walk.vpnHi, walk.vpnLo, walk.pfnHi, walk.pfnLo);
   }
 

@@ -3,7 +3,7 @@ import type { Dma } from '../../machine/index.ts';
 import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
 import type { VtdCaches } from './caches.ts';
-import { didOf, sameBlock } from './caches.ts';
+import { didOf, pageBits, sameBlock } from './caches.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
 
 /** Steps of a translation, as kept in a transaction's slot. */
@@ -13,7 +13,7 @@ export const WALK_STEP = {
   context: 2,
   /** The context is known, no paging entry was read yet. */
   fresh: 3,
-  /** At least one paging entry, or a cached one, was used. */
+  /** Plus the level of the first paging entry, read or cached, that was used (1 to 5): some entry was. */
   deep: 4,
 } as const;
 
@@ -44,7 +44,7 @@ export function invalidateContext(
   const ignore = [0, 4, 6, 7][functionMask];
   for (let i = 0; i < context.entries; i++) {
     const at = context.at(i);
-    const tag = caches.contextTag(at);
+    const tag = caches.tag(at);
     if (tag === 0) continue;
     if (granularity !== CONTEXT_GRANULARITY.global && didOf(tag) !== did) continue;
     if (granularity === CONTEXT_GRANULARITY.device && ((caches.contextSid(at) ^ sid) & ~ignore) !== 0) continue;
@@ -89,12 +89,12 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
     const slot = dma.at(i);
     const phase = dma.get(slot, SLOT.phase);
     if (phase !== PHASE.translating && phase !== PHASE.translated) continue;
-    if (!inScope(dma, slot, inv)) continue;
     const drain = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
+    const holdDrain = drain && overlaps(dma, slot, inv, 0) ? MARK.holdDrain : 0;
     if (phase === PHASE.translated) {
-      if (drain) dma.mark(slot, MARK.holdDrain);
-    } else if (dma.get(slot, SLOT.step) === WALK_STEP.deep && !inv.leafOnly) {
-      dma.mark(slot, MARK.stale | MARK.holdWalk | (drain ? MARK.holdDrain : 0));
+      if (holdDrain !== 0) dma.mark(slot, MARK.holdDrain);
+    } else if (hasReadAffected(dma, slot, inv)) {
+      dma.mark(slot, MARK.stale | MARK.holdWalk | holdDrain);
     }
   }
   return kept;
@@ -108,9 +108,21 @@ function each(cache: Cache, visit: (at: number, tag: number) => void): void {
   }
 }
 
-function inScope(dma: Dma, slot: number, inv: IotlbInvalidation): boolean {
+/** Whether the invalidation covers part of the block of 2^bits pages around the request's. */
+function overlaps(dma: Dma, slot: number, inv: IotlbInvalidation, bits: number): boolean {
   if (inv.granularity === IOTLB_GRANULARITY.global) return true;
   if (dma.get(slot, SLOT.did) !== inv.did) return false;
   if (inv.granularity === IOTLB_GRANULARITY.domain) return true;
-  return sameBlock(inv.am, dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), inv.vpnHi, inv.vpnLo);
+  const block = Math.max(inv.am, bits);
+  return sameBlock(block, dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), inv.vpnHi, inv.vpnLo);
+}
+
+/**
+ * Whether a walk in progress holds something that the invalidation makes void: a paging entry that covers part of its range, as a cached
+ * one would be dropped; or, where all of the domain is meant, the top table's address from the context entry.
+ */
+function hasReadAffected(dma: Dma, slot: number, inv: IotlbInvalidation): boolean {
+  const step = dma.get(slot, SLOT.step);
+  if (step === WALK_STEP.fresh) return inv.granularity !== IOTLB_GRANULARITY.page && overlaps(dma, slot, inv, 0);
+  return step > WALK_STEP.deep && !inv.leafOnly && overlaps(dma, slot, inv, pageBits(step - WALK_STEP.deep));
 }

@@ -7,12 +7,12 @@ import type { VtdCaches } from './caches.ts';
 import { TAG } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
 import { VtdCore } from './core.ts';
-import { refreshPending } from './faults.ts';
+import { FAULT, refreshPending } from './faults.ts';
 import type { VtdProfile } from './profiles.ts';
 import { InvalidationInterface } from './queue.ts';
-import { CCMD, ECAP, FRCD_HI, GCMD, GSTS, IOTLB, IQH, IQT, RTADDR } from './registers.ts';
+import { CCMD, ECAP, FRCD_HI, GCMD, GSTS, IOTLB, IQH, RTADDR } from './registers.ts';
 import { RequestSteps } from './requests.ts';
-import { contextTag, STEP } from './walk.ts';
+import { contextTag, isInterruptFrame, STEP } from './walk.ts';
 
 export class Vtd implements Translator, MmioBlock {
   readonly name = 'VT-d';
@@ -56,9 +56,8 @@ export class Vtd implements Translator, MmioBlock {
       return;
     }
     this.core.regs.write32(offset, value);
-    if (offset === CCMD.offset + 4 && value < 0) this.invalidations.requestContext();
-    else if (offset === IOTLB.offset + 4 && value < 0) this.invalidations.requestIotlb();
-    else if (offset === IQT.offset) this.invalidations.checkTail();
+    if (offset === CCMD.offset + 4 && (value | 0) < 0) this.invalidations.requestContext();
+    else if (offset === IOTLB.offset + 4 && (value | 0) < 0) this.invalidations.requestIotlb();
     else if (offset === FRCD_HI.offset + 4) refreshPending(this.core.regs);
   }
 
@@ -117,14 +116,15 @@ export class Vtd implements Translator, MmioBlock {
     if (this.core.isBypassed(vpnHi, vpnLo)) return this.pass();
     const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0);
     if (hit >= 0) {
+      walk.fpd = ((caches.tag(hit) >>> TAG.fpd) & 1) === 1;
       walk.pfnHi = caches.pageHi(hit);
       walk.pfnLo = caches.pageLo(hit, vpnLo);
-      return 0;
+      return isInterruptFrame(walk.pfnHi, walk.pfnLo) ? this.refuse(FAULT.interruptRange) : 0;
     }
     let result: number;
     const context = caches.findContext(sid);
     if (context >= 0) {
-      const tag = caches.contextTag(context);
+      const tag = caches.tag(context);
       walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
       result = walker.enter(
         walk,
@@ -158,15 +158,18 @@ export class Vtd implements Translator, MmioBlock {
       if (result === STEP.more) this.core.fillPaging(level);
       else if (result === STEP.done) {
         const page = this.core.pageOf(level);
+        if (isInterruptFrame(walk.pfnHi, page)) return this.refuse(FAULT.interruptRange);
         this.core.fillTranslation(level);
         walk.pfnLo = page;
       }
     }
-    if (result === STEP.fault) {
-      this.core.report(walk);
-      return walk.fault;
-    }
-    return 0;
+    return result === STEP.fault ? this.refuse(walk.fault) : 0;
+  }
+
+  private refuse(reason: number): number {
+    this.core.walk.fault = reason;
+    this.core.report(this.core.walk);
+    return reason;
   }
 
   private pass(): number {

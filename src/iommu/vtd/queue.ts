@@ -78,7 +78,7 @@ export class InvalidationInterface {
 
   private contextByRegister(): void {
     const granularity = this.core.regs.get(CCMD, CCMD.CIRG);
-    const did = this.core.regs.get(CCMD, CCMD.DID);
+    const did = this.core.regs.get(CCMD, CCMD.DID) & this.core.didMask;
     const sid = this.core.regs.get(CCMD, CCMD.SID);
     if (granularity !== 0)
       invalidateContext(this.core.caches, this.core.dma, granularity, did, sid, this.core.regs.get(CCMD, CCMD.FM));
@@ -96,8 +96,8 @@ export class InvalidationInterface {
     if (!refused) {
       this.invalidate({
         granularity: this.pageSelective(granularity),
-        did: regs.get(IOTLB, IOTLB.DID),
-        ...pageOfAddress(regs.read32(IVA.offset), regs.read32(IVA.offset + 4)),
+        did: regs.get(IOTLB, IOTLB.DID) & this.core.didMask,
+        ...pageOfAddress(regs.read32(IVA.offset), regs.read32(IVA.offset + 4), this.core.vpnHiMask),
         am,
         leafOnly: regs.get(IVA, IVA.IH) === 1,
         drainReads: regs.get(IOTLB, IOTLB.DR) === 1,
@@ -124,12 +124,6 @@ export class InvalidationInterface {
   }
 
   // ---- queued invalidation (6.5.2) --------------------------------------------------------------------------------
-
-  checkTail(): void {
-    const tail = this.core.regs.read32(IQT.offset);
-    if (this.core.regs.get(GSTS, GSTS.QIES) === 1 && tail >= this.queueBytes())
-      this.queueError(IQEI.tail, 'the tail is beyond the queue');
-  }
 
   private queueBytes(): number {
     return 4096 << this.core.regs.get(IQA, IQA.QS);
@@ -179,6 +173,7 @@ export class InvalidationInterface {
     const { descriptor } = this;
     const { regs } = this.core;
     if (regs.get(IQA, IQA.DW) === 1) return this.queueError(IQEI.width, '256-bit descriptors need scalable mode');
+    if (regs.read32(IQT.offset) >= this.queueBytes()) return this.queueError(IQEI.tail, 'the tail is beyond the queue');
     if (!this.readDescriptor()) return this.queueError(IQEI.fetch, 'the descriptor could not be read');
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
     const type = this.type();
@@ -192,8 +187,8 @@ export class InvalidationInterface {
       }
       this.invalidate({
         granularity,
-        did: get(IOTLB_INV_DSC.DID, descriptor),
-        ...pageOfAddress(descriptor[2], descriptor[3]),
+        did: get(IOTLB_INV_DSC.DID, descriptor) & this.core.didMask,
+        ...pageOfAddress(descriptor[2], descriptor[3], this.core.vpnHiMask),
         am,
         leafOnly: get(IOTLB_INV_DSC.IH, descriptor) === 1,
         drainReads: get(IOTLB_INV_DSC.DR, descriptor) === 1,
@@ -204,7 +199,7 @@ export class InvalidationInterface {
       const granularity = get(CONTEXT_INV_DSC.G, descriptor);
       if (granularity === 0) return this.queueError(IQEI.reserved, `granularity 0 in ${raw}`);
       const sid = get(CONTEXT_INV_DSC.SID, descriptor);
-      const did = get(CONTEXT_INV_DSC.DID, descriptor);
+      const did = get(CONTEXT_INV_DSC.DID, descriptor) & this.core.didMask;
       invalidateContext(this.core.caches, this.core.dma, granularity, did, sid, get(CONTEXT_INV_DSC.FM, descriptor));
       if (this.core.telling)
         this.core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
@@ -222,7 +217,7 @@ export class InvalidationInterface {
     const { descriptor } = this;
     if (get(WAIT_DSC.IF, descriptor) === 1) this.core.regs.put(ICS, ICS.IWC, 1);
     if (get(WAIT_DSC.SW, descriptor) === 1) {
-      const pfn = (descriptor[3] & 0xfffff) * 0x100000 + (descriptor[2] >>> 12);
+      const pfn = (descriptor[3] & this.core.pfnHiMask) * 0x100000 + (descriptor[2] >>> 12);
       const at = this.core.memory.locate(pfn, (descriptor[2] & 0xfff) >>> 3);
       // A 32-bit store: the other half of the word stays.
       if (at >= 0) {
@@ -279,9 +274,9 @@ export class InvalidationInterface {
   }
 }
 
-/** Page number of an address given as halves, up to 57 bits (bits above the address width are ignored, 11.4.6.4). */
-function pageOfAddress(lo: number, hi: number): { vpnHi: number; vpnLo: number } {
-  return { vpnHi: ((hi << 2) | (lo >>> 30)) & 0x7ffffff, vpnLo: (lo >>> 12) & 0x3ffff };
+/** Page number of an address given as halves. @param mask bits of its upper part that are looked at */
+function pageOfAddress(lo: number, hi: number, mask: number): { vpnHi: number; vpnLo: number } {
+  return { vpnHi: ((hi << 2) | (lo >>> 30)) & mask, vpnLo: (lo >>> 12) & 0x3ffff };
 }
 
 function granularityName(of: Readonly<Record<string, number>>, value: number): string {

@@ -4,10 +4,11 @@ import type { Dma } from '../../machine/index.ts';
 import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import { TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
+import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { ENTRY_NAME } from './structures.ts';
 import type { Walk } from './walk.ts';
-import { contextTag, indexAt, STEP } from './walk.ts';
+import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
 
 /** Bits of a slot's `perms` word above R and W. */
 const SLOT_FPD = 4;
@@ -62,7 +63,7 @@ export class RequestSteps {
       while (caches.nthTranslation(sid, vpnHi, vpnLo, walk.access, n) >= 0) n++;
       const context = caches.findContext(sid);
       if (context < 0) return n + 1;
-      return n + this.pagingChoices(caches.contextTag(context) >>> TAG.did, caches.contextTag(context)) + 1;
+      return n + this.pagingChoices(caches.tag(context) >>> TAG.did, caches.tag(context)) + 1;
     }
     if (step === WALK_STEP.context) {
       const did = this.core.walker.peekDomain(walk);
@@ -120,10 +121,12 @@ export class RequestSteps {
     const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
     if (hit >= 0) {
       this.core.fire('iotlbUsed');
-      dma.set(slot, SLOT.did, caches.contextTag(hit) >>> TAG.did);
+      dma.set(slot, SLOT.did, caches.tag(hit) >>> TAG.did);
       if (this.core.telling)
         this.core.say(`IOTLB hit: ${hex(this.core.frame(caches.pageHi(hit), caches.pageLo(hit, vpnLo)))}`);
-      return dma.translated(slot, caches.pageHi(hit), caches.pageLo(hit, vpnLo));
+      walk.fpd = ((caches.tag(hit) >>> TAG.fpd) & 1) === 1;
+      const [hi, lo] = [caches.pageHi(hit), caches.pageLo(hit, vpnLo)];
+      return isInterruptFrame(hi, lo) ? this.refused(slot, FAULT.interruptRange) : dma.translated(slot, hi, lo);
     }
     // Entries that could have served are not there: evicted at some time before this look-up.
     for (let usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0); usable >= 0; left--) {
@@ -137,7 +140,7 @@ export class RequestSteps {
       if (this.core.telling) this.core.say('nothing is cached for it: the walk begins at the root table');
       return this.save(slot, WALK_STEP.root);
     }
-    const tag = caches.contextTag(context);
+    const tag = caches.tag(context);
     if (left === this.pagingChoices(tag >>> TAG.did, tag)) {
       this.core.fire('contextEvicted');
       if (this.core.telling) this.core.say('the context-cache entry is gone (evicted)');
@@ -164,7 +167,10 @@ export class RequestSteps {
   private enterTables(slot: number, choice: number): void {
     const { caches, walk } = this.core;
     const { dma } = this;
-    if (walk.tt === 2) return dma.translated(slot, ...dma.identity(slot));
+    if (walk.tt === 2) {
+      dma.set(slot, SLOT.did, walk.did);
+      return dma.translated(slot, ...dma.identity(slot));
+    }
     let left = choice;
     for (let level = 2; level <= walk.level; level++) {
       const entry = caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
@@ -174,7 +180,7 @@ export class RequestSteps {
         caches.paging[level].drop(entry);
         continue;
       }
-      if (this.core.usePaging(level, entry)) return this.save(slot, WALK_STEP.deep);
+      if (this.core.usePaging(level, entry)) return this.save(slot, WALK_STEP.deep + level);
     }
     this.save(slot, WALK_STEP.fresh);
   }
@@ -184,6 +190,7 @@ export class RequestSteps {
     const { walk } = this.core;
     const { dma } = this;
     const { level } = walk;
+    const step = top ? WALK_STEP.deep + level : dma.get(slot, SLOT.step);
     const table = walk.pfn();
     dma.tableRead(table, walk.did);
     const result = this.core.walker.entry(walk, top);
@@ -195,11 +202,17 @@ export class RequestSteps {
     const mayFill = (dma.get(slot, SLOT.flags) & MARK.stale) === 0;
     if (result === STEP.more) {
       if (mayFill) this.core.fillPaging(level);
-      return this.save(slot, WALK_STEP.deep);
+      return this.save(slot, step);
     }
     const page = this.core.pageOf(level);
+    if (isInterruptFrame(walk.pfnHi, page)) return this.refused(slot, FAULT.interruptRange);
     if (mayFill) this.core.fillTranslation(level);
     dma.translated(slot, walk.pfnHi, page);
+  }
+
+  private refused(slot: number, reason: number): void {
+    this.core.walk.fault = reason;
+    this.faulted(slot);
   }
 
   private faulted(slot: number): void {

@@ -86,9 +86,15 @@ export class Walker {
   private readonly tableReservedHi: number;
   private readonly leafReservedLo: number;
 
+  /** Upper parts of page numbers from here on are beyond the width, by AW. */
+  private readonly vpnHiLimit: readonly number[];
+  private readonly passThroughLimit: number;
+
   constructor(memory: Memory, limits: WalkLimits) {
     this.memory = memory;
     this.limits = limits;
+    this.vpnHiLimit = [0, 1, 2, 3].map((aw) => 2 ** (Math.min(30 + 9 * aw, limits.mgaw) - 30));
+    this.passThroughLimit = 2 ** (limits.haw - 30);
     const above = aboveWidth(limits.haw, 63);
     this.rootReserved = [...ROOT_ENTRY.reserved].map((mask, i) => (i === 1 ? mask | above : mask));
     const did = CONTEXT_ENTRY.DID.lo - 64;
@@ -165,11 +171,9 @@ export class Walker {
     walk.pfnLo = tableLo;
     walk.level = levelsOf(aw);
     walk.perms = 3;
-    // Step 3: the address must fit the table's width and MGAW (table 30, LGN.1.1).
-    const bits = Math.min(30 + 9 * aw, this.limits.mgaw) - 12;
-    // Bits above 57 do not fit what a shift can see.
-    if (tt !== 2 && (walk.vpnHi > 0x7ffffff || walk.vpnHi >>> (bits - 18) !== 0))
-      return this.refuse(walk, FAULT.beyondAddressWidth);
+    // Step 3: the address must fit the table's width and MGAW, or the host's where it is passed through (table 30, LGN.1).
+    const beyond = walk.vpnHi < 0 || walk.vpnHi >= (tt === 2 ? this.passThroughLimit : this.vpnHiLimit[aw]);
+    if (beyond) return this.refuse(walk, FAULT.beyondAddressWidth);
     return tt === 2 ? STEP.done : STEP.more;
   }
 
@@ -215,6 +219,11 @@ const PS = 1 << SS_PAGE.PS.lo;
 export function indexAt(level: number, vpnHi: number, vpnLo: number): number {
   const shift = 9 * (level - 1);
   return (shift < 18 ? vpnLo >>> shift : vpnHi >>> (shift - 18)) & 511;
+}
+
+/** Whether a page frame lies in 0xFEE00000 … 0xFEEFFFFF, where no translation may lead (table 30, LGN.4). */
+export function isInterruptFrame(pfnHi: number, pfnLo: number): boolean {
+  return pfnHi === 0 && pfnLo >>> 8 === 0xfee;
 }
 
 /** Tag of the context-cache entry for what the walk has read. */

@@ -18,8 +18,6 @@ export interface Reference {
   readonly didBits: number;
   /** A 64-bit word, null where nothing answers. */
   readonly read: (addr: bigint) => bigint | null;
-  /** Rules that the model is known not to have. */
-  readonly without?: readonly ('LGN.1.3' | 'LGN.4')[];
 }
 
 export interface Result {
@@ -59,7 +57,6 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
     levels: 0,
   });
   const interrupt = (addr: bigint) => addr >= 0xfee00000n && addr <= 0xfeefffffn;
-  const has = (rule: 'LGN.1.3' | 'LGN.4') => !unit.without?.includes(rule);
 
   // 3.15: the interrupt range is not translated.
   if (interrupt(page)) return { fault: 0, recorded: false, page, size: 0, levels: 0 };
@@ -88,7 +85,7 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
 
   // Pass-through: host addresses only.
   if (tt === 2) {
-    if (has('LGN.1.3') && iova >> BigInt(unit.haw) !== 0n) return fault(0x4);
+    if (iova >> BigInt(unit.haw) !== 0n) return fault(0x4);
     return { fault: 0, recorded: false, page, size: 0, levels: 0 };
   }
 
@@ -120,7 +117,7 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
     if (leaf) {
       const size = 1n << BigInt(shift);
       const out = frame | (page & (size - 1n));
-      if (has('LGN.4') && interrupt(out)) return fault(0xe);
+      if (interrupt(out)) return fault(0xe);
       return { fault: 0, recorded: false, page: out, size: shift, levels };
     }
     table = frame;
