@@ -4,7 +4,9 @@ import type { Machine } from '../machine/index.ts';
 import type { InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
 
-export type Verdict = 'holds' | 'violated' | 'bounded' | 'undefined' | 'measured';
+const VERDICTS = ['holds', 'violated', 'bounded', 'undefined', 'measured'] as const;
+
+export type Verdict = (typeof VERDICTS)[number];
 
 /** What is expected of a variant: one verdict, or one for each profile that differs from `spec`. */
 export type Expected = Verdict | ({ readonly spec: Verdict } & Readonly<Record<string, Verdict>>);
@@ -66,6 +68,14 @@ export function defineCase(definition: CaseDefinition): Case {
     throw new DefinitionError(`case ${id} has no build(); it makes the machine`);
   if (Object.keys(variants ?? {}).length === 0)
     throw new DefinitionError(`case ${id} has no variants; give at least one with its expected verdict`);
+  for (const [variant, expected] of Object.entries(variants)) {
+    const verdicts: readonly string[] = typeof expected === 'string' ? [expected] : Object.values(expected ?? {});
+    const unknown = verdicts.find((verdict) => !(VERDICTS as readonly string[]).includes(verdict));
+    if (unknown !== undefined || verdicts.length === 0)
+      throw new DefinitionError(
+        `case ${id}: of variant ${variant}, '${unknown}' is expected, which is no verdict; write 'holds' or 'violated'`,
+      );
+  }
   for (const i of invariants ?? []) {
     if (INVARIANTS[i] === undefined)
       throw new DefinitionError(`case ${id}: no invariant ${i}; there are ${Object.keys(INVARIANTS).join(' ')}`);

@@ -2,9 +2,10 @@
 import type { Case, Feature, InvariantId, RunOptions, Verdict } from '../cases/index.ts';
 import { CaseRun } from '../cases/index.ts';
 import type { Decision } from '../explore/index.ts';
-import { replay } from '../explore/index.ts';
+import { ProgramError, replay } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/index.ts';
 import type { Trace } from './trace.ts';
+import { EndlessError, guarded, PORTION_LIMIT_MS, within } from './watchdog.ts';
 
 export interface Job {
   readonly definition: Case;
@@ -72,7 +73,7 @@ export async function runJob(
   let over = false;
   while (!over && !isStopped()) {
     const before = performance.now();
-    over = run.advance(portion);
+    over = options.guarded === undefined ? run.advance(portion) : advanceWatched(run, portion);
     const took = performance.now() - before;
     if (took < PORTION_MS / 2) portion *= 2;
     else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
@@ -89,6 +90,34 @@ export async function runJob(
   });
   const expected = job.mutant === null ? outcome.expected : 'violated';
   return { ...outcome, expected, broken, seconds: (performance.now() - start) / 1000, interrupted: !over };
+}
+
+/** Goes on with a user's own case, whose operations may never come back. */
+function advanceWatched(run: CaseRun, portion: number): boolean {
+  try {
+    return within(PORTION_LIMIT_MS, () => run.advance(portion));
+  } catch (error) {
+    throw error instanceof EndlessError ? endlessOperation(run) : error;
+  }
+}
+
+/** Whose operation did not come back: the one that does not come back now either. */
+function endlessOperation(run: CaseRun): Error {
+  const { actors } = run.search.instance;
+  const next = actors.map((actor) => actor.next());
+  const culprit = actors.findIndex((actor) => {
+    try {
+      guarded(() => actor.choices() > 0 && actor.step(0));
+    } catch (error) {
+      return error instanceof EndlessError;
+    }
+    return false;
+  });
+  const names = next.filter((name, i) => name !== null && (culprit < 0 || i === culprit)).map((name) => `'${name}'`);
+  const message = `${names.join(' or ')} does not come back; an operation is one step, so wait with ready(), not with a loop`;
+  if (culprit < 0) return new EndlessError(message);
+  const suspended = actors[culprit].suspended();
+  return new ProgramError(actors[culprit].name, next[culprit], message, { suspended });
 }
 
 /** The counterexample of a broken invariant, to be kept. */

@@ -6,7 +6,7 @@ import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Job } from './job.ts';
 import { nearest, unknownName } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
-import { failureOf } from './user-case/failure.ts';
+import { failureOf, watched } from './user-case/failure.ts';
 import { loadUserCase } from './user-case/load.ts';
 
 export interface Selection {
@@ -87,14 +87,17 @@ function casesNamed(name: string): readonly Case[] {
 
 /** The cases that a user's file exports by default: one, or an array of them. */
 async function userCases(file: string): Promise<Chosen[]> {
+  // Errors of a user's are found by the line of his file, however deep they are thrown.
+  Error.stackTraceLimit = 100;
   try {
     const module = await loadUserCase(file);
     const exported: readonly unknown[] = Array.isArray(module.default) ? module.default : [module.default];
+    if (exported.length === 0) throw new UsageError(`${file}: exports an empty list of cases; put one in`);
     return exported.map((definition) => {
       if ((definition as Partial<Case> | null)?.kind !== 'pinhole case') {
         throw new UsageError(`${file}:1: its default export is no case; write 'export default defineCase({ … })'`);
       }
-      return { definition: definition as Case, file };
+      return { definition: watched(definition as Case, file), file };
     });
   } catch (error) {
     throw failureOf(error instanceof UsageError && error.cause !== undefined ? definitionCause(error) : error, file);

@@ -2,30 +2,35 @@
 import { Script } from 'node:vm';
 import type { Guarded } from '../explore/index.ts';
 
-/** Longest time between two operations of a program; far more than any honest one needs. */
+/** Longest time that a program takes from one operation to the next; far more than any honest one needs. */
 export const LIMIT_MS = 2000;
+/** The same for a whole portion of a search, in which operations run but programs hardly do. */
+export const PORTION_LIMIT_MS = 10_000;
 
 const script = new Script('globalThis.__pinholeCall()');
 
-/** Thrown where a program did not come to its next operation in time. */
+/** Thrown where code of a user's did not come back in time. */
 export class EndlessError extends Error {}
 
 /**
  * Calls a function and interrupts it after {@link LIMIT_MS}. The clock of an interruptible call is dear to start, so it is used only where
  * programs run: where the tree of their results grows.
  */
-export const guarded: Guarded = <T>(call: () => T): T => {
+export const guarded: Guarded = (call) => within(LIMIT_MS, call);
+
+/** Calls a function and interrupts it with an {@link EndlessError} after so many milliseconds. */
+export function within<T>(limit: number, call: () => T): T {
   const scope = globalThis as { __pinholeCall?: (() => void) | undefined };
   let value: { done: T } | undefined;
   scope.__pinholeCall = () => {
     value = { done: call() };
   };
   try {
-    script.runInThisContext({ timeout: LIMIT_MS });
+    script.runInThisContext({ timeout: limit });
   } catch (error) {
     if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
       throw new EndlessError(
-        `it neither yields nor ends within ${LIMIT_MS / 1000} s; bound its loop, and wait with a guard`,
+        `it neither yields nor ends within ${limit / 1000} s; bound its loop, and wait with a guard`,
       );
     }
     throw error;
@@ -33,4 +38,4 @@ export const guarded: Guarded = <T>(call: () => T): T => {
     scope.__pinholeCall = undefined;
   }
   return (value as { done: T }).done;
-};
+}

@@ -284,7 +284,7 @@ export class ActorAgent implements Agent {
         this.name,
         before?.op?.name ?? null,
         `${what}: after ${i} operations it went on with '${was}', now with '${is}'; keep what must last or is shared in machine.word(); ${mend}`,
-        op === null ? {} : { suspended: program },
+        { suspended: op === null ? this.actor.program : program },
       );
     }
   }

@@ -1,8 +1,10 @@
 /** What went wrong with a user's case, in one line that names file, line and mend. */
+import type { Case } from '../../cases/index.ts';
 import { DefinitionError } from '../../cases/index.ts';
 import { OutsideStateError, ProgramError } from '../../explore/index.ts';
+import { Machine } from '../../machine/index.ts';
 import { UsageError } from '../usage-error.ts';
-import { EndlessError } from '../watchdog.ts';
+import { EndlessError, guarded } from '../watchdog.ts';
 import { locate, type Place, shown } from './locate.ts';
 import { placeOf } from './suspended.ts';
 
@@ -24,11 +26,27 @@ export function failureOf(error: unknown, file: string): UsageError {
     return refusal(place, file, `actor '${error.actor}': ${error.message}`, error);
   }
   const place = locate(error, file);
+  if (error instanceof EndlessError) return refusal(null, file, error.message, error);
   if (error instanceof DefinitionError) return refusal(place, file, error.message, error);
-  // Thrown by a call of the user's, in build() or beside it: our own checks of arguments, or his own mistake.
-  if (place !== null)
-    return refusal(place, file, `threw while the machine was built: ${message(error)}; mend that line`, error);
+  // Thrown by a call of the user's, or in an operation of his: our own checks of arguments, or his own mistake.
+  if (place !== null) return refusal(place, file, `it threw: ${message(error)}; mend that line`, error);
   throw error;
+}
+
+/** A user's case whose build() is watched: what it throws, and what it returns instead of a machine, is told in one line. */
+export function watched(definition: Case, file: string): Case {
+  const build: Case['build'] = (setup) => {
+    let machine: unknown;
+    try {
+      machine = guarded(() => definition.build(setup));
+    } catch (error) {
+      if (!(error instanceof EndlessError)) throw failureOf(error, file);
+      throw refusal(placeOf(definition.build), file, 'build() does not return; bound its loop', error);
+    }
+    if (machine instanceof Machine) return machine;
+    throw refusal(placeOf(definition.build), file, "build() returns no machine; end it with 'return machine'", null);
+  };
+  return { ...definition, build };
 }
 
 function threw(thrown: unknown): string {

@@ -8,8 +8,8 @@ export interface Place {
   readonly line: number;
 }
 
-// src/ or dist/ of the running package: frames in there are ours, not the user's.
-const ownSources = fileURLToPath(new URL('../../', import.meta.url));
+// src/ or dist/ of the running package, and bin/ beside it: frames in there are ours, not the user's.
+const ours = ['../../', '../../../bin/'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
 
 /** Where an error happened: the first stack frame in `file` or in another file of the user's; null if there is none. */
 export function locate(error: unknown, file: string): Place | null {
@@ -27,7 +27,7 @@ export function locate(error: unknown, file: string): Place | null {
 
 /** Whether a file is neither of this package nor of another. */
 export function isUsers(path: string): boolean {
-  return !path.startsWith(ownSources) && !path.includes(`${sep}node_modules${sep}`);
+  return !ours.some((folder) => path.startsWith(folder)) && !path.includes(`${sep}node_modules${sep}`);
 }
 
 /** The path behind a script's name in a stack; null for Node's own modules, `data:` and the like. */
