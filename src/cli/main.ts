@@ -1,12 +1,20 @@
 /** The command line (DESIGN §6). */
 import { readFileSync } from 'node:fs';
 import type { ApplicationText } from '@stricli/core';
-import { buildApplication, buildRouteMap, run, text_en } from '@stricli/core';
+import {
+  ArgumentScannerError,
+  buildApplication,
+  buildRouteMap,
+  formatMessageForArgumentScannerError,
+  run,
+  text_en,
+} from '@stricli/core';
 import { checkCommand } from './commands/check.ts';
 import { listCommand } from './commands/list.ts';
 import { newCommand } from './commands/new.ts';
 import { replayCommand } from './commands/replay.ts';
 import { unknownName } from './nearest.ts';
+import { INTERRUPTED } from './runner.ts';
 import { UsageError } from './usage-error.ts';
 
 const COMMANDS = { check: checkCommand, list: listCommand, replay: replayCommand, new: newCommand };
@@ -21,15 +29,38 @@ function errorText(error: unknown): string {
   return `pinhole: internal error, please report it with this:\n${stack}`;
 }
 
-/** The messages of the argument parser, in one line with our name before them. */
-const TEXT: ApplicationText = {
-  ...text_en,
-  exceptionWhileRunningCommand: errorText,
-  exceptionWhileParsingArguments(error, ansiColor) {
-    const said = text_en.exceptionWhileParsingArguments.call(this, error, ansiColor).split('\n')[0];
-    return `pinhole: ${said}; 'pinhole --help' tells the options`;
-  },
-};
+/** The message of the argument parser, in one line with our name before it. */
+function parserText(error: unknown): string {
+  const said =
+    error instanceof ArgumentScannerError
+      ? formatMessageForArgumentScannerError(error, {
+          ArgumentParseError: ({ externalFlagNameOrPlaceholder: flag, input, exception }) =>
+            `--${kebab(flag)} ${input}: ${(exception as Error).message}`,
+          UnsatisfiedPositionalError: ({ placeholder }) => `${placeholder} is missing; name one`,
+          UnexpectedPositionalError: ({ input, expectedCount }) =>
+            `'${input}' is one too many; give only ${expectedCount}`,
+        })
+      : String(error);
+  return `pinhole: ${said.split('\n')[0].replace(/\?$/, '')}; 'pinhole --help' tells the options`;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Of several things that are wrong with a command line, the first is told. */
+function textOnce(): ApplicationText {
+  let said = false;
+  return {
+    ...text_en,
+    exceptionWhileRunningCommand: errorText,
+    exceptionWhileParsingArguments(error) {
+      const text = said ? '' : parserText(error);
+      said = true;
+      return text;
+    },
+  };
+}
 
 function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
@@ -39,9 +70,28 @@ function version(): string {
 export async function main(args: readonly string[]): Promise<number> {
   // Somebody who reads only the beginning (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    process.removeListener('exit', cutShort);
+    process.exit(0);
   });
+  process.on('exit', cutShort);
+  try {
+    return await runLine(args);
+  } finally {
+    process.removeListener('exit', cutShort);
+  }
+}
+
+/** The process ends before the command has: a case of a user's called process.exit(), or waits for what never comes. */
+function cutShort(status: number): void {
+  if (status === INTERRUPTED) return;
+  process.stderr.write(
+    'pinhole: the case ended the process, or waits for ever while it is loaded; take process.exit() and such an await out\n',
+  );
+  process.exitCode = USAGE;
+}
+
+async function runLine(args: readonly string[]): Promise<number> {
   const [first] = args;
   if (first !== undefined && !first.startsWith('-') && !Object.hasOwn(COMMANDS, first)) {
     return refuse(unknownName('command', first, Object.keys(COMMANDS)));
@@ -53,11 +103,12 @@ export async function main(args: readonly string[]): Promise<number> {
       versionInfo: { currentVersion: version() },
       scanner: { caseStyle: 'allow-kebab-for-camel' },
       determineExitCode: (error) => (error instanceof UsageError ? USAGE : INTERNAL),
-      localization: { loadText: () => TEXT },
+      localization: { loadText: textOnce },
     },
   );
   // The parser sets its own status; a command sets the process's.
-  const { stdout, stderr, env } = process;
+  const { stdout, env } = process;
+  const stderr = { write: (text: string) => text.trim() !== '' && process.stderr.write(text) };
   const context: { stdout: typeof stdout; stderr: typeof stderr; env: typeof env; exitCode: number | string | null } = {
     stdout,
     stderr,

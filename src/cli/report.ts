@@ -63,10 +63,10 @@ export function notes(job: Job, finished: Finished): string[] {
   }
   if (finished.interrupted) out.push('interrupted: the search is not complete');
   else if (!finished.exhausted && finished.verdict === 'bounded')
-    out.push('a bound was hit before the search was exhausted');
+    out.push('a bound was hit before the search was exhausted: nothing is known of what lies behind it');
   const unexplained = finished.unfiredRules.filter((rule) => job.definition.unfired?.[rule] === undefined);
   if (finished.verdict === 'holds' && unexplained.length > 0) {
-    out.push(`never used by the hardware: ${unexplained.join(', ')}; does the case do what it is meant to?`);
+    out.push(`never used: ${unexplained.join(', ')}; does the case do what it is meant to?`);
   }
   return out;
 }
@@ -82,19 +82,30 @@ export function collisions(expected: number): string {
   return expected === 0 ? '0' : expected.toExponential(1);
 }
 
-/** The line, and the notes below it, of one run. */
+/** The line of one run, its figures, and what else is to be known of it. */
 export function toLines(job: Job, finished: Finished, colours: Colours): string[] {
   const { definition, variant, profile, mutant } = job;
+  const { verdict, expected, exhausted, broken, states, depth, seconds } = finished;
   const name = `${definition.id} ${variant}${mutant === null ? '' : ` + ${mutant}`} (${profile.name})`;
-  const expectation = finished.verdict === finished.expected ? 'as expected' : `expected: ${finished.expected}`;
-  const what =
-    finished.verdict === 'violated'
-      ? finished.broken.map((b) => `${b.invariant} in ${b.run.length} steps, ${b.blocks} blocks`).join('; ')
-      : `${finished.exhausted ? 'exhausted' : 'not exhausted'}, expected hash collisions ${collisions(finished.expectedCollisions)}`;
-  const figures = `${finished.states.toLocaleString('en')} states, depth ${finished.depth}, ${finished.seconds.toFixed(2)} s`;
-  const head = `${colours.bold(name)}: ${verdictText(job, finished, colours)}, ${expectation}; ${what}; ${figures}`;
-  const explained = finished.unfiredRules.filter((rule) => definition.unfired?.[rule] !== undefined);
-  const reasons =
-    finished.verdict === 'holds' ? explained.map((rule) => `${rule} is never used: ${definition.unfired?.[rule]}`) : [];
-  return [head, ...[...notes(job, finished), ...reasons].map((text) => colours.dim(`  ${text}`))];
+  const said = `${verdictText(job, finished, colours)}${finished.interrupted ? ' (interrupted)' : ''}`;
+  const expectation = verdict === expected ? 'as expected' : `expected: ${expected}`;
+  const what = broken.map((b) => `; ${b.invariant} in ${b.run.length} steps, ${b.blocks} blocks`).join('');
+  const figures = [`${states.toLocaleString('en')} states`, `depth ${depth}`, `${seconds.toFixed(2)} s`];
+  if (verdict !== 'violated') {
+    figures.unshift(exhausted ? 'exhausted' : 'not exhausted');
+    figures.push(`expected hash collisions ${collisions(finished.expectedCollisions)}`);
+  }
+  const below = [figures.join(', '), ...notes(job, finished)];
+  if (verdict === 'holds') below.push(...reasons(job, finished));
+  return [`${colours.bold(name)}: ${said}, ${expectation}${what}`, ...below.map((text) => colours.dim(`  ${text}`))];
+}
+
+/** Why rules of the hardware were never used, as the case explains it; those with one reason in one line. */
+function reasons({ definition }: Job, { unfiredRules }: Finished): string[] {
+  const rulesOf = new Map<string, string[]>();
+  for (const rule of unfiredRules) {
+    const reason = definition.unfired?.[rule];
+    if (reason !== undefined) rulesOf.set(reason, [...(rulesOf.get(reason) ?? []), rule]);
+  }
+  return [...rulesOf].map(([reason, rules]) => `never used: ${rules.join(', ')}: ${reason}`);
 }

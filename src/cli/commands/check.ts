@@ -1,6 +1,7 @@
 /** `pinhole check`: runs cases, prints verdicts and counterexamples. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { buildCommand } from '@stricli/core';
+import { INVARIANTS } from '../../cases/index.ts';
 import { replay } from '../../explore/index.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
@@ -32,13 +33,24 @@ const EXIT = { fine: 0, differs: 1, bound: 3, interrupted: INTERRUPTED } as cons
 /** A positive whole number. */
 function count(text: string): number {
   const n = Number(text);
-  if (!/^\d+$/.test(text) || n < 1 || !Number.isSafeInteger(n))
-    throw new UsageError(`'${text}' is no number of them; give a whole number from 1 up`);
+  if (!/^\d+$/.test(text) || n < 1 || !Number.isSafeInteger(n)) throw new UsageError('give a whole number from 1 up');
   return n;
 }
 
+const DESCRIPTION = `run cases: verdicts, and the shortest run that breaks each invariant
+
+Every order of steps that the architecture permits is tried. A CASE is an id (D1) or the letter of an
+argument (D: D1, D2, D3); a FILE.ts is a case of your own. Without either, all cases are run.
+
+Exit status: 0 all as expected; 1 a verdict differs, or a case of your own is violated; 2 bad usage or
+input; 3 a bound was hit before a search was exhausted; 130 Ctrl-C, after what was found so far.`;
+
 export const checkCommand = buildCommand<CheckFlags, string[]>({
-  docs: { brief: 'run cases: verdicts, and the shortest run that breaks each invariant' },
+  docs: {
+    brief: 'run cases: verdicts, and the shortest run that breaks each invariant',
+    fullDescription: DESCRIPTION,
+    customUsage: ['[CASE… | FILE.ts…] [OPTION…]'],
+  },
   parameters: {
     flags: {
       variant: { kind: 'parsed', parse: String, optional: true, brief: 'only this variant', placeholder: 'V' },
@@ -46,19 +58,24 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         kind: 'parsed',
         parse: String,
         optional: true,
-        brief: 'what the hardware does: spec (default), qemu-10',
+        brief: 'what the hardware does, as `pinhole list` tells (default spec)',
         placeholder: 'P',
       },
       mutant: {
         kind: 'parsed',
         parse: String,
         optional: true,
-        brief: 'with this deliberate mistake (see list)',
+        brief: 'with this deliberate mistake, as `pinhole list` tells',
         placeholder: 'M',
       },
       tag: { kind: 'parsed', parse: String, optional: true, brief: 'only cases with this tag', placeholder: 'T' },
       json: { kind: 'boolean', optional: true, withNegated: false, brief: 'one JSON array, an object per run' },
-      table: { kind: 'boolean', optional: true, withNegated: false, brief: 'the verdict table only' },
+      table: {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief: 'the verdict table only (what many cases print)',
+      },
       workers: {
         kind: 'parsed',
         parse: count,
@@ -87,6 +104,9 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     },
   },
   async func(flags, ...names) {
+    if (flags.json === true && flags.table === true)
+      throw new UsageError('--json and --table are two outputs; leave one out');
+    if (flags.trace !== undefined) checkWritable(flags.trace);
     const jobs = await selectJobs(names, flags);
     process.exitCode = await check(jobs, names.length, flags);
   },
@@ -115,12 +135,33 @@ async function check(jobs: readonly Job[], named: number, flags: CheckFlags): Pr
   return status(rows, jobs.length);
 }
 
+/** The shortest counterexample as a story; where more is broken, a line for each that tells how to see it. */
 function stories(job: Job, finished: Finished): string[] {
+  const [first, ...others] = finished.broken;
+  if (first === undefined) return [''];
   const colours = coloursFor(process.stdout);
-  return finished.broken.flatMap((broken) => {
-    const token = toToken(traceOf(job, broken));
-    return ['', tellStory(newRun(job), broken.invariant, broken.run, token, colours), ''];
+  const tokens = finished.broken.map((broken) => toToken(traceOf(job, broken)));
+  const story = tellStory(newRun(job), first.invariant, first.run, tokens[0], colours);
+  const same = JSON.stringify(first.run);
+  const also = others.flatMap(({ invariant, run }, i) => {
+    const name = `${invariant} ${INVARIANTS[invariant].name}`;
+    if (JSON.stringify(run) === same) return [`  the same run breaks ${name}: ${INVARIANTS[invariant].meaning}`];
+    return [`  also broken: ${name}, in ${run.length} steps`, colours.dim(`  replay: pinhole replay ${tokens[i + 1]}`)];
   });
+  return ['', story, ...also, ''];
+}
+
+/** Fails before a long search, not after it. */
+function checkWritable(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (error) {
+    throw notWritable(file, error);
+  }
+}
+
+function notWritable(file: string, error: unknown): UsageError {
+  return new UsageError(`${file}: cannot be written (${(error as Error).message}); name a file that can`);
 }
 
 function writeTraces(file: string, rows: readonly Row[]): void {
@@ -129,14 +170,14 @@ function writeTraces(file: string, rows: readonly Row[]): void {
       const { steps } = replay(newRun(job).fresh(), broken.run);
       return toJson(
         traceOf(job, broken),
-        steps.map((step) => `${step.agent}: ${step.lines[0]?.text ?? ''}`),
+        steps.map((step) => `${step.agent}: ${step.lines[0]?.text ?? 'goes on'}`),
       );
     }),
   );
   try {
     writeFileSync(file, `${JSON.stringify(traces.length === 1 ? traces[0] : traces, null, 2)}\n`);
   } catch (error) {
-    throw new UsageError(`${file}: cannot be written (${(error as Error).message}); name a file that can`);
+    throw notWritable(file, error);
   }
 }
 
