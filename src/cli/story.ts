@@ -23,17 +23,21 @@ function laneLine(number: string, lane: Lane, text: string, colours: Colours): s
   return `${number.padStart(INDENT - 2)}  ${bars}${paint(text)}`;
 }
 
+/** The names of the lanes, above them. */
+export function laneHead(colours: Colours): string {
+  const head = LANES.map((lane) => TITLES[lane].padEnd(LANE_WIDTH)).join('');
+  return ' '.repeat(INDENT) + colours.bold(head.trimEnd());
+}
+
+/** One step; only its first line is numbered. @param number from 1 */
+export function stepLines(step: Replay['steps'][number], number: number, colours: Colours): string[] {
+  const lines = step.lines.length > 0 ? step.lines : [{ lane: step.lane, text: `(${step.agent} goes on)` }];
+  return lines.map((line, k) => laneLine(k === 0 ? String(number) : '', line.lane, line.text, colours));
+}
+
 /** The steps of a replay, numbered, in lanes. */
 export function laneLines(steps: Replay['steps'], colours: Colours): string[] {
-  const head = LANES.map((lane) => TITLES[lane].padEnd(LANE_WIDTH)).join('');
-  const out = [' '.repeat(INDENT) + colours.bold(head.trimEnd())];
-  steps.forEach((step, i) => {
-    const lines = step.lines.length > 0 ? step.lines : [{ lane: step.lane, text: `(${step.agent} goes on)` }];
-    lines.forEach((line, k) => {
-      out.push(laneLine(k === 0 ? String(i + 1) : '', line.lane, line.text, colours));
-    });
-  });
-  return out;
+  return [laneHead(colours), ...steps.flatMap((step, i) => stepLines(step, i + 1, colours))];
 }
 
 /** What the hardware's caches hold, what the tables say, and whose the page frames of the story are. */
@@ -60,7 +64,7 @@ export function finalState(machine: Machine, told: Replay['steps'], colours: Col
     colours.bold('  In the tables:'),
     ...(tables.length > 0 ? tables : ['nothing']).map((line) => `    ${line}`),
   );
-  out.push(colours.bold('  Page frames:'), ...frames.map((line) => `    ${line}`));
+  if (frames.length > 0) out.push(colours.bold('  Page frames:'), ...frames.map((line) => `    ${line}`));
   return out;
 }
 
