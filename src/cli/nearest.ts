@@ -21,7 +21,10 @@ export function nearest(name: string, names: readonly string[]): string[] {
   const lower = name.toLowerCase();
   const near = names
     .map((known) => ({ known, far: distance(lower, known.toLowerCase()) }))
-    .filter(({ known, far }) => far <= Math.max(2, known.length / 3) || known.toLowerCase().includes(lower))
+    .filter(
+      ({ known, far }) =>
+        far <= Math.min(Math.max(2, known.length / 3), known.length - 1) || known.toLowerCase().includes(lower),
+    )
     .sort((a, b) => a.far - b.far)
     .map(({ known }) => known);
   if (near.length > 0) return near.slice(0, 3);

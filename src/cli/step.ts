@@ -1,9 +1,9 @@
 /** Walking through a counterexample, step by step, forth and back. */
-import type { CaseRun } from '../cases/index.ts';
+import type { CaseRun, InvariantId } from '../cases/index.ts';
 import type { Decision } from '../explore/index.ts';
 import { replay } from '../explore/index.ts';
 import type { Colours } from './story.ts';
-import { finalState, laneHead, stepLines } from './story.ts';
+import { brokenLine, finalState, laneHead, stepLines, storyTitle } from './story.ts';
 
 const KEYS = 'Enter: next step; b: back; s: state of caches, tables and pages; q: quit';
 
@@ -13,6 +13,7 @@ const KEYS = 'Enter: next step; b: back; s: state of caches, tables and pages; q
  */
 export async function walk(
   run: CaseRun,
+  invariant: InvariantId,
   decisions: readonly Decision[],
   input: AsyncIterable<string>,
   print: (text: string) => void,
@@ -21,13 +22,16 @@ export async function walk(
   const { steps } = replay(run.fresh(), decisions);
   // Steps that have been taken.
   let at = 0;
-  print([colours.dim(KEYS), laneHead(colours)].join('\n'));
+  print([storyTitle(run, colours), colours.dim(KEYS), '', laneHead(colours)].join('\n'));
   for await (const line of input) {
     const key = line.trim().toLowerCase();
     if (key === 'q') return;
     if (key === '') {
       if (at === steps.length) print(colours.dim('that was the last step; b: back, q: quit'));
-      else print(stepLines(steps[at], ++at, colours).join('\n'));
+      else {
+        print(stepLines(steps[at], ++at, colours).join('\n'));
+        if (at === steps.length) print(brokenLine(invariant, at, colours));
+      }
     } else if (key === 'b') {
       if (at > 0) at--;
       print(at === 0 ? colours.dim('at the start') : stepLines(steps[at - 1], at, colours).join('\n'));

@@ -78,20 +78,29 @@ export function tellStory(
 ): string {
   const instance = run.fresh();
   const told = replay(instance, decisions);
-  const { id, name, meaning, clause } = INVARIANTS[invariant];
-  const { definition, setup } = run;
-  const mutant = setup.mutant === null ? '' : `, mutant ${setup.mutant}`;
-  const stuck = told.deadlocked && id === 'I9' ? waiting(instance.actors) : [];
+  const stuck = told.deadlocked && invariant === 'I9' ? waiting(instance.actors) : [];
   return [
-    `${colours.bold(`${definition.id} ${setup.variant}`)} under ${setup.profile.name}${mutant}: ${definition.title}`,
+    storyTitle(run, colours),
     '',
     ...laneLines(told.steps, colours),
     '',
-    colours.red(colours.bold(`  ✗ ${id} ${name} is broken in step ${told.steps.length}: ${meaning} (${clause})`)),
+    brokenLine(invariant, told.steps.length, colours),
     ...stuck,
     ...finalState(instance.machine, told.steps, colours),
     colours.dim(`  replay: pinhole replay ${token}`),
   ].join('\n');
+}
+
+/** Which case, in which of its forms. */
+export function storyTitle({ definition, setup }: CaseRun, colours: Colours): string {
+  const mutant = setup.mutant === null ? '' : `, mutant ${setup.mutant}`;
+  return `${colours.bold(`${definition.id} ${setup.variant}`)} under ${setup.profile.name}${mutant}: ${definition.title}`;
+}
+
+/** Which rule the last step broke, and where the rule comes from. */
+export function brokenLine(invariant: InvariantId, step: number, colours: Colours): string {
+  const { id, name, meaning, clause } = INVARIANTS[invariant];
+  return colours.red(colours.bold(`  ✗ ${id} ${name} is broken in step ${step}: ${meaning} (${clause})`));
 }
 
 function waiting(actors: readonly { name: string; hasFinished(): boolean; next(): string | null }[]): string[] {

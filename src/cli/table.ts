@@ -74,7 +74,8 @@ export function verdictTable(rows: readonly Row[], colours: Colours): string {
 /** `24 runs: 13 violated, 11 hold; all as expected.` */
 export function summary(rows: readonly Row[], colours: Colours): string {
   const count = (verdict: string) => rows.filter((r) => r.finished.verdict === verdict).length;
-  const parts = [`${count('violated')} violated`, `${count('holds')} hold`];
+  const holding = count('holds');
+  const parts = [`${count('violated')} violated`, `${holding} ${holding === 1 ? 'holds' : 'hold'}`];
   if (count('bounded') > 0) parts.push(`${count('bounded')} bounded`);
   const wrong = rows.filter((r) => !isAsExpected(r.job, r.finished));
   const open = count('bounded') > 0 ? 'not all were exhausted' : 'all as expected';
@@ -84,5 +85,5 @@ export function summary(rows: readonly Row[], colours: Colours): string {
       ? colours.green(open)
       : colours.red(own === wrong.length ? `${own} of your own violated` : `${wrong.length} not as expected`);
   const states = rows.reduce((sum, r) => sum + r.finished.states, 0).toLocaleString('en');
-  return `${rows.length} runs, ${states} states: ${parts.join(', ')}; ${verdict}.`;
+  return `${rows.length} ${rows.length === 1 ? 'run' : 'runs'}, ${states} states: ${parts.join(', ')}; ${verdict}.`;
 }

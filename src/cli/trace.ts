@@ -20,6 +20,8 @@ export interface Trace {
 }
 
 const PREFIX = 'ph1.';
+/** Of the format of trace files. */
+const VERSION = 1;
 /** Longest run that a trace may have; the explorer's own are far shorter. */
 const MAX_DECISIONS = 100_000;
 const MAX_BYTES = 1 << 22;
@@ -65,7 +67,7 @@ export function fromToken(token: string): Trace {
 /** What goes into a trace file. @param steps name of each step's operation, for readers */
 export function toJson(trace: Trace, steps: readonly string[]): object {
   const decisions = trace.decisions.map((d) => [d.agent, d.choice]);
-  return { format: 'pinhole-trace', version: 1, ...trace, decisions, steps };
+  return { format: 'pinhole-trace', version: VERSION, ...trace, decisions, steps };
 }
 
 /** The traces of a trace file's text: one, or an array of them. */
@@ -82,9 +84,13 @@ export function fromJson(text: string, file: string): Trace[] {
   if (list.length === 0) throw new UsageError(`${file}: holds no trace; nothing was violated when it was written`);
   return list.map((one, i) => {
     const where = list.length > 1 ? `${file}: trace ${i + 1}` : file;
-    const kind = (one as { format?: unknown } | null)?.format;
-    if (kind !== 'pinhole-trace')
+    const { format, version } = (one ?? {}) as { format?: unknown; version?: unknown };
+    if (format !== 'pinhole-trace')
       throw new UsageError(`${where}: is no pinhole-trace; name a file that 'pinhole check --trace' wrote`);
+    if (version !== VERSION)
+      throw new UsageError(
+        `${where}: version ${version} of the format is not known here; take the pinhole that wrote it`,
+      );
     return validated(one as Record<string, unknown>, where);
   });
 }
@@ -92,9 +98,10 @@ export function fromJson(text: string, file: string): Trace[] {
 function validated(raw: Record<string, unknown>, where: string): Trace {
   const bad = (what: string): UsageError =>
     new UsageError(`${where}: ${what}; write the trace anew with 'pinhole check --trace'`);
-  for (const key of ['case', 'variant', 'profile', 'fingerprint'] as const) {
+  for (const key of ['case', 'variant', 'profile'] as const) {
     if (typeof raw[key] !== 'string') throw bad(`'${key}' is not a text`);
   }
+  if (!/^[0-9a-f]{16}$/.test(String(raw.fingerprint))) throw bad("'fingerprint' is not 16 hexadecimal digits");
   for (const key of ['file', 'mutant'] as const) {
     if (raw[key] !== null && typeof raw[key] !== 'string') throw bad(`'${key}' is neither a text nor null`);
   }
@@ -115,5 +122,6 @@ function validated(raw: Record<string, unknown>, where: string): Trace {
     if (!fine) throw bad(`step ${i + 1} is not a pair of an agent and a choice`);
     return { agent, choice };
   });
-  return { ...(raw as unknown as Trace), decisions: steps };
+  const { case: id, file, variant, profile, mutant, invariant, fingerprint } = raw as unknown as Trace;
+  return { case: id, file, variant, profile, mutant, invariant, decisions: steps, fingerprint };
 }

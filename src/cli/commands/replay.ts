@@ -103,7 +103,7 @@ async function replayOne(trace: Trace, stepwise: boolean): Promise<boolean> {
 
 async function walkOnTerminal(run: CaseRun, trace: Trace): Promise<void> {
   const input = createInterface({ input: process.stdin });
-  await walk(run, trace.decisions, input, print, coloursFor(process.stdout));
+  await walk(run, trace.invariant, trace.decisions, input, print, coloursFor(process.stdout));
   input.close();
 }
 
