@@ -97,7 +97,7 @@ function advanceWatched(run: CaseRun, portion: number): boolean {
   try {
     return within(PORTION_LIMIT_MS, () => run.advance(portion));
   } catch (error) {
-    throw error instanceof EndlessError ? endlessOperation(run) : error;
+    throw error instanceof EndlessError && !error.stalled ? endlessOperation(run) : error;
   }
 }
 

@@ -68,18 +68,20 @@ function version(): string {
 
 /** Runs a command line without the program's name. @returns exit status */
 export async function main(args: readonly string[]): Promise<number> {
-  // Somebody who reads only the beginning (`| head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.removeListener('exit', cutShort);
-    process.exit(0);
-  });
+  if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
   process.on('exit', cutShort);
   try {
     return await runLine(args);
   } finally {
     process.removeListener('exit', cutShort);
   }
+}
+
+/** Somebody who reads only the beginning (`| head`) is no error. */
+function onBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.removeListener('exit', cutShort);
+  process.exit(0);
 }
 
 /** The process ends before the command has: a case of a user's called process.exit(), or waits for what never comes. */

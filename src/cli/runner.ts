@@ -1,11 +1,12 @@
 /** Runs jobs one after the other, or several at a time; Ctrl-C ends them with what they have. */
 import { Worker } from 'node:worker_threads';
+import { ProgramError } from '../explore/index.ts';
 import type { Finished, Job, Progress } from './job.ts';
 import { runJob } from './job.ts';
 import { ProgressLine } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf } from './user-case/failure.ts';
-import { guarded } from './watchdog.ts';
+import { EndlessError, guarded } from './watchdog.ts';
 
 /** What a worker is told to run; it finds the case itself, as functions cannot be sent. */
 export interface Order {
@@ -102,14 +103,24 @@ function hereLane(): LaneOfWork {
   };
 }
 
+/** How often a user's own case is run again because the machine was too busy to tell whether it ends. */
+const ATTEMPTS = 5;
+
 /** Runs a job in this thread. A user's own code is watched; ours is not, it has tests. */
 export async function runWatched(job: Job, onProgress: OnProgress, isStopped: () => boolean): Promise<Finished> {
   if (job.file === null) return runJob(job, {}, onProgress, isStopped);
-  try {
-    return await runJob(job, { guarded }, onProgress, isStopped);
-  } catch (error) {
-    throw failureOf(error, job.file);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runJob(job, { guarded }, onProgress, isStopped);
+    } catch (error) {
+      if (!wasStalled(error) || attempt === ATTEMPTS) throw failureOf(error, job.file);
+    }
   }
+}
+
+function wasStalled(error: unknown): boolean {
+  const endless = error instanceof ProgramError ? error.thrown : error;
+  return endless instanceof EndlessError && endless.stalled;
 }
 
 function threadLane(): LaneOfWork {

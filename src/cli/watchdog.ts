@@ -5,12 +5,20 @@ import type { Guarded } from '../explore/index.ts';
 /** Longest time that a program takes from one operation to the next; far more than any honest one needs. */
 export const LIMIT_MS = 2000;
 /** The same for a whole portion of a search, in which operations run but programs hardly do. */
-export const PORTION_LIMIT_MS = 10_000;
+export const PORTION_LIMIT_MS = 5000;
 
 const script = new Script('globalThis.__pinholeCall()');
 
 /** Thrown where code of a user's did not come back in time. */
-export class EndlessError extends Error {}
+export class EndlessError extends Error {
+  /** The process hardly ran in that time: the machine is busy, and the code may be innocent. */
+  readonly stalled: boolean;
+
+  constructor(message: string, stalled = false) {
+    super(message);
+    this.stalled = stalled;
+  }
+}
 
 /**
  * Calls a function and interrupts it after {@link LIMIT_MS}. The clock of an interruptible call is dear to start, so it is used only where
@@ -22,6 +30,7 @@ export const guarded: Guarded = (call) => within(LIMIT_MS, call);
 export function within<T>(limit: number, call: () => T): T {
   const scope = globalThis as { __pinholeCall?: (() => void) | undefined };
   let value: { done: T } | undefined;
+  const before = process.cpuUsage();
   scope.__pinholeCall = () => {
     value = { done: call() };
   };
@@ -29,9 +38,9 @@ export function within<T>(limit: number, call: () => T): T {
     script.runInThisContext({ timeout: limit });
   } catch (error) {
     if ((error as { code?: string }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
-      throw new EndlessError(
-        `it neither yields nor ends within ${limit / 1000} s; bound its loop, and wait with a guard`,
-      );
+      const { user, system } = process.cpuUsage(before);
+      const message = `it neither yields nor ends within ${limit / 1000} s; bound its loop, and wait with a guard`;
+      throw new EndlessError(message, user + system < limit * 500);
     }
     throw error;
   } finally {
