@@ -52,6 +52,12 @@ export interface Progress {
 /** Length of a portion of the search, after which progress is shown and Ctrl-C is heard. */
 const PORTION_MS = 40;
 
+/**
+ * What of a user's own case is interrupted where it does not come back. `portions`: the search, which costs nothing. `programs`: each
+ * program from one operation to the next as well, which costs more than the search and tells where it is.
+ */
+export type Watch = 'nothing' | 'portions' | 'programs';
+
 export function newRun(job: Job, options: RunOptions = {}): CaseRun {
   const bound = job.maxStates === undefined ? {} : { maxStates: job.maxStates };
   return new CaseRun(job.definition, job.variant, job.profile, { ...options, ...bound, mutant: job.mutant });
@@ -63,17 +69,17 @@ export function newRun(job: Job, options: RunOptions = {}): CaseRun {
  */
 export async function runJob(
   job: Job,
-  options: RunOptions,
+  watch: Watch,
   onProgress: (progress: Progress) => void,
   isStopped: () => boolean,
 ): Promise<Finished> {
   const start = performance.now();
-  const run = newRun(job, options);
+  const run = watched(watch, () => newRun(job, watch === 'programs' ? { guarded } : {}));
   let portion = 256;
   let over = false;
   while (!over && !isStopped()) {
     const before = performance.now();
-    over = options.guarded === undefined ? run.advance(portion) : advanceWatched(run, portion);
+    over = advance(run, portion, watch);
     const took = performance.now() - before;
     if (took < PORTION_MS / 2) portion *= 2;
     else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
@@ -92,12 +98,17 @@ export async function runJob(
   return { ...outcome, expected, broken, seconds: (performance.now() - start) / 1000, interrupted: !over };
 }
 
-/** Goes on with a user's own case, whose operations may never come back. */
-function advanceWatched(run: CaseRun, portion: number): boolean {
+function watched<T>(watch: Watch, call: () => T): T {
+  return watch === 'nothing' ? call() : within(PORTION_LIMIT_MS, call);
+}
+
+function advance(run: CaseRun, portion: number, watch: Watch): boolean {
   try {
-    return within(PORTION_LIMIT_MS, () => run.advance(portion));
+    return watched(watch, () => run.advance(portion));
   } catch (error) {
-    throw error instanceof EndlessError && !error.stalled ? endlessOperation(run) : error;
+    // Programs come back, or have said so themselves: it is an operation.
+    if (watch === 'programs' && error instanceof EndlessError && !error.stalled) throw endlessOperation(run);
+    throw error;
   }
 }
 

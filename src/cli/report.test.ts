@@ -17,7 +17,7 @@ function jobOf(id: string, variant: string, more: Partial<Job> = {}): Job {
 async function run(job: Job): Promise<Finished> {
   const finished = await runJob(
     job,
-    {},
+    'nothing',
     () => {},
     () => false,
   );
@@ -113,7 +113,7 @@ describe('for people', () => {
     const job = jobOf('D1', 'ideal');
     let asked = 0;
     const stop = () => asked++ > 0;
-    const finished = await runJob(job, {}, () => {}, stop);
+    const finished = await runJob(job, 'nothing', () => {}, stop);
     expect(toLines(job, finished, PLAIN).slice(0, 1)).toEqual([
       'D1 ideal (spec): bounded (interrupted), expected: holds',
     ]);

@@ -6,7 +6,7 @@ import { runJob } from './job.ts';
 import { ProgressLine } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf } from './user-case/failure.ts';
-import { EndlessError, guarded } from './watchdog.ts';
+import { EndlessError } from './watchdog.ts';
 
 /** What a worker is told to run; it finds the case itself, as functions cannot be sent. */
 export interface Order {
@@ -103,24 +103,21 @@ function hereLane(): LaneOfWork {
   };
 }
 
-/** How often a user's own case is run again because the machine was too busy to tell whether it ends. */
+/** How often a user's own case is run because it did not come back; on a busy machine, that may not be its fault. */
 const ATTEMPTS = 5;
 
 /** Runs a job in this thread. A user's own code is watched; ours is not, it has tests. */
 export async function runWatched(job: Job, onProgress: OnProgress, isStopped: () => boolean): Promise<Finished> {
-  if (job.file === null) return runJob(job, {}, onProgress, isStopped);
+  if (job.file === null) return runJob(job, 'nothing', onProgress, isStopped);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runJob(job, { guarded }, onProgress, isStopped);
+      return await runJob(job, attempt === 1 ? 'portions' : 'programs', onProgress, isStopped);
     } catch (error) {
-      if (!wasStalled(error) || attempt === ATTEMPTS) throw failureOf(error, job.file);
+      const endless = error instanceof ProgramError ? error.thrown : error;
+      const again = endless instanceof EndlessError && (attempt === 1 || endless.stalled);
+      if (!again || attempt === ATTEMPTS) throw failureOf(error, job.file);
     }
   }
-}
-
-function wasStalled(error: unknown): boolean {
-  const endless = error instanceof ProgramError ? error.thrown : error;
-  return endless instanceof EndlessError && endless.stalled;
 }
 
 function threadLane(): LaneOfWork {

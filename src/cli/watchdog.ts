@@ -4,8 +4,8 @@ import type { Guarded } from '../explore/index.ts';
 
 /** Longest time that a program takes from one operation to the next; far more than any honest one needs. */
 export const LIMIT_MS = 2000;
-/** The same for a whole portion of a search, in which operations run but programs hardly do. */
-export const PORTION_LIMIT_MS = 5000;
+/** The same for a whole portion of a search, which otherwise takes some 40 ms. */
+export const PORTION_LIMIT_MS = 2500;
 
 const script = new Script('globalThis.__pinholeCall()');
 
@@ -21,8 +21,8 @@ export class EndlessError extends Error {
 }
 
 /**
- * Calls a function and interrupts it after {@link LIMIT_MS}. The clock of an interruptible call is dear to start, so it is used only where
- * programs run: where the tree of their results grows.
+ * Calls a function and interrupts it after {@link LIMIT_MS}. The clock of an interruptible call is dear to start (a thread each time), so
+ * programs are watched one by one only where a portion of a search did not come back.
  */
 export const guarded: Guarded = (call) => within(LIMIT_MS, call);
 

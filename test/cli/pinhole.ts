@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../../bin/pinhole.js', import.meta.url));
+const IN_TURN = fileURLToPath(new URL('./in-turn.ts', import.meta.url));
 
 export interface Ended {
   readonly stdout: string;
@@ -20,8 +21,22 @@ export interface Ended {
  * @param interrupt sends SIGINT once standard error shows this
  */
 export function pinhole(args: readonly string[], cwd = tmpdir(), interrupt?: string): Promise<Ended> {
+  return run([BIN, ...args], cwd, interrupt);
+}
+
+/** Several command lines after each other, in one process. */
+export async function pinholeInTurn(commands: readonly (readonly string[])[], cwd: string): Promise<Ended[]> {
+  const { stdout, stderr } = await run(
+    ['--import', import.meta.resolve('tsx'), IN_TURN, JSON.stringify(commands)],
+    cwd,
+  );
+  if (stderr !== '') throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+function run(args: readonly string[], cwd: string, interrupt?: string): Promise<Ended> {
   const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
-  const child = spawn(process.execPath, [BIN, ...args], { cwd, env });
+  const child = spawn(process.execPath, args, { cwd, env });
   let [stdout, stderr, sent] = ['', '', false];
   child.stdout.on('data', (data) => {
     stdout += data;
