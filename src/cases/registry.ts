@@ -1,6 +1,11 @@
-import { A1, A2 } from './a1.ts';
-import { D1, D2, D3, K5, MERGE_PSC } from './d1.ts';
+import { A1 } from './a1.ts';
+import { A2 } from './a2.ts';
+import { D1 } from './d1.ts';
+import { D2 } from './d2.ts';
+import { D3 } from './d3.ts';
 import type { Case } from './define.ts';
+import { K5 } from './k5.ts';
+import { MERGE_PSC } from './vtd-merge-psc.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
 

@@ -2,6 +2,7 @@ import type { Mutation, VersionName } from '../guest/index.ts';
 import { VERSIONS } from '../guest/index.ts';
 import type { VtdProfile } from '../iommu/vtd/index.ts';
 import type { Machine } from '../machine/index.ts';
+import type { Setup } from './define.ts';
 import type { SceneOptions } from './vtd-scene.ts';
 import { VtdScene } from './vtd-scene.ts';
 
@@ -65,4 +66,41 @@ export function mergeLoop(loop: Loop): Machine {
 /** The profile without what an IOTLB-only model lacks. */
 export function iotlbOnly(profile: VtdProfile): VtdProfile {
   return { ...profile, pagingStructureCaches: false };
+}
+
+const ONCE = 'no page is read twice while it is mapped';
+
+/** Rules that an orderly device gives no occasion for, and why. */
+export const UNFIRED_ORDERLY = {
+  'invalidation.overtake': ORDERLY,
+  'invalidation.held': ORDERLY,
+  'iotlb.use': ONCE,
+  'iotlb.evict': ONCE,
+};
+
+/** The mutants of these cases. */
+const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'no-superpage-flush': { noSuperpageFlush: true },
+  'no-unmap-flush': { noUnmapFlush: true },
+  'no-flush': { noUnmapFlush: true, noSuperpageFlush: true },
+  'hint-set': { hint: true },
+};
+
+/** The mutation of the setup's mutant, if it is one of the driver's. */
+export function mutationOf(setup: Setup): { mutation?: Mutation } {
+  const mutation = setup.mutant === null ? undefined : MUTATIONS[setup.mutant];
+  return mutation === undefined ? {} : { mutation };
+}
+
+/**
+ * The two variants of vtd-merge-psc. Each kernel over the interface on which it really sends IH = 1 when the unmap freed no table: 5.11 by registers
+ * (in its queue the hint was lost), 6.12.117 by the queue (in its registers the hint lands in the address mask).
+ */
+export function mergePsc(setup: Setup): Pick<Loop, 'version' | 'via' | 'device' | 'mutation'> {
+  const { variant } = setup;
+  const kernel =
+    variant === 'buggy'
+      ? ({ version: 'linux-5.11', via: 'register' } as const)
+      : ({ version: 'linux-6.12.117', via: 'queue' } as const);
+  return { device: 'orderly', ...kernel, ...mutationOf(setup) };
 }
