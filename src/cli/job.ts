@@ -14,7 +14,8 @@ export interface Job {
   readonly variant: string;
   readonly profile: VtdProfile;
   readonly mutant: string | null;
-  readonly maxStates?: number;
+  /** Distinct states to stop at. */
+  readonly maxStates: number;
 }
 
 export interface BrokenInvariant {
@@ -49,6 +50,12 @@ export interface Progress {
   readonly seconds: number;
 }
 
+/**
+ * States at which a run stops if nobody says otherwise: more than that would want more memory than a small machine has (some 25 bytes a
+ * state, and the frontier).
+ */
+export const DEFAULT_MAX_STATES = 50_000_000;
+
 /** Length of a portion of the search, after which progress is shown and Ctrl-C is heard. */
 const PORTION_MS = 40;
 
@@ -59,8 +66,11 @@ const PORTION_MS = 40;
 export type Watch = 'nothing' | 'portions' | 'programs';
 
 export function newRun(job: Job, options: RunOptions = {}): CaseRun {
-  const bound = job.maxStates === undefined ? {} : { maxStates: job.maxStates };
-  return new CaseRun(job.definition, job.variant, job.profile, { ...options, ...bound, mutant: job.mutant });
+  return new CaseRun(job.definition, job.variant, job.profile, {
+    ...options,
+    maxStates: job.maxStates,
+    mutant: job.mutant,
+  });
 }
 
 /**

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { CASES, profileNamed } from '../cases/index.ts';
 import type { Finished, Job } from './job.ts';
-import { isAsExpected, runJob } from './job.ts';
+import { DEFAULT_MAX_STATES, isAsExpected, runJob } from './job.ts';
+import { toKtap } from './ktap.ts';
 import { toLines, toResult } from './report.ts';
 import { PLAIN } from './story.ts';
 import { summary, verdictTable } from './table.ts';
@@ -11,7 +12,7 @@ function jobOf(id: string, variant: string, more: Partial<Job> = {}): Job {
   const definition = CASES.find((c) => c.id === id);
   const profile = profileNamed('spec');
   if (definition === undefined || profile === undefined) throw new Error(`no case ${id}`);
-  return { definition, file: null, variant, profile, mutant: null, ...more };
+  return { definition, file: null, variant, profile, mutant: null, maxStates: DEFAULT_MAX_STATES, ...more };
 }
 
 async function run(job: Job): Promise<Finished> {
@@ -148,4 +149,18 @@ describe('for people', () => {
       '2 runs, 2,468 states: 0 violated, 1 holds, 1 bounded; not all were exhausted.',
     );
   });
+});
+
+test('KTAP: a line a run; what is bounded is not ok', async () => {
+  const holds = jobOf('K5', 'buggy');
+  const violated = jobOf('D3', 'ih-1');
+  const bounded = jobOf('A1', 'queue/drain', { maxStates: 10 });
+  const rows = await Promise.all([holds, violated, bounded].map(async (job) => ({ job, finished: await run(job) })));
+  const lines = toKtap(rows, 3).split('\n');
+  expect(lines.slice(0, 2)).toEqual(['KTAP version 1', '1..3']);
+  expect(lines.filter((line) => !line.startsWith('#')).slice(2)).toEqual([
+    'ok 1 K5.buggy.spec # holds, expected holds',
+    'ok 2 D3.ih-1.spec # violated: I2 in 31 steps, I4 in 34 steps, expected violated',
+    'not ok 3 A1.queue/drain.spec # bounded, expected holds',
+  ]);
 });

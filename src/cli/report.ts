@@ -63,7 +63,9 @@ export function notes(job: Job, finished: Finished): string[] {
   }
   if (finished.interrupted) out.push('interrupted: the search is not complete');
   else if (!finished.exhausted && finished.verdict === 'bounded')
-    out.push('a bound was hit before the search was exhausted: nothing is known of what lies behind it');
+    out.push(
+      `stopped at ${job.maxStates.toLocaleString('en')} states, before the search was exhausted: nothing is known of what lies behind (--max-states raises the bound)`,
+    );
   const unexplained = finished.unfiredRules.filter((rule) => job.definition.unfired?.[rule] === undefined);
   if (finished.verdict === 'holds' && unexplained.length > 0) {
     out.push(`never used: ${unexplained.join(', ')}; does the case do what it is meant to?`);

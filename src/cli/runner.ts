@@ -15,7 +15,7 @@ export interface Order {
   readonly variant: string;
   readonly profile: string;
   readonly mutant: string | null;
-  readonly maxStates: number | null;
+  readonly maxStates: number;
 }
 
 /** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own. */
@@ -152,7 +152,7 @@ function threadLane(): LaneOfWork {
 function orderOf(job: Job): Order {
   const { definition, file, variant, profile, mutant, maxStates } = job;
   const name = file ?? definition.id;
-  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates: maxStates ?? null };
+  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates };
 }
 
 /** In a checkout the worker's module is TypeScript, which a thread of Node 20 runs only after it has registered tsx itself. */

@@ -4,6 +4,7 @@ import type { Case } from '../cases/index.ts';
 import { CASES, profileNamed } from '../cases/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Job } from './job.ts';
+import { DEFAULT_MAX_STATES } from './job.ts';
 import { nearest, unknownName } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf, watched } from './user-case/failure.ts';
@@ -36,13 +37,13 @@ export async function selectJobs(names: readonly string[], selection: Selection)
   }
   const chosen = await chosenCases(names, selection.tag);
   const jobs: Job[] = [];
-  const bound = selection.maxStates === undefined ? {} : { maxStates: selection.maxStates };
+  const maxStates = selection.maxStates ?? DEFAULT_MAX_STATES;
   for (const { definition, file } of chosen) {
     for (const variant of Object.keys(definition.variants)) {
       if (selection.variant !== undefined && variant !== selection.variant) continue;
       const mutants = definition.mutants ?? {};
       if (selection.mutant !== undefined && mutants[selection.mutant]?.variant !== variant) continue;
-      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, ...bound });
+      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, maxStates });
     }
   }
   if (jobs.length === 0) throw nothingFits(chosen, selection);

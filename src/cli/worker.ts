@@ -18,7 +18,7 @@ async function carryOut(order: Order): Promise<void> {
       variant,
       profile,
       mutant: mutant ?? undefined,
-      maxStates: maxStates ?? undefined,
+      maxStates,
     });
     const job = jobs.find((j) => j.definition.id === id);
     if (job === undefined) throw new Error(`${name} has no case ${id} in this thread`);

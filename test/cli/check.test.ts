@@ -113,7 +113,7 @@ describe('bad usage: one line, status 2', () => {
     [['check', 'D3', '--profile', 'qemu'], "no profile 'qemu'; did you mean qemu-10?"],
     [['check', '--tag', 'cor'], "no tag 'cor'; did you mean core or corpus?"],
     [['check', 'D1', '--mutant', 'hintset'], "no mutant 'hintset' of D1; did you mean hint-set?"],
-    [['check', 'D3', '--json', '--table'], '--json and --table are two outputs; leave one out'],
+    [['check', 'D3', '--json', '--table'], '--json, --table and --format are different outputs; leave all but one out'],
     [
       ['check', '--max-states', '0', '--workers', '1e9'],
       "--workers 1e9: give a whole number from 1 up; 'pinhole --help' tells the options",

@@ -5,6 +5,7 @@ import { INVARIANTS } from '../../cases/index.ts';
 import { replay } from '../../explore/index.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
+import { toKtap } from '../ktap.ts';
 import { toLines, toResult } from '../report.ts';
 import { INTERRUPTED, runJobs } from '../runner.ts';
 import { selectJobs } from '../select.ts';
@@ -22,6 +23,7 @@ export interface CheckFlags {
   readonly tag?: string;
   readonly json?: boolean;
   readonly table?: boolean;
+  readonly format?: 'ktap';
   readonly workers?: number;
   readonly maxStates?: number;
   readonly trace?: string;
@@ -76,6 +78,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         withNegated: false,
         brief: 'the verdict table only (what many cases print)',
       },
+      format: { kind: 'enum', values: ['ktap'], optional: true, brief: 'verdicts as KTAP lines' },
       workers: {
         kind: 'parsed',
         parse: count,
@@ -104,8 +107,9 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     },
   },
   async func(flags, ...names) {
-    if (flags.json === true && flags.table === true)
-      throw new UsageError('--json and --table are two outputs; leave one out');
+    const outputs = [flags.json === true, flags.table === true, flags.format !== undefined].filter(Boolean);
+    if (outputs.length > 1)
+      throw new UsageError('--json, --table and --format are different outputs; leave all but one out');
     if (flags.trace !== undefined) checkWritable(flags.trace);
     const jobs = await selectJobs(names, flags);
     process.exitCode = await check(jobs, names.length, flags);
@@ -115,7 +119,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
 async function check(jobs: readonly Job[], named: number, flags: CheckFlags): Promise<number> {
   const colours = coloursFor(process.stdout);
   const table = flags.table === true || named === 0;
-  const told = flags.json !== true && !table;
+  const told = flags.json !== true && flags.format === undefined && !table;
   const rows: Row[] = [];
   await runJobs(jobs, flags.workers ?? 1, (job, finished) => {
     rows.push({ job, finished });
@@ -129,6 +133,7 @@ async function check(jobs: readonly Job[], named: number, flags: CheckFlags): Pr
         2,
       ),
     );
+  else if (flags.format === 'ktap') print(toKtap(rows, jobs.length));
   else if (table) print(verdictTable(rows, colours));
   else if (rows.length > 1) print(summary(rows, colours));
   if (flags.trace !== undefined) writeTraces(flags.trace, rows);
