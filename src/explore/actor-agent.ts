@@ -111,11 +111,6 @@ export class ActorAgent implements Agent {
     this.running = { program, node: 0 };
   }
 
-  /** Number of positions that were seen. */
-  get positions(): number {
-    return this.nodes.length;
-  }
-
   /** Runs what joins the step before the first one. */
   settle(): void {
     if (this.nodes[0].follows) this.run(0, true);

@@ -1,5 +1,5 @@
 import type { Program } from '../machine/index.ts';
-import { FACT } from '../machine/index.ts';
+import { FACT, MAX_CHOICES } from '../machine/index.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { RowQueue } from './row-queue.ts';
@@ -31,8 +31,8 @@ export interface SearchOptions {
   readonly onEnd?: () => void;
 }
 
-/** Choices of one step are packed with the agent's number. */
-const CHOICES = 4096;
+/** A step's choice is packed with the number of its agent. */
+const CHOICES = MAX_CHOICES;
 
 /** Of so many first transitions, each is taken twice: what an operation keeps outside the machine then shows. */
 const CHECKED_TRANSITIONS = 2000;
@@ -44,8 +44,6 @@ const CHECKED_TRANSITIONS = 2000;
 export class Search {
   readonly instance: Instance;
   readonly violations: Violation[] = [];
-  /** Transitions taken by each agent. */
-  readonly taken: number[];
   transitions = 0;
   /** Steps from the start to the deepest state. */
   depth = 0;
@@ -67,7 +65,6 @@ export class Search {
     this.instance = instance;
     this.options = options;
     this.open = [...options.properties];
-    this.taken = instance.agents.map(() => 0);
     const { tracker, machine } = instance;
     this.visited.add(tracker.fpA, tracker.fpB);
     this.queue.push(machine.arena.words, tracker.live);
@@ -110,7 +107,7 @@ export class Search {
   }
 
   private expand(): void {
-    const { instance, taken } = this;
+    const { instance } = this;
     const { agents, machine, tracker } = instance;
     const { arena, facts } = machine;
     const state = this.next++;
@@ -130,7 +127,6 @@ export class Search {
         facts.bits = 0;
         agents[a].step(choice);
         if (this.transitions < CHECKED_TRANSITIONS) this.takeTwice(a, choice, mark);
-        taken[a]++;
         this.transitions++;
         if (facts.bits !== 0) this.check(facts.bits, state, a * CHOICES + choice);
         if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, a * CHOICES + choice);
@@ -142,6 +138,7 @@ export class Search {
     this.options.onEnd?.();
   }
 
+  /** Takes a step once more from where it began: what an operation keeps outside the machine shows as another outcome. */
   private takeTwice(a: number, choice: number, mark: number): void {
     const { agents, tracker } = this.instance;
     const { fpA, fpB } = tracker;

@@ -42,8 +42,14 @@ export function* operation(
   return Number((yield op) ?? 0);
 }
 
-/** A free choice among `n`, taken by whoever conducts the run. @returns 0 … n−1 */
+/** Most ways in which one operation can go. */
+export const MAX_CHOICES = 4096;
+
+/** A free choice among `n` (1 to {@link MAX_CHOICES}), taken by whoever conducts the run. @returns 0 … n−1 */
 export function* choose(what: string, n: number): Program<number> {
+  if (!Number.isInteger(n) || n < 1 || n > MAX_CHOICES) {
+    throw new RangeError(`choose ${what} of ${n}: give a whole number of ways from 1 to ${MAX_CHOICES}`);
+  }
   return Number(yield { name: `choose ${what} of ${n}`, choices: n, run: (choice) => choice, returns: 'number' });
 }
 
