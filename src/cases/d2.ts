@@ -20,6 +20,7 @@ export const D2 = defineCase({
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),
       otherFrames: true,
+      readsAgain: true,
       version: 'linux-5.11',
       via: 'register',
       device: setup.variant as 'orderly' | 'stray',

@@ -21,6 +21,7 @@ export const K5 = defineCase({
     mergeLoop({
       profile: setup.mutant === 'with-paging-structure-cache' ? setup.profile : iotlbOnly(setup.profile),
       otherFrames: true,
+      readsAgain: true,
       ...mergePsc(setup),
     }),
 });

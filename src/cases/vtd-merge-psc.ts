@@ -1,6 +1,9 @@
 import { defineCase } from './define.ts';
 import { mergeLoop, mergePsc, UNFIRED_ORDERLY } from './superpage.ts';
 
+/** The second DMA goes to another page, to use the cached PDE; K5 and D2 use the IOTLB too. */
+const ONCE = 'no page is read twice while it is mapped';
+
 export const MERGE_PSC = defineCase({
   id: 'vtd-merge-psc',
   title: '"Force to flush iotlb before creating superpage": the cached PDE survives the unmap',
@@ -16,6 +19,6 @@ export const MERGE_PSC = defineCase({
     },
   },
   needs: ['paging-structure cache'],
-  unfired: UNFIRED_ORDERLY,
+  unfired: { ...UNFIRED_ORDERLY, 'iotlb.use': ONCE, 'iotlb.evict': ONCE },
   build: (setup) => mergeLoop({ profile: setup.profile, ...mergePsc(setup) }),
 });
