@@ -105,6 +105,10 @@ describe('for people', () => {
       'K5 fixed (spec): holds, as expected',
       expect.stringMatching(/^ {2}exhausted, \d+ states, depth \d+, 0\.13 s, expected hash collisions \d\.\de-\d+$/),
       '  the model has no paging-structure cache: a bug that needs one cannot be seen here',
+      expect.stringMatching(/^ {2}never used: invalidation\.overtake, invalidation\.held: the driver waits/),
+    ]);
+    const grouped = jobOf('vtd-merge-psc', 'fixed');
+    expect(toLines(grouped, await run(grouped), PLAIN).slice(2)).toEqual([
       '  never used: iotlb.use, iotlb.evict: no page is read twice while it is mapped',
       expect.stringMatching(/^ {2}never used: invalidation\.overtake, invalidation\.held: the driver waits/),
     ]);
