@@ -4,7 +4,7 @@
  */
 
 /** What software's write does to a field of a register. */
-export type Access = 'rw' | 'ro' | 'w1c' | 'one-shot';
+export type Access = 'rw' | 'ro' | 'wo' | 'w1c' | 'one-shot';
 
 export interface Field {
   readonly kind: 'bits' | 'address';
@@ -52,6 +52,11 @@ export function address(hi: number, lo: number): AddressField {
 /** Read-only: written bits are dropped. */
 export function ro<F extends Field>(field: F): F {
   return { ...field, access: 'ro' };
+}
+
+/** Write-only: what is written is kept, and reads as zero. */
+export function wo<F extends Field>(field: F): F {
+  return { ...field, access: 'wo' };
 }
 
 /** Write 1 to clear. */

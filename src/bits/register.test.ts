@@ -35,6 +35,7 @@ describe('a write', () => {
       let is = was;
       switch (accessOf(n)) {
         case 'rw':
+        case 'wo':
           is = asked;
           break;
         case 'w1c':
@@ -52,7 +53,7 @@ describe('a write', () => {
     return { held, started };
   }
 
-  const accesses = fc.array(fc.constantFrom<(Access | null)[]>('rw', 'ro', 'w1c', 'one-shot', null), {
+  const accesses = fc.array(fc.constantFrom<(Access | null)[]>('rw', 'ro', 'wo', 'w1c', 'one-shot', null), {
     minLength: 64,
     maxLength: 64,
   });
@@ -60,7 +61,7 @@ describe('a write', () => {
   test('does to each bit what its access says', () => {
     const half = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
     fc.assert(
-      fc.property(accesses, fc.constantFrom(0, 1), half, half, (access, at, old, written) => {
+      fc.property(accesses, fc.constantFrom(0, 1), half, half, half, (access, at, old, written, lanes) => {
         const fields: Record<string, Field> = {};
         access.forEach((a, n) => {
           if (a !== null) fields[`B${n}`] = { ...bit(n), access: a };
@@ -68,6 +69,8 @@ describe('a write', () => {
         const reg = register('R', 0, 'test', fields, 64);
         const { held, started } = plainWrite((n) => access[32 * at + n], old, written);
         expect(afterWrite(reg, at, old, written)).toBe(held);
+        // Bytes that a write does not carry keep what they hold.
+        expect(afterWrite(reg, at, old, written, lanes)).toBe((held & lanes) | (old & ~lanes));
         expect(triggered(reg, at, written)).toBe(started);
       }),
       { numRuns: 1000 },

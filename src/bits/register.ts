@@ -5,6 +5,8 @@ import { layout, maskOf } from './layout.ts';
 /** Which bits of each 32-bit half a write can change, and how. */
 export interface WriteMasks {
   readonly rw: Int32Array;
+  /** Bits of {@link rw} that read as zero. */
+  readonly hidden: Int32Array;
   readonly w1c: Int32Array;
   readonly oneShot: Int32Array;
 }
@@ -24,8 +26,15 @@ export function register<F extends Fields>(
   widthInBits: 32 | 64 = 32,
 ): Register<F> {
   const bits = layout(name, clause, widthInBits, fields);
-  const masks = { rw: accessMask(bits, 'rw'), w1c: accessMask(bits, 'w1c'), oneShot: accessMask(bits, 'one-shot') };
+  const hidden = accessMask(bits, 'wo');
+  const rw = accessMask(bits, 'rw').map((mask, i) => mask | hidden[i]);
+  const masks = { rw, hidden, w1c: accessMask(bits, 'w1c'), oneShot: accessMask(bits, 'one-shot') };
   return Object.freeze({ ...fields, ...bits, offset, masks });
+}
+
+/** The same register at another offset: one that an implementation places where it likes. */
+export function moved<R extends { readonly offset: number }>(of: R, offset: number): R {
+  return Object.freeze({ ...of, offset });
 }
 
 function accessMask(of: Layout<Fields>, access: Access): Int32Array {
@@ -39,10 +48,19 @@ function accessMask(of: Layout<Fields>, access: Access): Int32Array {
   return mask;
 }
 
-/** What a half of the register holds after software wrote `written` over `old`. One-shot bits are not kept. */
-export function afterWrite(of: { masks: WriteMasks }, half: number, old: number, written: number): number {
-  const { rw, w1c } = of.masks;
-  return ((old & ~rw[half]) | (written & rw[half])) & ~(written & w1c[half]);
+/**
+ * What a half of the register holds after software wrote `written` over `old`. One-shot bits are not kept.
+ * @param lanes the bits that the write carries: those of its enabled bytes
+ */
+export function afterWrite(
+  of: { masks: Pick<WriteMasks, 'rw' | 'w1c'> },
+  half: number,
+  old: number,
+  written: number,
+  lanes = -1,
+): number {
+  const rw = of.masks.rw[half] & lanes;
+  return ((old & ~rw) | (written & rw)) & ~(written & of.masks.w1c[half] & lanes);
 }
 
 /** The one-shot bits that a write of `written` to a half starts. */

@@ -10,6 +10,8 @@ type AnyRegister = Register<Record<string, never>>;
  */
 export class RegisterFile {
   readonly region: Region;
+  /** Bytes from offset 0 to the end of the last register. */
+  readonly size: number;
   private readonly arena: Arena;
   private readonly byWord: (AnyRegister | undefined)[];
   private readonly scratch = new Int32Array(2);
@@ -17,6 +19,7 @@ export class RegisterFile {
   /** @param size bytes of the block */
   constructor(arena: Arena, name: string, size: number, registers: readonly object[]) {
     this.arena = arena;
+    this.size = size;
     const names: string[] = [];
     this.byWord = new Array(size / 4);
     for (const register of registers as AnyRegister[]) {
@@ -36,19 +39,29 @@ export class RegisterFile {
     return this.byWord[Math.floor(offset / 4)];
   }
 
-  /** The 32-bit word at a byte offset. */
+  /** What hardware holds in the 32-bit word at a byte offset, write-only fields included. */
   read32(offset: number): number {
     const word = Math.floor(offset / 4);
     return word < this.byWord.length ? this.arena.words[this.region.base + word] : 0;
   }
 
-  /** Software's write to a 32-bit word: read-only bits stay, write-1-to-clear bits clear, one-shot bits are not kept. */
-  write32(offset: number, value: number): void {
-    const register = this.byWord[Math.floor(offset / 4)];
+  /** Software's read of the 32-bit word at a byte offset, a multiple of 4: write-only fields are zero. */
+  load32(offset: number): number {
+    const register = this.byWord[offset >> 2];
+    if (register === undefined) return 0;
+    return this.arena.words[this.region.base + (offset >> 2)] & ~register.masks.hidden[(offset - register.offset) >> 2];
+  }
+
+  /**
+   * Software's write to the 32-bit word at a byte offset, a multiple of 4: read-only bits stay, write-1-to-clear bits
+   * clear, one-shot bits are not kept. @param lanes the bits that the write carries: those of its enabled bytes
+   */
+  write32(offset: number, value: number, lanes = -1): void {
+    const register = this.byWord[offset >> 2];
     if (register === undefined) return;
     const half = (offset - register.offset) >> 2;
     const at = this.region.base + (offset >> 2);
-    this.arena.set(at, afterWrite(register, half, this.arena.words[at], value));
+    this.arena.set(at, afterWrite(register, half, this.arena.words[at], value, lanes));
   }
 
   /** Hardware's own write. */

@@ -37,4 +37,13 @@ export const WAIT_DSC = structure('invalidation wait descriptor', 128, 'VT-d 6.5
 });
 
 /** IQERCD.IQEI (VT-d 11.4.9.9). */
-export const IQEI = { none: 0, tail: 1, fetch: 2, type: 3, reserved: 4, width: 5, tailAlignment: 6 } as const;
+export const IQEI = {
+  none: 0,
+  tail: 1,
+  fetch: 2,
+  type: 3,
+  reserved: 4,
+  width: 5,
+  tailAlignment: 6,
+  tableMode: 7,
+} as const;

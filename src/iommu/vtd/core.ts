@@ -1,26 +1,24 @@
-import type { Values } from '../../bits/index.ts';
-import { encodeHalves, hex } from '../../bits/index.ts';
+import { hex } from '../../bits/index.ts';
 import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
-import { ACCESS, bdf } from '../../machine/index.ts';
+import { ACCESS, bdf, MARK } from '../../machine/index.ts';
 import { RegisterFile } from '../kit/register-file.ts';
 import type { CacheSizes } from './caches.ts';
 import { TAG, VtdCaches } from './caches.ts';
+import type { Capabilities, CapabilityOptions } from './capabilities.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import type { MessageSink } from './events.ts';
+import type { Recording } from './faults.ts';
 import { FAULT_TEXT, isQualified, recordFault } from './faults.ts';
 import type { VtdProfile } from './profiles.ts';
 import { PROFILES } from './profiles.ts';
-import { CAP, ECAP, FRCD_BASE, GSTS, IOTLB_BASE, REGISTER_BYTES, REGISTERS, VER } from './registers.ts';
+import { CAP, ECAP, FECTL, FIXED_REGISTERS, IECTL, PROTECTED_REGISTERS, QUEUE_REGISTERS, VER } from './registers.ts';
 import type { RuleName } from './rules.ts';
 import { RULES } from './rules.ts';
 import { ENTRY_NAME } from './structures.ts';
 import { Walk, Walker } from './walk.ts';
 
-export interface VtdOptions {
+export interface VtdOptions extends CapabilityOptions {
   readonly profile?: VtdProfile;
-  readonly ver?: Partial<Values<typeof VER.fields>>;
-  readonly cap?: Partial<Values<typeof CAP.fields>>;
-  readonly ecap?: Partial<Values<typeof ECAP.fields>>;
-  /** Host address width, 32 to 52 bits; 48 if absent. */
-  readonly haw?: number;
   readonly caches?: Partial<CacheSizes>;
 }
 
@@ -34,24 +32,39 @@ export interface VtdParts {
   readonly dma?: Dma;
   readonly log?: EventLog;
   readonly rules?: Rules;
+  /** Takes the unit's own interrupt messages (7.3, 6.5.2.10). */
+  readonly message?: MessageSink;
+  /** Makes software's stores to tables visible to walks; asked for by units with CAP.RWBF (6.8). */
+  readonly flushWriteBuffers?: () => void;
 }
 
-const DEFAULT_CAP = {
-  ND: 6,
-  SAGAW: 0b00110,
-  MGAW: 47,
-  FRO: FRCD_BASE / 16,
-  SSLPS: 3,
-  PSI: 1,
-  MAMV: 18,
-  DWD: 1,
-  DRD: 1,
-} as const;
-const DEFAULT_ECAP = { C: 1, QI: 1, PT: 1, SC: 1, IRO: IOTLB_BASE / 16, MHMV: 15 } as const;
+/** Words of a unit's state that are in no register. */
+const INTERNAL_WORDS = [
+  'rootHi',
+  'rootLo',
+  'context',
+  'iotlb',
+  'tableMode',
+  'mode',
+  'commands',
+  'protects',
+  'faultIndex',
+] as const;
+
+/** Offsets in {@link VtdCore.internal}. */
+export const INTERNAL = Object.fromEntries(INTERNAL_WORDS.map((name, i) => [name, i])) as Record<
+  (typeof INTERNAL_WORDS)[number],
+  number
+>;
+
+/** What becomes of requests: they pass; they are remapped; they are refused, as RTADDR.TTM names a mode that the unit has not. */
+export const MODE = { off: 0, legacy: 1, invalid: 2 } as const;
 
 /** What all parts of a unit share: registers, caches, the walker, and how to tell of what happens. */
 export class VtdCore {
   readonly profile: VtdProfile;
+  /** What CAP, ECAP and VER say, and where registers are that lie where an implementation likes. */
+  readonly has: Capabilities;
   readonly regs: RegisterFile;
   readonly caches: VtdCaches;
   readonly arena: Arena;
@@ -60,10 +73,15 @@ export class VtdCore {
   readonly walker: Walker;
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new Walk();
-  /** Root pointer in force (latched by SRTP) and register-based invalidations under way. */
+  /** See {@link INTERNAL}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record. */
   readonly internal: Region;
   /** Hardware drains whatever the request says. */
   readonly alwaysDrains: boolean;
+  /** Requests that are in flight can be drained. */
+  readonly drainsReads: boolean;
+  readonly drainsWrites: boolean;
+  readonly message: MessageSink | undefined;
+  private readonly writeBuffers: (() => void) | undefined;
   /** Domain-id bits that CAP.ND gives; the others of a command are ignored (11.4.6.1, 6.5.2.1). */
   readonly didMask: number;
   /** Bits of the upper part of an input page number below CAP.MGAW; those above are ignored in a command (11.4.6.4). */
@@ -81,31 +99,36 @@ export class VtdCore {
     this.log = parts.log ?? null;
     this.rules = parts.rules ?? null;
     this.profile = options.profile ?? PROFILES[0];
-    this.regs = new RegisterFile(parts.arena, 'vtd.regs', REGISTER_BYTES, REGISTERS);
-    this.internal = parts.arena.region('vtd.internal', ['rootHi', 'rootLo', 'context', 'iotlb']);
-    const cap = { ...DEFAULT_CAP, ...options.cap };
-    const ecap = { ...DEFAULT_ECAP, ...options.ecap };
-    const ver = { MAX: 1, MIN: 0, ...options.ver };
-    this.preset(VER.offset, encodeHalves(VER, ver));
-    this.preset(CAP.offset, encodeHalves(CAP, cap));
-    this.preset(ECAP.offset, encodeHalves(ECAP, ecap));
+    this.message = parts.message;
+    this.writeBuffers = parts.flushWriteBuffers;
+    const has = capabilitiesOf(options);
+    this.has = has;
+    this.regs = new RegisterFile(parts.arena, 'vtd.regs', has.registerBytes, registersOf(has));
+    this.internal = parts.arena.region('vtd.internal', INTERNAL_WORDS);
+    this.preset(VER.offset, has.halves.ver);
+    this.preset(CAP.offset, has.halves.cap);
+    this.preset(ECAP.offset, has.halves.ecap);
+    this.regs.put(FECTL, FECTL.IM, 1);
+    if (has.ecap.QI === 1) this.regs.put(IECTL, IECTL.IM, 1);
     const sizes = { context: 4, iotlbSets: 1, iotlbWays: 8, pagingStructure: 4, ...options.caches };
     if (!this.profile.pagingStructureCaches) sizes.pagingStructure = 0;
     this.caches = new VtdCaches(parts.arena, sizes, parts.dma === undefined);
     this.walker = new Walker(parts.tables, {
-      sagaw: cap.SAGAW,
-      mgaw: cap.MGAW + 1,
-      haw: options.haw ?? 48,
-      sslps: cap.SSLPS,
-      didBits: 4 + 2 * cap.ND,
-      snoopControl: ecap.SC === 1,
-      passThrough: ecap.PT === 1,
+      sagaw: has.cap.SAGAW,
+      mgaw: has.cap.MGAW + 1,
+      haw: has.haw,
+      sslps: has.cap.SSLPS,
+      didBits: has.didBits,
+      snoopControl: has.ecap.SC === 1,
+      passThrough: has.ecap.PT === 1,
       deviceTlb: false,
     });
-    this.alwaysDrains = ver.MAX >= 2;
-    this.didMask = (1 << (4 + 2 * cap.ND)) - 1;
-    this.vpnHiMask = 2 ** (cap.MGAW + 1 - 30) - 1;
-    this.pfnHiMask = 2 ** ((options.haw ?? 48) - 32) - 1;
+    this.alwaysDrains = has.ver.MAX >= 2;
+    this.drainsReads = this.profile.drains && has.cap.DRD === 1;
+    this.drainsWrites = this.profile.drains && has.cap.DWD === 1;
+    this.didMask = (1 << has.didBits) - 1;
+    this.vpnHiMask = 2 ** (has.cap.MGAW + 1 - 30) - 1;
+    this.pfnHiMask = 2 ** (has.haw - 32) - 1;
     this.rule = this.declareRules(sizes.pagingStructure > 0);
   }
 
@@ -134,9 +157,32 @@ export class VtdCore {
     return this.log?.on === true;
   }
 
+  /** See {@link MODE}. */
+  get mode(): number {
+    return this.arena.words[this.internal.base + INTERNAL.mode];
+  }
+
+  /** Whether protected memory is to be looked at (PMEN.EPM). */
+  get protects(): boolean {
+    return this.arena.words[this.internal.base + INTERNAL.protects] !== 0;
+  }
+
+  /** Whether an invalidation, or a command, has to wait for a request in flight. */
+  isHeld(): boolean {
+    const held = this.dma?.anyMarked(MARK.holdWalk | MARK.holdDrain) === true;
+    if (held) this.fire('held');
+    return held;
+  }
+
+  /** On request, and before every invalidation of a unit with CAP.RWBF (6.8). */
+  flushWriteBuffers(): void {
+    this.writeBuffers?.();
+    if (this.telling) this.say('the write buffers are flushed');
+  }
+
   isBypassed(vpnHi: number, vpnLo: number): boolean {
     // FEEx_xxxx is the interrupt range (3.15): never translated.
-    return this.regs.get(GSTS, GSTS.TES) === 0 || (vpnHi === 3 && vpnLo >>> 8 === 0x3ee);
+    return this.mode === MODE.off || (vpnHi === 3 && vpnLo >>> 8 === 0x3ee);
   }
 
   usePaging(level: number, entry: number): boolean {
@@ -178,12 +224,33 @@ export class VtdCore {
   report(walk: Walk): void {
     const read = walk.access === ACCESS.read;
     const quiet = walk.fpd && isQualified(walk.fault);
-    const recorded = !quiet && recordFault(this.regs, walk.fault, walk.sid, walk.vpnHi, walk.vpnLo, read);
+    const recording = quiet ? null : recordFault(this, walk);
     if (!this.telling) return;
-    const how = quiet ? 'not recorded: FPD' : recorded ? 'recorded in FRCD' : 'not recorded: the record is in use';
+    const how = recording === null ? 'not recorded: FPD' : RECORDING_TEXT[recording];
     const iova = hex((walk.vpnHi * 0x40000 + walk.vpnLo) * 4096);
     this.say(
       `[DMA ${read ? 'Read' : 'Write'}] ${bdf(walk.sid)} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
     );
   }
+}
+
+const RECORDING_TEXT: Readonly<Record<Recording, string>> = {
+  recorded: 'recorded in FRCD',
+  overflow: 'not recorded: the record is in use',
+  collapsed: 'not recorded: a fault of this requester is pending',
+};
+
+/** The registers that a unit with these capabilities has; the others are reserved. */
+function registersOf(has: Capabilities): object[] {
+  const { enable, low, high } = PROTECTED_REGISTERS;
+  return [
+    ...FIXED_REGISTERS,
+    ...(has.ecap.QI === 1 ? QUEUE_REGISTERS : []),
+    ...(has.cap.PLMR === 1 || has.cap.PHMR === 1 ? [enable] : []),
+    ...(has.cap.PLMR === 1 ? low : []),
+    ...(has.cap.PHMR === 1 ? high : []),
+    has.IVA,
+    has.IOTLB,
+    ...has.records.flatMap(({ LO, HI }) => [LO, HI]),
+  ];
 }

@@ -1,8 +1,12 @@
 /** VT-d fault reasons and their recording. Clauses: VT-d specification, revision 5.10. */
-import type { RegisterFile } from '../kit/register-file.ts';
-import { FRCD_BASE, FRCD_HI, FSTS } from './registers.ts';
+import { ACCESS } from '../../machine/index.ts';
+import type { VtdCore } from './core.ts';
+import { INTERNAL } from './core.ts';
+import { FAULT_EVENT, hasUnservicedFault, raiseEvent } from './events.ts';
+import { FSTS } from './registers.ts';
+import type { Walk } from './walk.ts';
 
-/** Legacy-mode fault reasons (VT-d 7.1.3, table 30). */
+/** Fault reasons of a unit in legacy mode, and of one that cannot be in the mode that is set (VT-d 7.1.3, table 30). */
 export const FAULT = {
   rootNotPresent: 0x1,
   contextNotPresent: 0x2,
@@ -18,6 +22,7 @@ export const FAULT = {
   pagingReserved: 0xc,
   blocked: 0xd,
   interruptRange: 0xe,
+  tableMode: 0x30,
 } as const;
 
 /** What each reason means. */
@@ -35,7 +40,8 @@ export const FAULT_TEXT: Readonly<Record<number, string>> = {
   11: 'reserved bit set in the context entry',
   12: 'reserved bit set in a paging entry',
   13: 'request type blocked by the context entry',
-  14: 'the translation leads to the interrupt range',
+  14: 'the request or its translation leads to the interrupt range',
+  48: 'RTADDR names a translation table mode that the unit has not',
 };
 
 /** Reasons that FPD does not suppress (VT-d 7.1.3, column "qualified"). */
@@ -44,44 +50,55 @@ export function isQualified(reason: number): boolean {
     reason !== FAULT.rootNotPresent &&
     reason !== FAULT.rootTableAddress &&
     reason !== FAULT.contextTableAddress &&
-    reason !== FAULT.rootReserved
+    reason !== FAULT.rootReserved &&
+    reason !== FAULT.tableMode
   );
 }
 
+/** What became of a fault. */
+export type Recording = 'recorded' | 'overflow' | 'collapsed';
+
 /**
- * Records a fault in the one fault record, in the order of VT-d 7.2.1: while PFO is set or the record is full it is
- * lost; a full record sets PFO.
- * @param vpnHi upper part of the input page number, bits above 18
- * @param vpnLo lower 18 bits of the input page number
- * @returns whether it was recorded
+ * Records a fault in the order of VT-d 7.2.1: while PFO is set it is lost; where a fault of the same requester is pending and the
+ * implementation collapses those, too; where the next record is in use, PFO is set. Records are used in turn.
  */
-export function recordFault(
-  regs: RegisterFile,
-  reason: number,
-  sid: number,
-  vpnHi: number,
-  vpnLo: number,
-  isRead: boolean,
-): boolean {
-  if (regs.get(FSTS, FSTS.PFO) !== 0) return false;
-  if (regs.get(FRCD_HI, FRCD_HI.F) !== 0) {
+export function recordFault(core: VtdCore, walk: Walk): Recording {
+  const { regs, has } = core;
+  if (regs.get(FSTS, FSTS.PFO) !== 0) return 'overflow';
+  if (core.profile.collapsesFaults && hasPendingFault(core, walk.sid)) return 'collapsed';
+  const at = core.internal.base + INTERNAL.faultIndex;
+  const index = core.arena.words[at];
+  const { LO, HI } = has.records[index];
+  if (regs.get(HI, HI.F) !== 0) {
     regs.put(FSTS, FSTS.PFO, 1);
-    return false;
+    return 'overflow';
   }
-  // The address is vpn · 4096: bits 31:12 of it are vpn 19:0.
-  regs.force32(FRCD_BASE, (vpnLo << 12) | (vpnHi << 30));
-  regs.force32(FRCD_BASE + 4, (vpnHi >>> 2) | (Math.trunc(vpnHi / 0x100000000) << 30));
-  regs.force32(FRCD_BASE + 8, sid);
-  regs.force32(FRCD_BASE + 12, 0);
-  regs.put(FRCD_HI, FRCD_HI.FR, reason);
-  regs.put(FRCD_HI, FRCD_HI.T1, isRead ? 1 : 0);
-  regs.put(FRCD_HI, FRCD_HI.F, 1);
-  regs.put(FSTS, FSTS.FRI, 0);
+  const isNews = !hasUnservicedFault(core);
+  // FI is the page address, vpn · 4096; its bits from the widest table's width on are reserved (11.4.7.6).
+  regs.force32(LO.offset, (walk.vpnLo << 12) | (walk.vpnHi << 30));
+  regs.force32(LO.offset + 4, (walk.vpnHi >>> 2) & (2 ** (has.widest - 32) - 1));
+  regs.force32(HI.offset, walk.sid);
+  regs.force32(HI.offset + 4, 0);
+  regs.put(HI, HI.FR, walk.fault);
+  regs.put(HI, HI.T1, walk.access === ACCESS.write ? 0 : 1);
+  regs.put(HI, HI.T2, walk.access === (ACCESS.read | ACCESS.write) ? 1 : 0);
+  if (regs.get(FSTS, FSTS.PPF) === 0) regs.put(FSTS, FSTS.FRI, index);
+  regs.put(HI, HI.F, 1);
   regs.put(FSTS, FSTS.PPF, 1);
-  return true;
+  core.arena.set(at, (index + 1) % has.records.length);
+  if (isNews) raiseEvent(core, FAULT_EVENT);
+  return 'recorded';
 }
 
-/** PPF follows the F bits (VT-d 11.4.7.1). */
-export function refreshPending(regs: RegisterFile): void {
-  regs.put(FSTS, FSTS.PPF, regs.get(FRCD_HI, FRCD_HI.F));
+/** Whether a record in use names the requester. */
+function hasPendingFault(core: VtdCore, sid: number): boolean {
+  for (const { HI } of core.has.records)
+    if (core.regs.get(HI, HI.F) !== 0 && core.regs.get(HI, HI.SID) === sid) return true;
+  return false;
+}
+
+/** PPF is the OR of the records' F bits (VT-d 11.4.7.1). */
+export function refreshPending(core: VtdCore): void {
+  const { regs } = core;
+  regs.put(FSTS, FSTS.PPF, core.has.records.some(({ HI }) => regs.get(HI, HI.F) !== 0) ? 1 : 0);
 }

@@ -1,10 +1,13 @@
 export * from './caches.ts';
+export * from './capabilities.ts';
 export * from './commands.ts';
 export * from './core.ts';
+export type { MessageSink } from './events.ts';
 export * from './faults.ts';
 export * from './invalidation.ts';
 export * from './model.ts';
 export * from './profiles.ts';
+export { PROTECTED } from './protected-memory.ts';
 export * from './registers.ts';
 export * from './rules.ts';
 export * from './structures.ts';

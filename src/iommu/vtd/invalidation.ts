@@ -4,6 +4,7 @@ import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
 import type { VtdCaches } from './caches.ts';
 import { didOf, pageBits, sameBlock } from './caches.ts';
+import type { VtdCore } from './core.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
 
 /** Steps of a translation, as kept in a transaction's slot. */
@@ -98,6 +99,18 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
     }
   }
   return kept;
+}
+
+/** Marks every request in flight that the unit can drain: what follows waits for them (6.5.4; 11.4.8.1 for protected memory). */
+export function drainAll(core: VtdCore): void {
+  const { dma } = core;
+  if (dma === null) return;
+  for (let i = 0; i < dma.slots; i++) {
+    const slot = dma.at(i);
+    if (dma.get(slot, SLOT.phase) !== PHASE.translated) continue;
+    const drains = dma.get(slot, SLOT.access) === ACCESS.read ? core.drainsReads : core.drainsWrites;
+    if (drains) dma.mark(slot, MARK.holdDrain);
+  }
 }
 
 function each(cache: Cache, visit: (at: number, tag: number) => void): void {

@@ -1,5 +1,5 @@
 /** The VT-d remapping unit, legacy mode. Clauses: VT-d specification, revision 5.10. */
-import { get, hex } from '../../bits/index.ts';
+import { hex } from '../../bits/index.ts';
 import type { Agent, Dma, MmioBlock, Translator } from '../../machine/index.ts';
 import { SLOT } from '../../machine/index.ts';
 import type { RegisterFile } from '../kit/register-file.ts';
@@ -7,10 +7,11 @@ import type { VtdCaches } from './caches.ts';
 import { TAG } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
 import { VtdCore } from './core.ts';
-import { FAULT, refreshPending } from './faults.ts';
+import { FAULT } from './faults.ts';
+import { GlobalCommands } from './global-command.ts';
 import type { VtdProfile } from './profiles.ts';
 import { InvalidationInterface } from './queue.ts';
-import { CCMD, ECAP, FRCD_HI, GCMD, GSTS, IOTLB, IQH, RTADDR } from './registers.ts';
+import { RegisterInterface } from './register-interface.ts';
 import { RequestSteps } from './requests.ts';
 import { contextTag, isInterruptFrame, STEP } from './walk.ts';
 
@@ -22,7 +23,7 @@ export class Vtd implements Translator, MmioBlock {
   /** What steps by itself: the invalidation queue and the register interface. */
   readonly agents: readonly Agent[];
   private readonly core: VtdCore;
-  private readonly invalidations: InvalidationInterface;
+  private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
 
   constructor(parts: VtdParts, options: VtdOptions = {}) {
@@ -30,8 +31,10 @@ export class Vtd implements Translator, MmioBlock {
     this.profile = this.core.profile;
     this.regs = this.core.regs;
     this.caches = this.core.caches;
-    this.invalidations = new InvalidationInterface(this.core);
-    this.agents = this.invalidations.agents;
+    const commands = new GlobalCommands(this.core);
+    const invalidations = new InvalidationInterface(this.core, commands);
+    this.registers = new RegisterInterface(this.core, commands, invalidations);
+    this.agents = invalidations.agents;
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
   }
 
@@ -39,43 +42,19 @@ export class Vtd implements Translator, MmioBlock {
     return this.core.regs.at(offset)?.name ?? `${this.name}+${hex(offset)}`;
   }
 
-  /** @param offset byte offset, a multiple of 4. @param size 4 or 8 */
-  read(offset: number, size: 4 | 8): { lo: number; hi: number } {
-    return { lo: this.core.regs.read32(offset), hi: size === 8 ? this.core.regs.read32(offset + 4) : 0 };
+  /** Bytes from offset 0 to the end of the last register; the block is this, rounded up to whole pages (11.1). */
+  get registerBytes(): number {
+    return this.core.has.registerBytes;
   }
 
-  /** A write of 4 or 8 bytes; 8 bytes are the low half, then the high half. */
-  write(offset: number, size: 4 | 8, lo: number, hi: number): void {
-    this.write32(offset, lo);
-    if (size === 8) this.write32(offset + 4, hi);
+  /** Reads registers; see {@link RegisterInterface.read}. @param size bytes, 1 to 8 */
+  read(offset: number, size: number): { lo: number; hi: number } {
+    return this.registers.read(offset, size);
   }
 
-  private write32(offset: number, value: number): void {
-    if (offset === GCMD.offset) {
-      this.command(value);
-      return;
-    }
-    this.core.regs.write32(offset, value);
-    if (offset === CCMD.offset + 4 && (value | 0) < 0) this.invalidations.requestContext();
-    else if (offset === IOTLB.offset + 4 && (value | 0) < 0) this.invalidations.requestIotlb();
-    else if (offset === FRCD_HI.offset + 4) refreshPending(this.core.regs);
-  }
-
-  /** GCMD (11.4.4.1): state bits are taken over, one-shot bits start something that is complete at once. */
-  private command(value: number): void {
-    const { regs } = this.core;
-    const halves = Int32Array.of(value);
-    const on = (field: Parameters<typeof get>[0]) => get(field, halves);
-    if (on(GCMD.SRTP) === 1) {
-      // RTADDR takes effect here; the caches stay as they are (CAP.ESRTPS = 0, clause 6.6).
-      const lo = regs.read32(RTADDR.offset);
-      this.core.arena.set(this.core.internal.base, regs.read32(RTADDR.offset + 4) & 0xfffff);
-      this.core.arena.set(this.core.internal.base + 1, lo >>> 12);
-      regs.put(GSTS, GSTS.RTPS, 1);
-    }
-    if (on(GCMD.QIE) === 0 && regs.get(GSTS, GSTS.QIES) === 1) regs.force32(IQH.offset, 0);
-    regs.put(GSTS, GSTS.QIES, regs.get(ECAP, ECAP.QI) === 1 ? on(GCMD.QIE) : 0);
-    regs.put(GSTS, GSTS.TES, on(GCMD.TE));
+  /** Writes registers; see {@link RegisterInterface.write}. @param size bytes, 1 to 8 */
+  write(offset: number, size: number, lo: number, hi: number): void {
+    this.registers.write(offset, size, lo, hi);
   }
 
   choices(slot: number): number {

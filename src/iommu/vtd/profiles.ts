@@ -8,6 +8,8 @@ export interface VtdProfile {
   readonly honoursInvalidationHint: boolean;
   /** Waits for non-committed requests where software asks and CAP says it can (VT-d 6.5.4). */
   readonly drains: boolean;
+  /** Does not record a fault of a requester that has a pending one (VT-d 7.2.1 leaves that to the implementation). */
+  readonly collapsesFaults: boolean;
 }
 
 export const PROFILES: readonly VtdProfile[] = [
@@ -17,14 +19,16 @@ export const PROFILES: readonly VtdProfile[] = [
     pagingStructureCaches: true,
     honoursInvalidationHint: true,
     drains: true,
+    collapsesFaults: false,
   },
   {
     // hw/i386/intel_iommu.c of QEMU 10.0: no paging-structure cache, IH not looked at, vtd_process_wait_desc completes
-    // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained.
+    // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained; vtd_try_collapse_fault.
     name: 'qemu-10',
     title: 'what QEMU 10.0 does',
     pagingStructureCaches: false,
     honoursInvalidationHint: false,
     drains: false,
+    collapsesFaults: true,
   },
 ];

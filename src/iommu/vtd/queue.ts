@@ -1,10 +1,13 @@
 /** How software asks for an invalidation and learns that it is complete: registers (VT-d 6.5.1) and the queue (6.5.2). */
 import { get, hex, hex64, reservedSet } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
-import { MARK, PHASE, SLOT } from '../../machine/index.ts';
+import { PHASE, SLOT } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
 import { CONTEXT_INV_DSC, IOTLB_INV_DSC, IQEI, WAIT_DSC } from './commands.ts';
 import type { VtdCore } from './core.ts';
+import { INTERNAL } from './core.ts';
+import { FAULT_EVENT, hasUnservicedFault, INVALIDATION_EVENT, raiseEvent } from './events.ts';
+import type { GlobalCommands } from './global-command.ts';
 import type { IotlbInvalidation } from './invalidation.ts';
 import { invalidateContext, invalidateIotlb } from './invalidation.ts';
 import {
@@ -14,13 +17,11 @@ import {
   FSTS,
   GSTS,
   ICS,
-  IOTLB,
   IOTLB_GRANULARITY,
   IQA,
   IQERCD,
   IQH,
   IQT,
-  IVA,
   VER,
 } from './registers.ts';
 
@@ -30,10 +31,12 @@ export class InvalidationInterface {
   /** The queue and the registers, as what steps by itself. */
   readonly agents: readonly Agent[];
   private readonly core: VtdCore;
+  private readonly commands: GlobalCommands;
   private readonly descriptor = new Int32Array(4);
 
-  constructor(core: VtdCore) {
+  constructor(core: VtdCore, commands: GlobalCommands) {
     this.core = core;
+    this.commands = commands;
     this.agents = [this.queueAgent(), this.registerAgent()];
   }
 
@@ -46,27 +49,37 @@ export class InvalidationInterface {
   }
 
   requestIotlb(): void {
+    const { IOTLB } = this.core.has;
     this.core.regs.put(IOTLB, IOTLB.IAIG, 0);
     if (this.registerInvalidationUsable()) this.core.arena.set(this.core.internal.base + 3, PENDING.requested);
     else this.core.regs.put(IOTLB, IOTLB.IVT, 0);
   }
 
-  /** Not while queued invalidation is on, nor from major version 6 on: the request is dropped and reported by granularity 0. */
+  /**
+   * Not while queued invalidation is on, from major version 6 on, nor in another table mode than legacy (11.4.6.1): the request is
+   * dropped and reported by granularity 0.
+   */
   private registerInvalidationUsable(): boolean {
-    return this.core.regs.get(GSTS, GSTS.QIES) === 0 && this.core.regs.get(VER, VER.MAX) < 6;
+    const { regs } = this.core;
+    return regs.get(GSTS, GSTS.QIES) === 0 && regs.get(VER, VER.MAX) < 6 && this.isLegacy();
+  }
+
+  private isLegacy(): boolean {
+    return this.core.arena.words[this.core.internal.base + INTERNAL.tableMode] === 0;
   }
 
   private registerAgent(): Agent {
     const context = this.core.internal.base + 2;
     const iotlb = this.core.internal.base + 3;
+    const commands = this.core.internal.base + INTERNAL.commands;
     const words = this.core.arena.words;
     return {
       name: 'VT-d register invalidation',
       lane: 'iommu',
       choices: () => {
         if (words[context] === PENDING.requested || words[iotlb] === PENDING.requested) return 1;
-        const waiting = words[context] !== PENDING.none || words[iotlb] !== PENDING.none;
-        return waiting && !this.isHeld() ? 1 : 0;
+        const waiting = words[context] !== PENDING.none || words[iotlb] !== PENDING.none || words[commands] !== 0;
+        return waiting && !this.core.isHeld() ? 1 : 0;
       },
       step: () => {
         if (words[context] === PENDING.requested) this.contextByRegister();
@@ -80,16 +93,14 @@ export class InvalidationInterface {
     const granularity = this.core.regs.get(CCMD, CCMD.CIRG);
     const did = this.core.regs.get(CCMD, CCMD.DID) & this.core.didMask;
     const sid = this.core.regs.get(CCMD, CCMD.SID);
-    if (granularity !== 0)
-      invalidateContext(this.core.caches, this.core.dma, granularity, did, sid, this.core.regs.get(CCMD, CCMD.FM));
+    if (granularity !== 0) this.invalidateContext(granularity, did, sid, this.core.regs.get(CCMD, CCMD.FM));
     this.core.regs.put(CCMD, CCMD.CAIG, granularity);
     this.core.arena.set(this.core.internal.base + 2, PENDING.invalidated);
-    if (this.core.telling)
-      this.core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
   }
 
   private iotlbByRegister(): void {
     const { regs } = this.core;
+    const { IVA, IOTLB } = this.core.has;
     const granularity = regs.get(IOTLB, IOTLB.IIRG);
     const am = regs.get(IVA, IVA.AM);
     const refused = granularity === 0 || (granularity === IOTLB_GRANULARITY.page && am > regs.get(CAP, CAP.MAMV));
@@ -109,11 +120,15 @@ export class InvalidationInterface {
   }
 
   private completeRegisters(): void {
+    if (this.core.arena.words[this.core.internal.base + INTERNAL.commands] !== 0) {
+      this.commands.complete();
+      return;
+    }
     if (this.core.arena.words[this.core.internal.base + 3] === PENDING.invalidated) this.overtakes();
     for (const pending of [this.core.internal.base + 2, this.core.internal.base + 3])
       this.core.arena.set(pending, PENDING.none);
     this.core.regs.put(CCMD, CCMD.ICC, 0);
-    this.core.regs.put(IOTLB, IOTLB.IVT, 0);
+    this.core.regs.put(this.core.has.IOTLB, this.core.has.IOTLB.IVT, 0);
     if (this.core.telling) this.core.say('the invalidation is complete: ICC and IVT are clear');
   }
 
@@ -130,9 +145,11 @@ export class InvalidationInterface {
   }
 
   private queueError(info: number, what: string): void {
+    const isNews = !hasUnservicedFault(this.core);
     this.core.regs.put(IQERCD, IQERCD.IQEI, info);
     this.core.regs.put(FSTS, FSTS.IQE, 1);
     if (this.core.telling) this.core.say(`invalidation queue error: ${what}; FSTS.IQE set, the head stays`);
+    if (isNews) raiseEvent(this.core, FAULT_EVENT);
   }
 
   /** Reads the descriptor at the head. @returns false where nothing decodes */
@@ -158,7 +175,7 @@ export class InvalidationInterface {
         const { regs } = this.core;
         if (regs.get(GSTS, GSTS.QIES) === 0 || regs.read32(IQH.offset) === regs.read32(IQT.offset)) return 0;
         if (regs.get(FSTS, FSTS.IQE) !== 0 || regs.get(FSTS, FSTS.ITE) !== 0) return 0;
-        return this.readDescriptor() && this.type() === WAIT_DSC.TYPE.fixed && this.isHeld() ? 0 : 1;
+        return this.readDescriptor() && this.type() === WAIT_DSC.TYPE.fixed && this.core.isHeld() ? 0 : 1;
       },
       step: () => this.fetch(),
     };
@@ -173,6 +190,7 @@ export class InvalidationInterface {
     const { descriptor } = this;
     const { regs } = this.core;
     if (regs.get(IQA, IQA.DW) === 1) return this.queueError(IQEI.width, '256-bit descriptors need scalable mode');
+    if (!this.isLegacy()) return this.queueError(IQEI.tableMode, 'RTADDR names a table mode that the unit has not');
     if (regs.read32(IQT.offset) >= this.queueBytes()) return this.queueError(IQEI.tail, 'the tail is beyond the queue');
     if (!this.readDescriptor()) return this.queueError(IQEI.fetch, 'the descriptor could not be read');
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
@@ -200,9 +218,7 @@ export class InvalidationInterface {
       if (granularity === 0) return this.queueError(IQEI.reserved, `granularity 0 in ${raw}`);
       const sid = get(CONTEXT_INV_DSC.SID, descriptor);
       const did = get(CONTEXT_INV_DSC.DID, descriptor) & this.core.didMask;
-      invalidateContext(this.core.caches, this.core.dma, granularity, did, sid, get(CONTEXT_INV_DSC.FM, descriptor));
-      if (this.core.telling)
-        this.core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
+      this.invalidateContext(granularity, did, sid, get(CONTEXT_INV_DSC.FM, descriptor));
     } else if (type === WAIT_DSC.TYPE.fixed) {
       if (reservedSet(WAIT_DSC, descriptor)) return this.queueError(IQEI.reserved, `reserved bit set in ${raw}`);
       this.completeWait();
@@ -215,7 +231,6 @@ export class InvalidationInterface {
 
   private completeWait(): void {
     const { descriptor } = this;
-    if (get(WAIT_DSC.IF, descriptor) === 1) this.core.regs.put(ICS, ICS.IWC, 1);
     if (get(WAIT_DSC.SW, descriptor) === 1) {
       const pfn = (descriptor[3] & this.core.pfnHiMask) * 0x100000 + (descriptor[2] >>> 12);
       const at = this.core.memory.locate(pfn, (descriptor[2] & 0xfff) >>> 3);
@@ -230,7 +245,14 @@ export class InvalidationInterface {
       }
     }
     this.overtakes();
-    if (this.core.telling) this.core.say(`the wait completes: status ${hex(descriptor[1] >>> 0)} written`);
+    if (this.core.telling) {
+      const status = get(WAIT_DSC.SW, descriptor) === 1 ? `: status ${hex(descriptor[1] >>> 0)} written` : '';
+      this.core.say(`the wait completes${status}`);
+    }
+    // The event comes behind the status write, which it pushes (6.5.2.10); IWC that is set already is no new condition.
+    if (get(WAIT_DSC.IF, descriptor) === 0 || this.core.regs.get(ICS, ICS.IWC) === 1) return;
+    this.core.regs.put(ICS, ICS.IWC, 1);
+    raiseEvent(this.core, INVALIDATION_EVENT);
   }
 
   /** An invalidation completes: note whether it overtook a request that it was not asked to drain. */
@@ -241,21 +263,23 @@ export class InvalidationInterface {
     }
   }
 
-  private isHeld(): boolean {
-    const held = this.core.dma?.anyMarked(MARK.holdWalk | MARK.holdDrain) === true;
-    if (held) this.core.fire('held');
-    return held;
+  private invalidateContext(granularity: number, did: number, sid: number, functionMask: number): void {
+    const { core } = this;
+    if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
+    invalidateContext(core.caches, core.dma, granularity, did, sid, functionMask);
+    if (core.telling) core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
   }
 
   private invalidate(asked: IotlbInvalidation): void {
-    const { profile, regs } = this.core;
+    const { profile } = this.core;
+    if (this.core.has.cap.RWBF === 1) this.core.flushWriteBuffers();
     const page = asked.granularity === IOTLB_GRANULARITY.page;
     // From major version 2 on hardware always drains and the capability bits read 1 (11.4.2, 6.5.2.3).
     const inv = {
       ...asked,
       leafOnly: asked.leafOnly && page && profile.honoursInvalidationHint,
-      drainReads: profile.drains && (this.core.alwaysDrains || (asked.drainReads && regs.get(CAP, CAP.DRD) === 1)),
-      drainWrites: profile.drains && (this.core.alwaysDrains || (asked.drainWrites && regs.get(CAP, CAP.DWD) === 1)),
+      drainReads: this.core.drainsReads && (asked.drainReads || this.core.alwaysDrains),
+      drainWrites: this.core.drainsWrites && (asked.drainWrites || this.core.alwaysDrains),
     };
     const before = this.core.telling ? this.core.caches.describe() : [];
     const kept = invalidateIotlb(this.core.caches, this.core.dma, inv);

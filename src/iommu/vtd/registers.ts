@@ -1,63 +1,8 @@
 /** VT-d registers. Clauses: VT-d specification, revision 5.10 (D51397-018). */
-import { address, bit, bits, oneShot, register, ro, w1c } from '../../bits/index.ts';
+import { address, bit, bits, moved, oneShot, register, ro, w1c, wo } from '../../bits/index.ts';
+import { CAP, ECAP, VER } from './capability-registers.ts';
 
-export const VER = register('VER_REG', 0x00, 'VT-d 11.4.1', { MIN: ro(bits(3, 0)), MAX: ro(bits(7, 4)) });
-
-export const CAP = register(
-  'CAP_REG',
-  0x08,
-  'VT-d 11.4.2',
-  {
-    /** Domain ids have 4 + 2·ND bits. */
-    ND: ro(bits(2, 0)),
-    RWBF: ro(bit(4)),
-    PLMR: ro(bit(5)),
-    PHMR: ro(bit(6)),
-    CM: ro(bit(7)),
-    /** Bit 1: 3 levels (39 bits), bit 2: 4 levels (48 bits), bit 3: 5 levels (57 bits). */
-    SAGAW: ro(bits(12, 8)),
-    /** Maximum guest address width − 1. */
-    MGAW: ro(bits(21, 16)),
-    ZLR: ro(bit(22)),
-    /** Fault records at FRO · 16. */
-    FRO: ro(bits(33, 24)),
-    /** Bit 0: 2 MiB, bit 1: 1 GiB second-stage leaves. */
-    SSLPS: ro(bits(37, 34)),
-    PSI: ro(bit(39)),
-    /** Number of fault records − 1. */
-    NFR: ro(bits(47, 40)),
-    MAMV: ro(bits(53, 48)),
-    DWD: ro(bit(54)),
-    DRD: ro(bit(55)),
-    FS1GP: ro(bit(56)),
-    PI: ro(bit(59)),
-    FS5LP: ro(bit(60)),
-    ECMDS: ro(bit(61)),
-    ESIRTPS: ro(bit(62)),
-    ESRTPS: ro(bit(63)),
-  },
-  64,
-);
-
-export const ECAP = register(
-  'ECAP_REG',
-  0x10,
-  'VT-d 11.4.3',
-  {
-    /** Page walks snoop the CPU's caches. */
-    C: ro(bit(0)),
-    QI: ro(bit(1)),
-    DT: ro(bit(2)),
-    IR: ro(bit(3)),
-    EIM: ro(bit(4)),
-    PT: ro(bit(6)),
-    SC: ro(bit(7)),
-    /** IVA and IOTLB_REG at IRO · 16. */
-    IRO: ro(bits(17, 8)),
-    MHMV: ro(bits(23, 20)),
-  },
-  64,
-);
+export { CAP, ECAP, VER };
 
 export const GCMD = register('GCMD_REG', 0x18, 'VT-d 11.4.4.1', {
   CFI: bit(23),
@@ -79,6 +24,7 @@ export const GSTS = register('GSTS_REG', 0x1c, 'VT-d 11.4.4.2', {
   TES: ro(bit(31)),
 });
 
+/** TTM: 0 legacy, 1 scalable, 3 abort-DMA. Both fields take effect at GCMD.SRTP. */
 export const RTADDR = register('RTADDR_REG', 0x20, 'VT-d 11.4.5', { TTM: bits(11, 10), RTA: address(63, 12) }, 64);
 
 export const CCMD = register(
@@ -87,8 +33,8 @@ export const CCMD = register(
   'VT-d 11.4.6.1',
   {
     DID: bits(15, 0),
-    SID: bits(31, 16),
-    FM: bits(33, 32),
+    SID: wo(bits(31, 16)),
+    FM: wo(bits(33, 32)),
     /** Granularity that was used: 0 error, 1 global, 2 domain, 3 device. */
     CAIG: ro(bits(60, 59)),
     CIRG: bits(62, 61),
@@ -106,6 +52,26 @@ export const FSTS = register('FSTS_REG', 0x34, 'VT-d 11.4.7.1', {
   FRI: ro(bits(15, 8)),
 });
 
+/** IM: messages are held back; 1 after reset. IP: one is. */
+export const FECTL = register('FECTL_REG', 0x38, 'VT-d 11.4.7.2', { IP: ro(bit(30)), IM: bit(31) });
+export const FEDATA = register('FEDATA_REG', 0x3c, 'VT-d 11.4.7.3', { IMD: bits(15, 0) });
+export const FEADDR = register('FEADDR_REG', 0x40, 'VT-d 11.4.7.4', { MA: address(31, 2) });
+export const FEUADDR = register('FEUADDR_REG', 0x44, 'VT-d 11.4.7.5', { MUA: bits(31, 0) });
+
+export const PMEN = register('PMEN_REG', 0x64, 'VT-d 11.4.8.1', { PRS: ro(bit(0)), EPM: bit(31) });
+/** Software finds the alignment of the protected regions by writing ones: here 2 MiB, as in hardware that is known. */
+export const PROTECTED_ALIGN_BITS = 21;
+export const PLMBASE = register('PLMBASE_REG', 0x68, 'VT-d 11.4.8.2', { PLMB: address(31, PROTECTED_ALIGN_BITS) });
+export const PLMLIMIT = register('PLMLIMIT_REG', 0x6c, 'VT-d 11.4.8.3', { PLML: address(31, PROTECTED_ALIGN_BITS) });
+export const PHMBASE = register('PHMBASE_REG', 0x70, 'VT-d 11.4.8.4', { PHMB: address(63, PROTECTED_ALIGN_BITS) }, 64);
+export const PHMLIMIT = register(
+  'PHMLIMIT_REG',
+  0x78,
+  'VT-d 11.4.8.5',
+  { PHML: address(63, PROTECTED_ALIGN_BITS) },
+  64,
+);
+
 export const IQH = register('IQH_REG', 0x80, 'VT-d 11.4.9.1', { QH: ro(bits(18, 4)) }, 64);
 export const IQT = register('IQT_REG', 0x88, 'VT-d 11.4.9.2', { QT: bits(18, 4) }, 64);
 /** QS: the queue has 2^QS pages. DW: descriptors of 256 bits. */
@@ -118,6 +84,12 @@ export const IQA = register(
 );
 export const ICS = register('ICS_REG', 0x9c, 'VT-d 11.4.9.4', { IWC: w1c(bit(0)) });
 
+/** As FECTL … FEUADDR, for the completion of wait descriptors with IF. */
+export const IECTL = register('IECTL_REG', 0xa0, 'VT-d 11.4.9.5', { IP: ro(bit(30)), IM: bit(31) });
+export const IEDATA = register('IEDATA_REG', 0xa4, 'VT-d 11.4.9.6', { IMD: bits(15, 0) });
+export const IEADDR = register('IEADDR_REG', 0xa8, 'VT-d 11.4.9.7', { MA: address(31, 2) });
+export const IEUADDR = register('IEUADDR_REG', 0xac, 'VT-d 11.4.9.8', { MUA: bits(31, 0) });
+
 export const IQERCD = register(
   'IQERCD_REG',
   0xb0,
@@ -126,7 +98,7 @@ export const IQERCD = register(
   64,
 );
 
-/** Where this model puts the IOTLB registers (ECAP.IRO) and the fault record (CAP.FRO), as QEMU does. */
+/** Where the IOTLB registers (ECAP.IRO · 16) and the fault records (CAP.FRO · 16) are if nothing else is asked for, as in QEMU. */
 export const IOTLB_BASE = 0xf0;
 export const FRCD_BASE = 0x220;
 
@@ -134,7 +106,7 @@ export const IVA = register(
   'IVA_REG',
   IOTLB_BASE,
   'VT-d 11.4.6.4',
-  { AM: bits(5, 0), IH: bit(6), ADDR: address(63, 12) },
+  { AM: wo(bits(5, 0)), IH: wo(bit(6)), ADDR: wo(address(63, 12)) },
   64,
 );
 
@@ -154,9 +126,9 @@ export const IOTLB = register(
   64,
 );
 
-/** Low half of a fault record. */
+/** Low half of the first fault record. */
 export const FRCD_LO = register('FRCD_REG.lo', FRCD_BASE, 'VT-d 11.4.7.6', { FI: ro(address(63, 12)) }, 64);
-/** High half of a fault record; bit n here is bit 64 + n of the record. T1T2: 00 write, 10 read. */
+/** High half of the first fault record; bit n here is bit 64 + n of the record. T1T2: 00 write, 10 read. */
 export const FRCD_HI = register(
   'FRCD_REG.hi',
   FRCD_BASE + 8,
@@ -176,7 +148,11 @@ export const FRCD_HI = register(
   64,
 );
 
-export const REGISTERS = [
+/** Bytes of a fault record. */
+export const FRCD_BYTES = 16;
+
+/** Registers that every unit has at a fixed offset. */
+export const FIXED_REGISTERS = [
   VER,
   CAP,
   ECAP,
@@ -185,19 +161,31 @@ export const REGISTERS = [
   RTADDR,
   CCMD,
   FSTS,
-  IQH,
-  IQT,
-  IQA,
-  ICS,
-  IQERCD,
-  IVA,
-  IOTLB,
-  FRCD_LO,
-  FRCD_HI,
+  FECTL,
+  FEDATA,
+  FEADDR,
+  FEUADDR,
 ] as const;
 
-/** Bytes from the first register to the last. */
-export const REGISTER_BYTES = FRCD_BASE + 16;
+/** Registers of queued invalidation, reserved without ECAP.QI. */
+export const QUEUE_REGISTERS = [IQH, IQT, IQA, ICS, IECTL, IEDATA, IEADDR, IEUADDR, IQERCD] as const;
+
+/** Registers of protected memory: reserved without CAP.PLMR and CAP.PHMR, the last two pairs each with its own of them. */
+export const PROTECTED_REGISTERS = { enable: PMEN, low: [PLMBASE, PLMLIMIT], high: [PHMBASE, PHMLIMIT] } as const;
+
+/** End of the range of offsets in which the specification places registers that some implementation has. */
+export const FIRST_FREE_OFFSET = 0xf0;
+
+/** The IOTLB registers of a unit. @param base ECAP.IRO · 16 */
+export function iotlbRegisters(base: number) {
+  return { IVA: moved(IVA, base), IOTLB: moved(IOTLB, base + IOTLB.offset - IVA.offset) };
+}
+
+/** Fault record `n` of a unit. @param base CAP.FRO · 16 */
+export function faultRecord(base: number, n: number) {
+  const at = base + n * FRCD_BYTES;
+  return { LO: moved(FRCD_LO, at), HI: moved(FRCD_HI, at + FRCD_HI.offset - FRCD_LO.offset) };
+}
 
 /** Granularities of CCMD.CIRG and of the context-cache descriptor. */
 export const CONTEXT_GRANULARITY = { global: 1, domain: 2, device: 3 } as const;

@@ -27,8 +27,8 @@ export const MAKES: readonly Make[] = [
   make('39 bits only', { sagaw: 0b00010, mgaw: 39, haw: 39 }),
   make('48 bits only, no 1 GiB pages', { sagaw: 0b00100, sslps: 1, haw: 46 }),
   make('no large pages', { sslps: 0, sc: 0, haw: 36 }),
-  make('1 GiB pages only, no pass-through', { sslps: 2, pt: 0, nd: 2 }),
-  make('MGAW below AW', { mgaw: 42, haw: 52, sc: 0, nd: 4 }),
+  make('2 MiB pages only, no pass-through', { sslps: 1, pt: 0, nd: 2 }),
+  make('MGAW below AW', { mgaw: 42, haw: 42, sc: 0, nd: 4 }),
   make('narrow host', { haw: 33, nd: 0 }),
   make('four and five levels', { sagaw: 0b01100, mgaw: 57, haw: 52 }),
 ];

@@ -13,10 +13,23 @@ export const REG = {
   RTADDR: 0x20,
   CCMD: 0x28,
   FSTS: 0x34,
+  FECTL: 0x38,
+  FEDATA: 0x3c,
+  FEADDR: 0x40,
+  FEUADDR: 0x44,
+  PMEN: 0x64,
+  PLMBASE: 0x68,
+  PLMLIMIT: 0x6c,
+  PHMBASE: 0x70,
+  PHMLIMIT: 0x78,
   IQH: 0x80,
   IQT: 0x88,
   IQA: 0x90,
   ICS: 0x9c,
+  IECTL: 0xa0,
+  IEDATA: 0xa4,
+  IEADDR: 0xa8,
+  IEUADDR: 0xac,
   IQERCD: 0xb0,
   IVA: 0xf0,
   IOTLB: 0xf8,
@@ -27,7 +40,7 @@ export const TE = 1 << 31;
 export const SRTP = 1 << 30;
 export const QIE = 1 << 26;
 
-export const FSTS = { PFO: 1, PPF: 2, IQE: 0x10 } as const;
+export const FSTS = { PFO: 1, PPF: 2, IQE: 0x10, ICE: 0x20, ITE: 0x40 } as const;
 
 export const READ = 1;
 export const WRITE = 2;
@@ -71,9 +84,11 @@ export class Bench {
     this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
+    // MGAW is at least the host address width (11.4.2); most tests do not say so.
+    const cap = unit.haw !== undefined && unit.haw > 48 ? { MGAW: unit.haw - 1, ...unit.cap } : unit.cap;
     const caches = { context: 16, iotlbSets: 1, iotlbWays: 16, pagingStructure: 16, ...unit.caches };
     const parts = { arena, tables: ram, memory: ram };
-    this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, caches });
+    this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, cap, caches });
     if (this.machine !== null) this.machine.dma.translator = this.unit;
   }
 
