@@ -76,6 +76,10 @@ export class Bench {
   readonly arena: Arena;
   readonly machine: Machine | null;
   readonly unit: Vtd;
+  /** Interrupt messages of the unit: upper and lower address, data. */
+  readonly messages: [number, number, number][] = [];
+  /** How often it had the write buffers flushed. */
+  flushes = 0;
   private nextTable = FIRST_TABLE;
 
   constructor(options: BenchOptions = {}) {
@@ -85,9 +89,15 @@ export class Bench {
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
     // MGAW is at least the host address width (11.4.2); most tests do not say so.
-    const cap = unit.haw !== undefined && unit.haw > 48 ? { MGAW: unit.haw - 1, ...unit.cap } : unit.cap;
+    const cap = { ...(unit.haw !== undefined && unit.haw > 48 ? { MGAW: unit.haw - 1 } : {}), ...unit.cap };
     const caches = { context: 16, iotlbSets: 1, iotlbWays: 16, pagingStructure: 16, ...unit.caches };
-    const parts = { arena, tables: ram, memory: ram };
+    const parts = {
+      arena,
+      tables: ram,
+      memory: ram,
+      message: (hi: number, lo: number, data: number) => void this.messages.push([hi, lo, data]),
+      flushWriteBuffers: () => void this.flushes++,
+    };
     this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, cap, caches });
     if (this.machine !== null) this.machine.dma.translator = this.unit;
   }
