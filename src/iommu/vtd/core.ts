@@ -1,6 +1,6 @@
 import { hex } from '../../bits/index.ts';
 import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
-import { ACCESS, bdf, MARK } from '../../machine/index.ts';
+import { bdf, MARK } from '../../machine/index.ts';
 import { RegisterFile } from '../kit/register-file.ts';
 import type { CacheSizes } from './caches.ts';
 import { TAG, VtdCaches } from './caches.ts';
@@ -12,6 +12,7 @@ import { FAULT_TEXT, isQualified, recordFault } from './faults.ts';
 import type { VtdProfile } from './profiles.ts';
 import { PROFILES } from './profiles.ts';
 import { CAP, ECAP, FECTL, FIXED_REGISTERS, IECTL, PROTECTED_REGISTERS, QUEUE_REGISTERS, VER } from './registers.ts';
+import { REQUEST, suffices } from './request.ts';
 import type { RuleName } from './rules.ts';
 import { RULES } from './rules.ts';
 import { ENTRY_NAME } from './structures.ts';
@@ -180,15 +181,10 @@ export class VtdCore {
     if (this.telling) this.say('the write buffers are flushed');
   }
 
-  isBypassed(vpnHi: number, vpnLo: number): boolean {
-    // FEEx_xxxx is the interrupt range (3.15): never translated.
-    return this.mode === MODE.off || (vpnHi === 3 && vpnLo >>> 8 === 0x3ee);
-  }
-
   usePaging(level: number, entry: number): boolean {
     const { caches, walk } = this;
     const perms = caches.pagingPerms(entry);
-    if ((perms & walk.access) === 0) return false;
+    if (!suffices(perms, walk.access)) return false;
     this.fire('pagingUsed');
     walk.perms = perms;
     walk.level = level - 1;
@@ -222,16 +218,20 @@ export class VtdCore {
   }
 
   report(walk: Walk): void {
-    const read = walk.access === ACCESS.read;
     const quiet = walk.fpd && isQualified(walk.fault);
     const recording = quiet ? null : recordFault(this, walk);
     if (!this.telling) return;
     const how = recording === null ? 'not recorded: FPD' : RECORDING_TEXT[recording];
     const iova = hex((walk.vpnHi * 0x40000 + walk.vpnLo) * 4096);
     this.say(
-      `[DMA ${read ? 'Read' : 'Write'}] ${bdf(walk.sid)} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
+      `[DMA ${typeOf(walk.access)}] ${bdf(walk.sid)} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
     );
   }
+}
+
+function typeOf(access: number): string {
+  if (access === REQUEST.write) return 'Write';
+  return access === REQUEST.atomic ? 'Atomic' : 'Read';
 }
 
 const RECORDING_TEXT: Readonly<Record<Recording, string>> = {

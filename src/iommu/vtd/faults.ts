@@ -1,9 +1,9 @@
 /** VT-d fault reasons and their recording. Clauses: VT-d specification, revision 5.10. */
-import { ACCESS } from '../../machine/index.ts';
 import type { VtdCore } from './core.ts';
 import { INTERNAL } from './core.ts';
 import { FAULT_EVENT, hasUnservicedFault, raiseEvent } from './events.ts';
 import { FSTS } from './registers.ts';
+import { REQUEST } from './request.ts';
 import type { Walk } from './walk.ts';
 
 /** Fault reasons of a unit in legacy mode, and of one that cannot be in the mode that is set (VT-d 7.1.3, table 30). */
@@ -80,8 +80,8 @@ export function recordFault(core: VtdCore, walk: Walk): Recording {
   regs.force32(HI.offset, walk.sid);
   regs.force32(HI.offset + 4, 0);
   regs.put(HI, HI.FR, walk.fault);
-  regs.put(HI, HI.T1, walk.access === ACCESS.write ? 0 : 1);
-  regs.put(HI, HI.T2, walk.access === (ACCESS.read | ACCESS.write) ? 1 : 0);
+  regs.put(HI, HI.T1, walk.access === REQUEST.write ? 0 : 1);
+  regs.put(HI, HI.T2, walk.access === REQUEST.atomic ? 1 : 0);
   if (regs.get(FSTS, FSTS.PPF) === 0) regs.put(FSTS, FSTS.FRI, index);
   regs.put(HI, HI.F, 1);
   regs.put(FSTS, FSTS.PPF, 1);

@@ -5,9 +5,6 @@ import { PHMBASE, PHMLIMIT, PLMBASE, PLMLIMIT, PROTECTED_ALIGN_BITS } from './re
 /** Pages of an aligned block that the base and limit registers can tell apart. */
 const BLOCK = 2 ** (PROTECTED_ALIGN_BITS - 12);
 
-/** What {@link Vtd.translate} gives for a request that protected memory stops: blocked, but neither recorded nor reported. */
-export const PROTECTED = 0x100;
-
 /**
  * Whether a page frame lies in a protected region; asked only while EPM is set. A limit register's low bits are taken as ones, a limit
  * below its base leaves the region empty.

@@ -1,11 +1,13 @@
 /** Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary. */
 import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
-import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
+import { ACCESS, bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import { TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
+import { isProtected } from './protected-memory.ts';
+import { admit, REQUEST } from './request.ts';
 import { ENTRY_NAME } from './structures.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
@@ -58,7 +60,7 @@ export class RequestSteps {
     const { sid, vpnHi, vpnLo } = walk;
     const step = dma.get(slot, SLOT.step);
     if (step === WALK_STEP.start) {
-      if (this.core.isBypassed(vpnHi, vpnLo)) return 1;
+      if (admit(this.core, walk, this.kind(slot, walk.access)) !== STEP.more) return 1;
       let n = 0;
       while (caches.nthTranslation(sid, vpnHi, vpnLo, walk.access, n) >= 0) n++;
       const context = caches.findContext(sid);
@@ -116,7 +118,9 @@ export class RequestSteps {
     const { caches, walk } = this.core;
     const { sid, vpnHi, vpnLo, access } = walk;
     const { dma } = this;
-    if (this.core.isBypassed(vpnHi, vpnLo)) return dma.translated(slot, ...dma.identity(slot));
+    const admitted = admit(this.core, walk, this.kind(slot, access));
+    if (admitted === STEP.done) return this.pass(slot);
+    if (admitted === STEP.fault) return this.faulted(slot);
     let left = choice;
     const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
     if (hit >= 0) {
@@ -126,7 +130,7 @@ export class RequestSteps {
         this.core.say(`IOTLB hit: ${hex(this.core.frame(caches.pageHi(hit), caches.pageLo(hit, vpnLo)))}`);
       walk.fpd = ((caches.tag(hit) >>> TAG.fpd) & 1) === 1;
       const [hi, lo] = [caches.pageHi(hit), caches.pageLo(hit, vpnLo)];
-      return isInterruptFrame(hi, lo) ? this.refused(slot, FAULT.interruptRange) : dma.translated(slot, hi, lo);
+      return isInterruptFrame(hi, lo) ? this.refused(slot, FAULT.interruptRange) : this.land(slot, hi, lo);
     }
     // Entries that could have served are not there: evicted at some time before this look-up.
     for (let usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0); usable >= 0; left--) {
@@ -169,7 +173,7 @@ export class RequestSteps {
     const { dma } = this;
     if (walk.tt === 2) {
       dma.set(slot, SLOT.did, walk.did);
-      return dma.translated(slot, ...dma.identity(slot));
+      return this.pass(slot);
     }
     let left = choice;
     for (let level = 2; level <= walk.level; level++) {
@@ -207,7 +211,25 @@ export class RequestSteps {
     const page = this.core.pageOf(level);
     if (isInterruptFrame(walk.pfnHi, page)) return this.refused(slot, FAULT.interruptRange);
     if (mayFill) this.core.fillTranslation(level);
-    dma.translated(slot, walk.pfnHi, page);
+    this.land(slot, walk.pfnHi, page);
+  }
+
+  /** What a transaction of the machine is: one of several words is no interrupt, the one word of a shorter one stands for a DWORD. */
+  private kind(slot: number, access: number): number {
+    return access === ACCESS.write && this.dma.get(slot, SLOT.more) > 0 ? REQUEST.longWrite : access;
+  }
+
+  private pass(slot: number): void {
+    const [hi, lo] = this.dma.identity(slot);
+    this.land(slot, hi, lo);
+  }
+
+  /** The frame is known; protected memory stops the request without a fault (11.4.8.1). */
+  private land(slot: number, pfnHi: number, pfnLo: number): void {
+    const { core } = this;
+    if (!core.protects || !isProtected(core, pfnHi, pfnLo)) return this.dma.translated(slot, pfnHi, pfnLo);
+    if (core.telling) core.say(`blocked: ${hex(core.frame(pfnHi, pfnLo))} is protected memory`);
+    this.dma.abort(slot);
   }
 
   private refused(slot: number, reason: number): void {

@@ -6,6 +6,7 @@ import { get } from '../../bits/index.ts';
 import type { Memory } from '../../machine/index.ts';
 import { TAG } from './caches.ts';
 import { FAULT } from './faults.ts';
+import { missingRight, suffices } from './request.ts';
 import { CONTEXT_ENTRY, levelsOf, ROOT_ENTRY, SS_PAGE, SS_TABLE } from './structures.ts';
 
 /** Outcome of one step. */
@@ -45,7 +46,7 @@ export class Walk {
   /** Input page number: bits above 18, lower 18. */
   vpnHi = 0;
   vpnLo = 0;
-  /** 1 read, 2 write. */
+  /** Rights that are needed, R 1 and W 2, or 4 for either of them (see {@link REQUEST}). */
   access = 0;
   /** Level whose entry is read next. */
   level = 0;
@@ -186,7 +187,8 @@ export class Walker {
     const hi = this.memory.hi(at);
     walk.entryLo = lo;
     walk.entryHi = hi;
-    if ((lo & walk.access) === 0) return this.refuse(walk, walk.access === 2 ? FAULT.write : FAULT.read);
+    const perms = walk.perms & lo & 3;
+    if (!suffices(perms, walk.access)) return this.refuse(walk, missingRight(perms, walk.access));
     const large = level > 1 && (lo & PS) !== 0;
     if (large && !this.hasLargePages(level)) return this.refuse(walk, FAULT.pagingReserved);
     const leaf = level === 1 || large;
@@ -194,7 +196,7 @@ export class Walker {
     // Address bits below the size of a large page are reserved.
     if (large) reserved |= level === 2 ? 0x001ff000 : 0x3ffff000;
     if ((lo & reserved) !== 0 || (hi & this.tableReservedHi) !== 0) return this.refuse(walk, FAULT.pagingReserved);
-    walk.perms &= lo & 3;
+    walk.perms = perms;
     walk.takePointer(lo, hi);
     if (!leaf) {
       walk.level = level - 1;

@@ -186,6 +186,4 @@ describe('6.5 registers while the queue is on', () => {
     bench.flush();
     expect(bench.translate(SID, 0x5000n)).toEqual(NEW);
   });
-
-  test.todo('11.4.6.1, 11.4.6.3 RTADDR.TTM other than legacy: CAIG and IAIG 00');
 });

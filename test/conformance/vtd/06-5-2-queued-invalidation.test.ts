@@ -245,7 +245,6 @@ describe('6.5.2.9 invalidation wait descriptor', () => {
 
   test.todo('6.5.2.9 FN = 0: descriptors behind a wait may be executed before it completes (6.5.2.12)');
   test.todo('6.5.2.9 PD with page-request draining (ECAP.PDS)');
-  test.todo('6.5.2.10 the invalidation completion event: IECTL.IM and IP');
   test.todo('6.5.2.12 descriptors between two waits may be executed out of order');
 });
 
@@ -372,7 +371,6 @@ describe('6.5.2.11 queue errors', () => {
   });
 
   test.todo('6.5.2.4 device-TLB invalidate descriptor (ECAP.DT); ICE and ITE');
+  test.todo('6.5.2.11 IQEI 6: a tail that is not aligned to 256-bit descriptors (scalable and abort-DMA mode)');
   test.todo('6.5.2.8 interrupt-entry-cache invalidate descriptor (ECAP.IR)');
-  test.todo('6.5.2.11 IQEI 6: a tail that is not aligned to 256-bit descriptors; IQEI 7: TTM');
-  test.todo('6.5.2.11, 7.3 the fault event of a queue error');
 });

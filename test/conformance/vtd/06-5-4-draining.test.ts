@@ -268,7 +268,6 @@ describe('6.5.4 walks in progress: a rule of this model', () => {
     expect(overtaken, 'complete while the walk is about to read the removed table').toBe(false);
   });
 
-  test.todo('11.4.4.1, 6.5.4 TE 0 to 1: requests in flight are drained before TES is set');
   test.todo('6.5.5 interrupts are drained by an interrupt-entry-cache invalidation');
   test.todo('6.5.4 translated requests (AT = 10b) are drained by the device-TLB invalidation');
 });

@@ -137,7 +137,6 @@ describe('9.3 context entry', () => {
   });
 
   test.todo('9.3 TT = 10b: AW must be the largest supported');
-  test.todo('9.3 TT = 01b with ECAP.DT = 1; translation and translated requests (LCT.5, reason 0xD)');
 });
 
 describe('9.8 second-stage paging entries', () => {
@@ -267,7 +266,6 @@ describe('9.8 second-stage paging entries', () => {
   });
 
   test.todo('9.8 bits 62 and 61 (IW, IR) with ECAP.SSIRWS and RTADDR.SSIRWE');
-  test.todo('3.14 zero-length reads with CAP.ZLR');
   test('9.8 SS-PML5E: 11, 7, 51:HAW and 62 are reserved', () => {
     for (const haw of [48, 52]) {
       const bench = new Bench({ haw, cap: { SAGAW: 0b01000, MGAW: 56 } }).start();

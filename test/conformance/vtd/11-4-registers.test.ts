@@ -169,9 +169,7 @@ describe('11.4.4 GCMD and GSTS', () => {
     expect(bench.translate(0x100, 0x123456789000n)).toEqual({ page: 0x123456789000n });
   });
 
-  test.todo('11.4.4.1 TE 0 to 1 waits until requests in flight have drained (6.5.4)');
   test.todo('11.4.4.1 SIRTP, IRE, CFI with interrupt remapping');
-  test.todo('11.4.4.1 WBF with CAP.RWBF = 1');
 });
 
 describe('11.4.5 RTADDR', () => {
@@ -217,11 +215,6 @@ describe('11.4.5 RTADDR', () => {
     bench.write32(REG.GCMD, TE | SRTP);
     expect(bench.translate(8, 0x1000n)).toEqual({ fault: 0x8 });
   });
-
-  test.todo('6.6 with CAP.ESRTPS = 1 SRTP itself invalidates the caches');
-  test.todo(
-    '7.1.3 RTA.1.1-1.4: TTM other than legacy gives reason 0x30; invalidations by registers then give CAIG/IAIG 0',
-  );
 });
 
 describe('11.4.7.1 FSTS', () => {
@@ -249,9 +242,6 @@ describe('11.4.7.1 FSTS', () => {
     expect(bench.read32(REG.FSTS)).toBe(0);
   });
 
-  test.todo('11.4.7.2-5 FECTL, FEDATA, FEADDR, FEUADDR: fault events, IM and IP');
-  test.todo('11.4.8 PMEN, PLMBASE, PLMLIMIT, PHMBASE, PHMLIMIT: protected memory');
-  test.todo('11.4.9.5-8 IECTL, IEDATA, IEADDR, IEUADDR: invalidation events');
   test.todo('11.4.10 IRTA');
 });
 

@@ -58,7 +58,8 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
   });
   const interrupt = (addr: bigint) => addr >= 0xfee00000n && addr <= 0xfeefffffn;
 
-  // 3.15: the interrupt range is not translated.
+  // 3.15: interrupts (here: all writes, as of one DWORD) are not translated, reads are refused before FPD is known.
+  if (interrupt(page) && !write) return fault(0xe);
   if (interrupt(page)) return { fault: 0, recorded: false, page, size: 0, levels: 0 };
 
   // 9.1: the root entry of the bus.

@@ -245,12 +245,20 @@ export class Bench {
     return { page: ((BigInt(this.unit.frameHi) << 20n) | BigInt(this.unit.frameLo)) << 12n };
   }
 
+  /** As {@link translate}, for kinds of requests (see REQUEST). */
+  request(sid: number, iova: bigint, kind: number): Answer {
+    const vpn = iova >> 12n;
+    const fault = this.unit.request(sid, Number(vpn >> 18n), Number(vpn & 0x3ffffn), kind);
+    if (fault !== 0) return { fault };
+    return { page: ((BigInt(this.unit.frameHi) << 20n) | BigInt(this.unit.frameLo)) << 12n };
+  }
+
   /** A DMA in flight, and a device for each source id that sends one. */
-  issue(sid: number, iova: bigint, access = READ): Flight {
+  issue(sid: number, iova: bigint, access = READ, words = 1): Flight {
     const { dma } = this.machine as Machine;
     let device = dma.requesters.findIndex((r) => r.sid === sid);
     if (device < 0) device = dma.requesters.push({ name: `device ${sid}`, sid, did: 0 }) - 1;
-    return new Flight(this, dma.issue(device, iova, access, false));
+    return new Flight(this, dma.issue(device, iova, access, false, words));
   }
 
   /** Drops a recorded fault and the fault status. */

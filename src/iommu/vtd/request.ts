@@ -1,0 +1,68 @@
+/** What a request wants (VT-d 3.14, 3.15, 4.1), and what is decided of it before any table is read. */
+import type { VtdCore } from './core.ts';
+import { MODE } from './core.ts';
+import { FAULT } from './faults.ts';
+import type { Walk } from './walk.ts';
+import { STEP } from './walk.ts';
+
+/**
+ * Kinds of requests without PASID. Bits 1:0 are the rights that it needs, R and W. The first two are the common ones,
+ * {@link Vtd.translate} takes them only; {@link Vtd.request} takes all.
+ */
+export const REQUEST = {
+  read: 1,
+  /** A write of one DWORD: in the interrupt range, an interrupt. */
+  write: 2,
+  /** An AtomicOp: needs both rights. */
+  atomic: 3,
+  /** A read of no byte (3.14): with CAP.ZLR either right is enough. */
+  zeroLengthRead: 4,
+  /** A write that is not one DWORD long. */
+  longWrite: 8 | 2,
+  /** A translation request, AT = 01b. */
+  translation: 16 | 1,
+  /** A request with an address that was translated already, AT = 10b. */
+  translated: 32 | 1,
+} as const;
+
+/** Bits of a request's kind that are rights, or stand for "either right". */
+export const RIGHTS = 7;
+
+/** Result of a request that is blocked without a fault: protected memory (11.4.8.1), AT other than 00b while TES is 0 (4.2.1). */
+export const BLOCKED = 0x100;
+
+/** Whether rights R 1, W 2 are enough for what a walk wants. */
+export function suffices(perms: number, access: number): boolean {
+  const lacks = access & ~perms;
+  return lacks === 0 || (lacks === REQUEST.zeroLengthRead && perms !== 0);
+}
+
+/** Reason of the fault where rights are missing (table 30, LGN.2 and LGN.3; which is first the specification leaves open). */
+export function missingRight(perms: number, access: number): number {
+  return (access & ~perms & REQUEST.write) !== 0 ? FAULT.write : FAULT.read;
+}
+
+/** Whether a page lies in 0xFEE00000 … 0xFEEFFFFF. @param vpnHi upper part of its number, bits above 18 */
+export function isInterruptPage(vpnHi: number, vpnLo: number): boolean {
+  return vpnHi === 3 && vpnLo >>> 8 === 0x3ee;
+}
+
+/**
+ * What is decided before any table is read.
+ * @param kind see {@link REQUEST}
+ * @returns STEP.more: it is to be translated; STEP.done: it passes as it is; STEP.fault: refused, for `walk.fault`
+ */
+export function admit(core: VtdCore, walk: Walk, kind: number): number {
+  const { mode } = core;
+  if (mode === MODE.off) return STEP.done;
+  if (isInterruptPage(walk.vpnHi, walk.vpnLo)) {
+    // 3.15: interrupts and zero-length reads are not remapped; what else goes there is blocked and reported. No context
+    // entry is looked at, so no FPD either. Table 30 has no row for it: LGN.4 is the one about that range.
+    if (kind === REQUEST.write || kind === REQUEST.zeroLengthRead) return STEP.done;
+    walk.fault = FAULT.interruptRange;
+    return STEP.fault;
+  }
+  if (mode === MODE.legacy) return STEP.more;
+  walk.fault = FAULT.tableMode;
+  return STEP.fault;
+}
