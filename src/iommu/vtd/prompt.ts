@@ -1,0 +1,145 @@
+/** Translation at once, as emulation needs it (VT-d 6.2.7): caches are used where they can be, filled, and nothing is left undecided. */
+import { TAG } from './caches.ts';
+import type { VtdCore } from './core.ts';
+import { INTERNAL, MODE } from './core.ts';
+import { FAULT } from './faults.ts';
+import { isProtected } from './protected-memory.ts';
+import { admit, BLOCKED, REQUEST, RIGHTS, suffices } from './request.ts';
+import { contextTag, isInterruptFrame, STEP } from './walk.ts';
+
+export class Prompt {
+  private readonly core: VtdCore;
+
+  constructor(core: VtdCore) {
+    this.core = core;
+  }
+
+  /**
+   * Translates one page for a requester at once, as `prompt` does: caches are used where they can be and filled.
+   * @param vpnHi upper part of the input page number, bits above 18
+   * @param access 1 read, 2 write of one DWORD; other requests are {@link request}'s
+   * @returns 0, with the frame in the {@link Walk} of the core; a fault reason, which was recorded unless FPD is set; or {@link BLOCKED}
+   */
+  translate(sid: number, vpnHi: number, vpnLo: number, access: number): number {
+    const { caches, walk } = this.core;
+    this.begin(sid, vpnHi, vpnLo, access);
+    const admitted = admit(this.core, walk, access);
+    if (admitted !== STEP.more) return admitted === STEP.done ? this.pass() : this.refuse(walk.fault);
+    const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0);
+    return hit >= 0 ? this.hit(hit) : this.miss();
+  }
+
+  /** As {@link translate}, for every kind of request. @param kind see {@link REQUEST} */
+  request(sid: number, vpnHi: number, vpnLo: number, kind: number): number {
+    const { caches, has, walk } = this.core;
+    // 3.14: without CAP.ZLR a zero-length read is a read like another; in the interrupt range it passes either way (3.15).
+    const access = kind === REQUEST.zeroLengthRead && has.cap.ZLR === 0 ? REQUEST.read : kind & RIGHTS;
+    this.begin(sid, vpnHi, vpnLo, access);
+    if (kind === REQUEST.translation || kind === REQUEST.translated) return this.refuseTranslatedKinds();
+    const admitted = admit(this.core, walk, kind);
+    if (admitted !== STEP.more) return admitted === STEP.done ? this.pass() : this.refuse(walk.fault);
+    for (let n = 0; ; n++) {
+      const hit = caches.nthTranslation(sid, vpnHi, vpnLo, REQUEST.atomic, n);
+      if (hit < 0) return this.miss();
+      if (suffices((caches.tag(hit) >>> TAG.perms) & 3, access)) return this.hit(hit);
+    }
+  }
+
+  private begin(sid: number, vpnHi: number, vpnLo: number, access: number): void {
+    const { walk } = this.core;
+    walk.sid = sid;
+    walk.vpnHi = vpnHi;
+    walk.vpnLo = vpnLo;
+    walk.access = access;
+    walk.fpd = false;
+  }
+
+  private hit(entry: number): number {
+    const { caches, walk } = this.core;
+    walk.fpd = ((caches.tag(entry) >>> TAG.fpd) & 1) === 1;
+    walk.pfnHi = caches.pageHi(entry);
+    walk.pfnLo = caches.pageLo(entry, walk.vpnLo);
+    return isInterruptFrame(walk.pfnHi, walk.pfnLo) ? this.refuse(FAULT.interruptRange) : this.land();
+  }
+
+  /** From the context cache, or the root table, on. */
+  private miss(): number {
+    const { walk, walker } = this.core;
+    let result = this.findContext();
+    if (result === STEP.done) return this.pass();
+    let top = true;
+    for (let level = 2; result === STEP.more && top && level <= walk.level; level++) {
+      const entry = this.core.caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
+      if (entry >= 0 && this.core.usePaging(level, entry)) top = false;
+    }
+    while (result === STEP.more) {
+      const { level } = walk;
+      result = walker.entry(walk, top);
+      top = false;
+      if (result === STEP.more) this.core.fillPaging(level);
+      else if (result === STEP.done) {
+        const page = this.core.pageOf(level);
+        if (isInterruptFrame(walk.pfnHi, page)) return this.refuse(FAULT.interruptRange);
+        this.core.fillTranslation(level);
+        walk.pfnLo = page;
+      }
+    }
+    return result === STEP.fault ? this.refuse(walk.fault) : this.land();
+  }
+
+  /** The requester's context entry, cached or read; the walk is at its page table then. */
+  private findContext(): number {
+    const { arena, caches, internal, walk, walker } = this.core;
+    const context = caches.findContext(walk.sid);
+    if (context >= 0) {
+      const tag = caches.tag(context);
+      walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
+      return walker.enter(
+        walk,
+        (tag >>> TAG.tt) & 3,
+        (tag >>> TAG.aw) & 7,
+        tag >>> TAG.did,
+        caches.contextTableHi(context),
+        caches.contextTableLo(context),
+      );
+    }
+    const { words } = arena;
+    let result = walker.root(walk, words[internal.base + INTERNAL.rootHi], words[internal.base + INTERNAL.rootLo]);
+    if (result !== STEP.more) return result;
+    result = walker.context(walk);
+    if (result !== STEP.fault) caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
+    return result;
+  }
+
+  /**
+   * Requests with AT 01b or 10b. Without ECAP.DT no context entry can allow them: TT 01b is refused itself, the other types block them
+   * (LCT.5). With TES = 0 they are refused, but no fault (4.2.1).
+   */
+  private refuseTranslatedKinds(): number {
+    const { core } = this;
+    if (core.mode === MODE.off) return BLOCKED;
+    if (core.mode === MODE.invalid) return this.refuse(FAULT.tableMode);
+    const wrong = this.findContext() === STEP.fault && core.walk.fault !== FAULT.beyondAddressWidth;
+    return this.refuse(wrong ? core.walk.fault : FAULT.blocked);
+  }
+
+  /** The frame is known; protected memory stops the request without a fault (11.4.8.1). */
+  private land(): number {
+    const { core } = this;
+    return core.protects && isProtected(core, core.walk.pfnHi, core.walk.pfnLo) ? BLOCKED : 0;
+  }
+
+  private refuse(reason: number): number {
+    this.core.walk.fault = reason;
+    this.core.report(this.core.walk);
+    return reason;
+  }
+
+  private pass(): number {
+    const { walk } = this.core;
+    const pfn = walk.vpnHi * 0x40000 + walk.vpnLo;
+    walk.pfnHi = Math.floor(pfn / 0x100000);
+    walk.pfnLo = pfn % 0x100000;
+    return this.land();
+  }
+}
