@@ -14,8 +14,11 @@ export interface CacheSizes {
   readonly pagingStructure: number;
 }
 
-/** Word 0 of every entry: valid 0, level 3:1, R and W 5:4, FPD 6, TT 8:7, AW 11:9, domain id 31:16. */
-export const TAG = { valid: 1, level: 1, perms: 4, fpd: 6, tt: 7, aw: 9, did: 16 } as const;
+/**
+ * Word 0 of every entry: valid 0, level 3:1, R and W 5:4, FPD 6, TT 8:7, AW 11:9, reason of a cached fault 15:12, domain id 31:16. A cached
+ * fault (CAP.CM only) has the accesses that it refuses in R and W.
+ */
+export const TAG = { valid: 1, level: 1, perms: 4, fpd: 6, tt: 7, aw: 9, fault: 12, did: 16 } as const;
 
 const CONTEXT = { tag: 0, sid: 1, tableHi: 2, tableLo: 3 } as const;
 const IOTLB = { tag: 0, sid: 1, vpnHi: 2, vpnLo: 3, pfnHi: 4, pfnLo: 5 } as const;
@@ -34,6 +37,11 @@ export function pageBits(level: number): number {
 
 export function didOf(tag: number): number {
   return tag >>> TAG.did;
+}
+
+/** Reason of a cached fault, 0 for an entry that is none. */
+export function faultOf(tag: number): number {
+  return (tag >>> TAG.fault) & 0xf;
 }
 
 export class VtdCaches {
@@ -150,6 +158,8 @@ export class VtdCaches {
     for (let i = set * iotlb.ways; i < (set + 1) * iotlb.ways && entry < 0; i++) {
       const at = iotlb.at(i);
       if (words[at] === 0 || ((words[at] >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
+      // What is refused does not displace what is granted (another right of the page), nor the other way round.
+      if ((faultOf(words[at]) === 0) !== (faultOf(tag) === 0)) continue;
       if (sameBlock(pageBits(level), words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo], vpnHi, vpnLo)) entry = at;
     }
     if (entry < 0) entry = iotlb.room(set);
@@ -189,12 +199,30 @@ export class VtdCaches {
     tableHi: number,
     tableLo: number,
   ): void {
+    const tag = TAG.valid | (level << TAG.level) | (perms << TAG.perms) | (did << TAG.did);
+    this.setPaging(level, tag, vpnHi, vpnLo, tableHi, tableLo);
+  }
+
+  /** A paging entry that led to a fault (CAP.CM). @param tag with reason, rights that it refuses and domain id */
+  fillPagingFault(level: number, tag: number, vpnHi: number, vpnLo: number): void {
+    this.setPaging(level, tag | (level << TAG.level), vpnHi, vpnLo, 0, 0);
+  }
+
+  private setPaging(
+    level: number,
+    tag: number,
+    vpnHi: number,
+    vpnLo: number,
+    tableHi: number,
+    tableLo: number,
+  ): void {
     const cache = this.paging[level];
     if (cache.entries === 0) return;
+    const did = didOf(tag);
     const known = this.findPaging(level, did, vpnHi, vpnLo);
     const at = known >= 0 ? known : cache.room(0);
     const bits = pageBits(level);
-    this.arena.set(at, TAG.valid | (level << TAG.level) | (perms << TAG.perms) | (did << TAG.did));
+    this.arena.set(at, tag);
     this.arena.set(at + PAGING.vpnHi, bits > 18 ? vpnHi & (-1 << (bits - 18)) : vpnHi);
     this.arena.set(at + PAGING.vpnLo, bits >= 18 ? 0 : vpnLo & (-1 << bits));
     this.arena.set(at + PAGING.tableHi, tableHi);
@@ -239,9 +267,8 @@ export class VtdCaches {
         if (words[at] === 0) continue;
         const table = frame(words[at + PAGING.tableHi], words[at + PAGING.tableLo]);
         const iova = from(words[at + PAGING.vpnHi], words[at + PAGING.vpnLo]);
-        out.push(
-          `${ENTRY_NAME[level]} cache: DID ${didOf(words[at])}, IOVA ${iova} -> table ${table} (${rights(words[at])})`,
-        );
+        const what = faultOf(words[at]) === 0 ? `table ${table}` : `fault ${hex(faultOf(words[at]))}`;
+        out.push(`${ENTRY_NAME[level]} cache: DID ${didOf(words[at])}, IOVA ${iova} -> ${what} (${rights(words[at])})`);
       }
     }
     for (let i = 0; i < this.iotlb.entries; i++) {
@@ -249,7 +276,8 @@ export class VtdCaches {
       if (words[at] === 0) continue;
       const size = ['', '4 KiB', '2 MiB', '1 GiB'][(words[at] >>> TAG.level) & 7];
       const iova = from(words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo]);
-      const page = frame(words[at + IOTLB.pfnHi], words[at + IOTLB.pfnLo]);
+      const reason = faultOf(words[at]);
+      const page = reason !== 0 ? `fault ${hex(reason)}` : frame(words[at + IOTLB.pfnHi], words[at + IOTLB.pfnLo]);
       out.push(`IOTLB: DID ${didOf(words[at])}, IOVA ${iova} -> ${page}, ${size} (${rights(words[at])})`);
     }
     return out;

@@ -3,7 +3,7 @@ import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/
 import { bdf, MARK } from '../../machine/index.ts';
 import { RegisterFile } from '../kit/register-file.ts';
 import type { CacheSizes } from './caches.ts';
-import { TAG, VtdCaches } from './caches.ts';
+import { faultOf, TAG, VtdCaches } from './caches.ts';
 import type { Capabilities, CapabilityOptions } from './capabilities.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { MessageSink } from './events.ts';
@@ -140,7 +140,7 @@ export class VtdCore {
   private declareRules(paging: boolean): Record<RuleName, number> {
     const index = {} as Record<RuleName, number>;
     for (const [key, rule] of Object.entries(RULES) as [keyof typeof RULES, (typeof RULES)[keyof typeof RULES]][]) {
-      const usable = paging || !rule.id.startsWith('paging');
+      const usable = (paging || !rule.id.startsWith('paging')) && (this.has.cap.CM === 1 || key !== 'faultUsed');
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
     }
     return index;
@@ -183,6 +183,7 @@ export class VtdCore {
 
   usePaging(level: number, entry: number): boolean {
     const { caches, walk } = this;
+    if (faultOf(caches.tag(entry)) !== 0) return false;
     const perms = caches.pagingPerms(entry);
     if (!suffices(perms, walk.access)) return false;
     this.fire('pagingUsed');

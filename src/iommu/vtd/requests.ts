@@ -2,7 +2,8 @@
 import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
 import { ACCESS, bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
-import { TAG } from './caches.ts';
+import { cacheContextFault, cacheFault, refusalOf } from './cached-faults.ts';
+import { didOf, faultOf, TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
@@ -75,7 +76,7 @@ export class RequestSteps {
   }
 
   private pagingChoices(did: number, tag: number): number {
-    if (((tag >>> TAG.tt) & 3) === 2) return 1;
+    if (((tag >>> TAG.tt) & 3) === 2 || faultOf(tag) !== 0) return 1;
     return 1 + this.core.caches.countPaging(5, did, this.core.walk.vpnHi, this.core.walk.vpnLo);
   }
 
@@ -93,7 +94,9 @@ export class RequestSteps {
         );
         if (this.core.telling)
           this.core.say(`reads root entry ${hex64(walk.entryLo, walk.entryHi)} of bus ${hex(walk.sid >>> 8)}`);
-        return result === STEP.fault ? this.faulted(slot) : this.save(slot, WALK_STEP.context);
+        if (result !== STEP.fault) return this.save(slot, WALK_STEP.context);
+        if (this.cachesFaults(slot) && walk.fault !== FAULT.rootTableAddress) cacheContextFault(this.core);
+        return this.faulted(slot);
       }
       case WALK_STEP.context: {
         const result = this.core.walker.context(walk);
@@ -102,7 +105,13 @@ export class RequestSteps {
             `reads context entry ${hex64(walk.entryLo, walk.entryHi)} of ${bdf(walk.sid)}: DID ${walk.did}`,
           );
         }
-        if (result === STEP.fault) return this.faulted(slot);
+        if (result === STEP.fault) {
+          if (this.cachesFaults(slot)) {
+            if (walk.fault === FAULT.beyondAddressWidth) cacheFault(this.core, 0);
+            else if (walk.fault !== FAULT.contextTableAddress) cacheContextFault(this.core);
+          }
+          return this.faulted(slot);
+        }
         if ((dma.get(slot, SLOT.flags) & MARK.stale) === 0) {
           this.core.caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
         }
@@ -124,6 +133,8 @@ export class RequestSteps {
     let left = choice;
     const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
     if (hit >= 0) {
+      const refusal = refusalOf(this.core, hit);
+      if (refusal !== 0) return this.refusedByCache(slot, caches.tag(hit), refusal);
       this.core.fire('iotlbUsed');
       dma.set(slot, SLOT.did, caches.tag(hit) >>> TAG.did);
       if (this.core.telling)
@@ -151,6 +162,7 @@ export class RequestSteps {
       caches.context.drop(context);
       return this.save(slot, WALK_STEP.root);
     }
+    if (faultOf(tag) !== 0) return this.refusedByCache(slot, tag, faultOf(tag));
     this.core.fire('contextUsed');
     walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
     const [tt, aw] = [(tag >>> TAG.tt) & 3, (tag >>> TAG.aw) & 7];
@@ -163,7 +175,10 @@ export class RequestSteps {
       caches.contextTableLo(context),
     );
     if (this.core.telling) this.core.say(`context cache hit: DID ${walk.did}`);
-    if (result === STEP.fault) return this.faulted(slot);
+    if (result === STEP.fault) {
+      if (this.cachesFaults(slot)) cacheFault(this.core, 0);
+      return this.faulted(slot);
+    }
     this.enterTables(slot, left);
   }
 
@@ -184,6 +199,8 @@ export class RequestSteps {
         caches.paging[level].drop(entry);
         continue;
       }
+      const refusal = refusalOf(this.core, entry);
+      if (refusal !== 0) return this.refusedByCache(slot, caches.tag(entry), refusal);
       if (this.core.usePaging(level, entry)) return this.save(slot, WALK_STEP.deep + level);
     }
     this.save(slot, WALK_STEP.fresh);
@@ -202,14 +219,21 @@ export class RequestSteps {
       const address = table * 4096 + indexAt(level, walk.vpnHi, walk.vpnLo) * 8;
       this.core.say(`reads ${ENTRY_NAME[level]} ${hex64(walk.entryLo, walk.entryHi)} at ${hex(address)}`);
     }
-    if (result === STEP.fault) return this.faulted(slot);
+    if (result === STEP.fault) {
+      if (this.cachesFaults(slot)) cacheFault(this.core, level);
+      return this.faulted(slot);
+    }
     const mayFill = (dma.get(slot, SLOT.flags) & MARK.stale) === 0;
     if (result === STEP.more) {
       if (mayFill) this.core.fillPaging(level);
       return this.save(slot, step);
     }
     const page = this.core.pageOf(level);
-    if (isInterruptFrame(walk.pfnHi, page)) return this.refused(slot, FAULT.interruptRange);
+    if (isInterruptFrame(walk.pfnHi, page)) {
+      walk.fault = FAULT.interruptRange;
+      if (this.cachesFaults(slot)) cacheFault(this.core, level);
+      return this.faulted(slot);
+    }
     if (mayFill) this.core.fillTranslation(level);
     this.land(slot, walk.pfnHi, page);
   }
@@ -230,6 +254,20 @@ export class RequestSteps {
     if (!core.protects || !isProtected(core, pfnHi, pfnLo)) return this.dma.translated(slot, pfnHi, pfnLo);
     if (core.telling) core.say(`blocked: ${hex(core.frame(pfnHi, pfnLo))} is protected memory`);
     this.dma.abort(slot);
+  }
+
+  /** Whether what faults now may be cached: with CAP.CM, by a walk that has read nothing invalidated. */
+  private cachesFaults(slot: number): boolean {
+    return this.core.has.cap.CM === 1 && (this.dma.get(slot, SLOT.flags) & MARK.stale) === 0;
+  }
+
+  /** A cached fault refuses the request (6.1), whatever the tables say by now. */
+  private refusedByCache(slot: number, tag: number, reason: number): void {
+    const { core } = this;
+    core.fire('faultUsed');
+    if (core.telling) core.say(`a cached fault refuses it: the tables are not read (DID ${didOf(tag)})`);
+    core.walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
+    this.refused(slot, reason);
   }
 
   private refused(slot: number, reason: number): void {

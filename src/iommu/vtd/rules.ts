@@ -20,6 +20,11 @@ export const RULES = {
     clause: 'VT-d 6.2.5.5',
     text: 'a cached non-leaf entry is gone by the time it could serve',
   },
+  faultUsed: {
+    id: 'fault.use',
+    clause: 'VT-d 6.1',
+    text: 'a cached entry that led to a fault refuses a request (CAP.CM)',
+  },
   hint: {
     id: 'paging.survive-hint',
     clause: 'VT-d 6.5.1.2',
@@ -38,5 +43,3 @@ export const RULES = {
 } as const satisfies Record<string, Rule>;
 
 export type RuleName = keyof typeof RULES;
-
-/** Page number of an address given as halves, up to 57 bits (bits above the address width are ignored, 11.4.6.4). */

@@ -179,8 +179,6 @@ describe('6.2.4 IOTLB', () => {
     bench.submit(iotlbInv({ g: 3, did: DID, addr: IOVA }));
     expect(bench.translate(A, IOVA)).toEqual(OLD);
   });
-
-  test.todo('6.1 with CM = 1 faulting entries may be cached, context entries under domain id 0');
 });
 
 describe('6.2.5 paging-structure caches', () => {
