@@ -21,6 +21,11 @@ import { Walk, Walker } from './walk.ts';
 export interface VtdOptions extends CapabilityOptions {
   readonly profile?: VtdProfile;
   readonly caches?: Partial<CacheSizes>;
+  /**
+   * How many descriptors the unit may have fetched and not yet executed, and thereby execute out of order (6.5.2.12); 0 if absent. Used
+   * where requests are taken in steps only.
+   */
+  readonly fetchAhead?: number;
 }
 
 /** What the unit is built into. `dma` is absent in plain emulation, where every request is translated at once. */
@@ -78,6 +83,8 @@ export class VtdCore {
   readonly internal: Region;
   /** Hardware drains whatever the request says. */
   readonly alwaysDrains: boolean;
+  /** Descriptors that may be fetched and not executed. */
+  readonly fetchAhead: number;
   /** Requests that are in flight can be drained. */
   readonly drainsReads: boolean;
   readonly drainsWrites: boolean;
@@ -101,6 +108,7 @@ export class VtdCore {
     this.rules = parts.rules ?? null;
     this.profile = options.profile ?? PROFILES[0];
     this.message = parts.message;
+    this.fetchAhead = parts.dma === undefined ? 0 : (options.fetchAhead ?? 0);
     this.writeBuffers = parts.flushWriteBuffers;
     const has = capabilitiesOf(options);
     this.has = has;
@@ -140,7 +148,10 @@ export class VtdCore {
   private declareRules(paging: boolean): Record<RuleName, number> {
     const index = {} as Record<RuleName, number>;
     for (const [key, rule] of Object.entries(RULES) as [keyof typeof RULES, (typeof RULES)[keyof typeof RULES]][]) {
-      const usable = (paging || !rule.id.startsWith('paging')) && (this.has.cap.CM === 1 || key !== 'faultUsed');
+      const usable =
+        (paging || !rule.id.startsWith('paging')) &&
+        (this.has.cap.CM === 1 || key !== 'faultUsed') &&
+        (this.fetchAhead > 0 || key !== 'postponed');
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
     }
     return index;

@@ -7,10 +7,12 @@ import type { VtdCaches } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
 import { VtdCore } from './core.ts';
 import { GlobalCommands } from './global-command.ts';
+import { Invalidator } from './invalidator.ts';
 import type { VtdProfile } from './profiles.ts';
 import { Prompt } from './prompt.ts';
-import { InvalidationInterface } from './queue.ts';
+import { InvalidationQueue } from './queue.ts';
 import { RegisterInterface } from './register-interface.ts';
+import { RegisterInvalidation } from './register-invalidation.ts';
 import { RequestSteps } from './requests.ts';
 
 export class Vtd implements Translator, MmioBlock {
@@ -31,9 +33,11 @@ export class Vtd implements Translator, MmioBlock {
     this.regs = this.core.regs;
     this.caches = this.core.caches;
     const commands = new GlobalCommands(this.core);
-    const invalidations = new InvalidationInterface(this.core, commands);
+    const invalidator = new Invalidator(this.core);
+    const queue = new InvalidationQueue(this.core, invalidator, this.core.fetchAhead);
+    const invalidations = new RegisterInvalidation(this.core, commands, invalidator);
     this.registers = new RegisterInterface(this.core, commands, invalidations);
-    this.agents = invalidations.agents;
+    this.agents = [queue.agent, invalidations.agent];
     this.prompt = new Prompt(this.core);
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
   }

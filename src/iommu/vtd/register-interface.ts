@@ -5,7 +5,7 @@ import type { VtdCore } from './core.ts';
 import { FAULT_EVENT, INVALIDATION_EVENT, sendPending, settleEvents } from './events.ts';
 import { refreshPending } from './faults.ts';
 import type { GlobalCommands } from './global-command.ts';
-import type { InvalidationInterface } from './queue.ts';
+import type { RegisterInvalidation } from './register-invalidation.ts';
 import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PMEN } from './registers.ts';
 
 /** The byte of a register's upper half whose write starts the command in it. */
@@ -14,11 +14,11 @@ const UPPERMOST_BYTE = 0xff << 24;
 export class RegisterInterface {
   private readonly core: VtdCore;
   private readonly commands: GlobalCommands;
-  private readonly invalidations: InvalidationInterface;
+  private readonly invalidations: RegisterInvalidation;
   private readonly load = (offset: number) => this.core.regs.load32(offset);
   private readonly store = (offset: number, value: number, lanes: number) => this.store32(offset, value, lanes);
 
-  constructor(core: VtdCore, commands: GlobalCommands, invalidations: InvalidationInterface) {
+  constructor(core: VtdCore, commands: GlobalCommands, invalidations: RegisterInvalidation) {
     this.core = core;
     this.commands = commands;
     this.invalidations = invalidations;

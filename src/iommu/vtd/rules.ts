@@ -25,6 +25,11 @@ export const RULES = {
     clause: 'VT-d 6.1',
     text: 'a cached entry that led to a fault refuses a request (CAP.CM)',
   },
+  postponed: {
+    id: 'queue.reorder',
+    clause: 'VT-d 6.5.2.12',
+    text: 'a descriptor is executed before one that is ahead of it in the queue',
+  },
   hint: {
     id: 'paging.survive-hint',
     clause: 'VT-d 6.5.1.2',

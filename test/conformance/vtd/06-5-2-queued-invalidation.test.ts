@@ -243,9 +243,7 @@ describe('6.5.2.9 invalidation wait descriptor', () => {
     expect(bench.peek(STATUS)).toBe(0xd01en);
   });
 
-  test.todo('6.5.2.9 FN = 0: descriptors behind a wait may be executed before it completes (6.5.2.12)');
   test.todo('6.5.2.9 PD with page-request draining (ECAP.PDS)');
-  test.todo('6.5.2.12 descriptors between two waits may be executed out of order');
 });
 
 describe('6.5.2.11 queue errors', () => {

@@ -1,0 +1,93 @@
+/** Descriptors that were fetched and are not executed yet, and which of them may be executed next (VT-d 6.5.2.12). */
+import type { Region } from '../../machine/index.ts';
+import { CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC } from './commands.ts';
+import type { VtdCore } from './core.ts';
+
+const FIELDS = ['w0', 'w1', 'w2', 'w3'] as const;
+
+/** Kept in the order of the queue, without gaps; an empty place is all zero (no descriptor is: its type is not 0). */
+export class FetchedDescriptors {
+  private readonly core: VtdCore;
+  private readonly region: Region | null;
+  private readonly places: number;
+
+  /** @param places how many there can be */
+  constructor(core: VtdCore, places: number) {
+    this.core = core;
+    this.places = places;
+    this.region = places === 0 ? null : core.arena.region('vtd.fetched', FIELDS, places);
+  }
+
+  private word(place: number, i: number): number {
+    return this.core.arena.words[(this.region as Region).base + place * FIELDS.length + i];
+  }
+
+  get count(): number {
+    let n = 0;
+    while (n < this.places && this.word(n, 0) !== 0) n++;
+    return n;
+  }
+
+  get hasRoom(): boolean {
+    return this.count < this.places;
+  }
+
+  add(descriptor: Int32Array): void {
+    const base = (this.region as Region).base + this.count * FIELDS.length;
+    for (let i = 0; i < FIELDS.length; i++) this.core.arena.set(base + i, descriptor[i]);
+  }
+
+  /** Number of descriptors that may be executed now. */
+  ready(): number {
+    let ready = 0;
+    for (let place = 0; place < this.count; place++) if (this.isReady(place)) ready++;
+    return ready;
+  }
+
+  /** Takes the `n`th of them. @returns its type */
+  take(n: number, into: Int32Array): number {
+    let place = 0;
+    for (let left = n; ; place++) if (this.isReady(place) && left-- === 0) break;
+    if (place > 0) this.core.fire('postponed');
+    const base = (this.region as Region).base;
+    for (let i = 0; i < FIELDS.length; i++) into[i] = this.word(place, i);
+    const last = this.count - 1;
+    for (let to = place; to <= last; to++) {
+      for (let i = 0; i < FIELDS.length; i++)
+        this.core.arena.set(base + to * FIELDS.length + i, to < last ? this.word(to + 1, i) : 0);
+    }
+    return into[0] & 0xf;
+  }
+
+  /** Whether the descriptor that comes next in the queue may be executed before all of these. */
+  mayFollow(descriptor: Int32Array): boolean {
+    return this.mayOvertake(descriptor[0], this.count);
+  }
+
+  private isReady(place: number): boolean {
+    const word = this.word(place, 0);
+    if ((word & 0xf) === WAIT_DSC.TYPE.fixed && this.core.isHeld()) return false;
+    return this.mayOvertake(word, place);
+  }
+
+  /**
+   * Whether a descriptor may be executed before the first `places` that are here, all ahead of it in the queue.
+   * @param word its word 0
+   */
+  private mayOvertake(word: number, places: number): boolean {
+    const type = word & 0xf;
+    let behindWait = false;
+    for (let place = places - 1; place >= 0; place--) {
+      const ahead = this.word(place, 0);
+      const aheadType = ahead & 0xf;
+      if (aheadType === WAIT_DSC.TYPE.fixed) {
+        // FN: what follows is executed only when the wait is complete. Without it, a wait has to look back to the previous one only.
+        if (((ahead >>> WAIT_DSC.FN.lo) & 1) === 1) return false;
+        behindWait = true;
+      } else if (type === WAIT_DSC.TYPE.fixed) {
+        if (!behindWait) return false;
+      } else if (type === IOTLB_INV_DSC.TYPE.fixed && aheadType === CONTEXT_INV_DSC.TYPE.fixed) return false;
+    }
+    return true;
+  }
+}

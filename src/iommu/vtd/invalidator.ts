@@ -1,0 +1,74 @@
+/** Invalidations as both interfaces do them (VT-d 6.5.1, 6.5.2): write buffers first, what is drained, what is told of it. */
+import { hex } from '../../bits/index.ts';
+import { PHASE, SLOT } from '../../machine/index.ts';
+import type { VtdCore } from './core.ts';
+import { INTERNAL } from './core.ts';
+import type { IotlbInvalidation } from './invalidation.ts';
+import { invalidateContext, invalidateIotlb } from './invalidation.ts';
+import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
+
+export class Invalidator {
+  private readonly core: VtdCore;
+
+  constructor(core: VtdCore) {
+    this.core = core;
+  }
+
+  /** Whether the table mode in force is the one in which this unit can invalidate. */
+  isLegacy(): boolean {
+    return this.core.arena.words[this.core.internal.base + INTERNAL.tableMode] === 0;
+  }
+
+  /** @param granularity see CONTEXT_GRANULARITY. @param functionMask CCMD.FM */
+  context(granularity: number, did: number, sid: number, functionMask: number): void {
+    const { core } = this;
+    if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
+    invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
+    if (core.telling) core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
+  }
+
+  /** @param lo, hi address of a page-selective one, as halves. @param asked everything else, as software asks for it */
+  iotlb(lo: number, hi: number, asked: Omit<IotlbInvalidation, 'vpnHi' | 'vpnLo'>): void {
+    const { core } = this;
+    if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
+    const page = asked.granularity === IOTLB_GRANULARITY.page;
+    // From major version 2 on hardware always drains and the capability bits read 1 (11.4.2, 6.5.2.3).
+    const inv = {
+      ...asked,
+      did: asked.did & core.didMask,
+      // Address bits from MGAW on are ignored (11.4.6.4).
+      vpnHi: ((hi << 2) | (lo >>> 30)) & core.vpnHiMask,
+      vpnLo: (lo >>> 12) & 0x3ffff,
+      leafOnly: asked.leafOnly && page && core.profile.honoursInvalidationHint,
+      drainReads: core.drainsReads && (asked.drainReads || core.alwaysDrains),
+      drainWrites: core.drainsWrites && (asked.drainWrites || core.alwaysDrains),
+    };
+    const before = core.telling ? core.caches.describe() : [];
+    const kept = invalidateIotlb(core.caches, core.dma, inv);
+    if (kept > 0) core.fire('hint');
+    if (!core.telling) return;
+    const where = page
+      ? `, ${hex((inv.vpnHi * 0x40000 + inv.vpnLo) * 4096)} AM ${asked.am}, IH=${asked.leafOnly ? 1 : 0}`
+      : '';
+    const drain = `DR=${asked.drainReads ? 1 : 0} DW=${asked.drainWrites ? 1 : 0}`;
+    core.say(
+      `IOTLB invalidated (${granularityName(IOTLB_GRANULARITY, asked.granularity)}, DID ${inv.did}${where}, ${drain})`,
+    );
+    const after = core.caches.describe();
+    for (const line of before) if (!after.includes(line)) core.say(`  drops ${line}`);
+    if (inv.leafOnly) for (const line of after) if (!line.startsWith('IOTLB')) core.say(`  keeps ${line}`);
+  }
+
+  /** An invalidation completes: note whether it overtook a request that it was not asked to drain. */
+  overtakes(): void {
+    const { core } = this;
+    if (core.dma === null) return;
+    for (let i = 0; i < core.dma.slots; i++) {
+      if (core.dma.get(core.dma.at(i), SLOT.phase) === PHASE.translated) core.fire('overtakes');
+    }
+  }
+}
+
+function granularityName(of: Readonly<Record<string, number>>, value: number): string {
+  return Object.keys(of).find((name) => of[name] === value) ?? `granularity ${value}`;
+}
