@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { MAKES, optionsOf, referenceOf, WORLD_FRAMES, World } from './random-tables.ts';
+import { kindOf, MAKES, optionsOf, referenceOf, WORLD_FRAMES, World } from './random-tables.ts';
 import { translate } from './reference-walker.ts';
 import type { Descriptor } from './unit.ts';
-import { Bench, contextInv, iotlbInv, Random, REG, SRTP, STATUS, TE, WRITE, wait } from './unit.ts';
+import { Bench, contextInv, iotlbInv, Random, REG, SRTP, STATUS, TE, wait } from './unit.ts';
 
 /**
  * Random changes of tables, each followed by the invalidation that table 28 asks for and no more: afterwards requests see
@@ -22,7 +22,7 @@ function runWorld(bench: Bench, number: number, seed: number): { changed: number
   const requests = Array.from({ length: 30 }, () => world.request());
   for (let round = 0; round < 25; round++) {
     for (const { sid, iova, access } of requests) {
-      const want = translate(reference, sid, iova, access === WRITE);
+      const want = translate(reference, sid, iova, kindOf(access));
       const got = bench.translate(sid, iova, access);
       const what = `seed ${seed} round ${round}: ${sid.toString(16)} at 0x${iova.toString(16)}`;
       const fault = 'fault' in got ? got.fault : 0;

@@ -1,6 +1,6 @@
 /** Random root, context and page tables in which every fault and every leaf size comes up often. */
 import type { VtdOptions } from '../../../src/iommu/vtd/index.ts';
-import type { Reference } from './reference-walker.ts';
+import type { Kind, Reference } from './reference-walker.ts';
 import type { Bench } from './unit.ts';
 import { Random, READ, WRITE } from './unit.ts';
 
@@ -14,22 +14,23 @@ export interface Make {
   readonly sc: number;
   readonly pt: number;
   readonly nd: number;
+  readonly zlr: number;
 }
 
 const make = (name: string, of: Partial<Make> = {}): Make => ({
   name,
-  ...{ haw: 48, mgaw: 48, sagaw: 0b00110, sslps: 3, sc: 1, pt: 1, nd: 6 },
+  ...{ haw: 48, mgaw: 48, sagaw: 0b00110, sslps: 3, sc: 1, pt: 1, nd: 6, zlr: 0 },
   ...of,
 });
 
 export const MAKES: readonly Make[] = [
-  make('all of it'),
+  make('all of it', { zlr: 1 }),
   make('39 bits only', { sagaw: 0b00010, mgaw: 39, haw: 39 }),
   make('48 bits only, no 1 GiB pages', { sagaw: 0b00100, sslps: 1, haw: 46 }),
   make('no large pages', { sslps: 0, sc: 0, haw: 36 }),
   make('2 MiB pages only, no pass-through', { sslps: 1, pt: 0, nd: 2 }),
   make('MGAW below AW', { mgaw: 42, haw: 42, sc: 0, nd: 4 }),
-  make('narrow host', { haw: 33, nd: 0 }),
+  make('narrow host', { haw: 33, nd: 0, zlr: 1 }),
   make('four and five levels', { sagaw: 0b01100, mgaw: 57, haw: 52 }),
 ];
 
@@ -39,7 +40,7 @@ const CACHES = { context: 40, iotlbSets: 16, iotlbWays: 8, pagingStructure: 96 }
 export function optionsOf(of: Make, paging = true): VtdOptions {
   return {
     haw: of.haw,
-    cap: { MGAW: of.mgaw - 1, SAGAW: of.sagaw, SSLPS: of.sslps, ND: of.nd },
+    cap: { MGAW: of.mgaw - 1, SAGAW: of.sagaw, SSLPS: of.sslps, ND: of.nd, ZLR: of.zlr },
     ecap: { SC: of.sc, PT: of.pt },
     caches: { ...CACHES, pagingStructure: paging ? CACHES.pagingStructure : 0 },
   };
@@ -55,6 +56,7 @@ export function referenceOf(of: Make, bench: Bench, root: bigint): Reference {
     snoopControl: of.sc === 1,
     passThrough: of.pt === 1,
     didBits: 4 + 2 * of.nd,
+    zlr: of.zlr === 1,
     read: (addr) => (addr >> 12n < BigInt(bench.ram.frames) ? bench.peek(addr) : null),
   };
 }
@@ -64,6 +66,21 @@ export interface Request {
   readonly iova: bigint;
   readonly access: number;
 }
+
+/** Codes of the kinds of requests, written again on purpose. */
+export const KINDS: readonly (readonly [Kind, number])[] = [
+  ['read', 1],
+  ['write', 2],
+  ['atomic', 3],
+  ['zero-length read', 4],
+  ['long write', 10],
+  ['translation', 17],
+  ['translated', 33],
+];
+
+/** What the second translator calls an access. */
+export const kindOf = (access: number): Kind =>
+  (KINDS.find(([, code]) => code === access) as (typeof KINDS)[number])[0];
 
 interface Domain {
   readonly top: bigint;

@@ -16,6 +16,8 @@ export interface Reference {
   readonly snoopControl: boolean;
   readonly passThrough: boolean;
   readonly didBits: number;
+  /** CAP.ZLR: a zero-length read of a page that may only be written is no fault. */
+  readonly zlr: boolean;
   /** A 64-bit word, null where nothing answers. */
   readonly read: (addr: bigint) => bigint | null;
 }
@@ -33,6 +35,9 @@ export interface Result {
   readonly levels: number;
 }
 
+/** Kinds of requests without PASID; AT is 00b except in the last two. */
+export type Kind = 'read' | 'write' | 'long write' | 'atomic' | 'zero-length read' | 'translation' | 'translated';
+
 /** Table 30's column "qualified": these are recorded whatever FPD says. */
 const UNQUALIFIED = [0x1, 0x8, 0x9, 0xa];
 
@@ -45,8 +50,8 @@ function field(word: bigint, from: number, to: number): bigint {
   return (word >> BigInt(from)) & ((1n << BigInt(to - from + 1)) - 1n);
 }
 
-/** Translates the page of `iova` for a requester with translation on. @param write whether it is a write */
-export function translate(unit: Reference, sid: number, iova: bigint, write: boolean): Result {
+/** Translates the page of `iova` for a requester with translation on, in legacy mode, without device TLBs. */
+export function translate(unit: Reference, sid: number, iova: bigint, kind: Kind): Result {
   const page = (iova >> 12n) << 12n;
   let fpd = false;
   const fault = (reason: number): Result => ({
@@ -58,9 +63,13 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
   });
   const interrupt = (addr: bigint) => addr >= 0xfee00000n && addr <= 0xfeefffffn;
 
-  // 3.15: interrupts (here: all writes, as of one DWORD) are not translated, reads are refused before FPD is known.
-  if (interrupt(page) && !write) return fault(0xe);
-  if (interrupt(page)) return { fault: 0, recorded: false, page, size: 0, levels: 0 };
+  const untranslated = kind !== 'translation' && kind !== 'translated';
+
+  // 3.15: interrupts and zero-length reads are not translated, other requests are refused before FPD is known.
+  if (untranslated && interrupt(page)) {
+    if (kind !== 'write' && kind !== 'zero-length read') return fault(0xe);
+    return { fault: 0, recorded: false, page, size: 0, levels: 0 };
+  }
 
   // 9.1: the root entry of the bus.
   const rootAt = unit.root + BigInt(sid >> 8) * 16n;
@@ -84,6 +93,9 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
   if (((unit.sagaw >> aw) & 1) === 0) return fault(0x3);
   if (tt === 1 || tt === 3 || (tt === 2 && !unit.passThrough)) return fault(0x3);
 
+  // LCT.5: what a context entry does not allow without device TLBs.
+  if (!untranslated) return fault(0xd);
+
   // Pass-through: host addresses only.
   if (tt === 2) {
     if (iova >> BigInt(unit.haw) !== 0n) return fault(0x4);
@@ -95,16 +107,20 @@ export function translate(unit: Reference, sid: number, iova: bigint, write: boo
 
   // 3.7, 9.8: down the tables.
   let table = field(lo, 12, 63) * 4096n;
+  const rights = { read: true, write: true };
   const levels = aw + 2;
   for (let level = levels; ; level--) {
     const shift = 12 + 9 * (level - 1);
     const entry = unit.read(table + field(iova, shift, shift + 8) * 8n);
     if (entry === null) return fault(level === levels ? 0x3 : 0x7);
-    const readable = field(entry, 0, 0) === 1n;
-    const writable = field(entry, 1, 1) === 1n;
-    // Rights before reserved bits: the specification gives no order, QEMU does.
-    if (write && !writable) return fault(0x5);
-    if (!write && !readable) return fault(0x6);
+    rights.read &&= field(entry, 0, 0) === 1n;
+    rights.write &&= field(entry, 1, 1) === 1n;
+    // Rights before reserved bits: the specification gives no order, QEMU does. W before R: nor here.
+    const writes = kind === 'write' || kind === 'long write' || kind === 'atomic';
+    const reads = kind === 'read' || kind === 'atomic' || (kind === 'zero-length read' && !unit.zlr);
+    if (writes && !rights.write) return fault(0x5);
+    if (reads && !rights.read) return fault(0x6);
+    if (kind === 'zero-length read' && !rights.read && !rights.write) return fault(0x6);
     // 51:HAW, and IW where it is not enabled.
     if (anyBit(entry, unit.haw, 51) || anyBit(entry, 62, 62)) return fault(0xc);
     const large = level > 1 && field(entry, 7, 7) === 1n;
@@ -132,9 +148,10 @@ export class ReferenceRecorder {
   fi = 0n;
   sid = 0;
   reason = 0;
-  isRead = false;
+  /** T1 and T2 (11.4.7.6). */
+  type = 0n;
 
-  record(reason: number, sid: number, iova: bigint, write: boolean): void {
+  record(reason: number, sid: number, iova: bigint, kind: Kind): void {
     if (this.pfo) return;
     if (this.f) {
       this.pfo = true;
@@ -144,6 +161,7 @@ export class ReferenceRecorder {
     this.fi = (iova >> 12n) << 12n;
     this.sid = sid;
     this.reason = reason;
-    this.isRead = !write;
+    this.type =
+      kind === 'write' || kind === 'long write' ? 0n : kind === 'atomic' ? (1n << 62n) | (1n << 28n) : 1n << 62n;
   }
 }
