@@ -98,7 +98,7 @@ export class VtdCore {
   readonly pfnHiMask: number;
   private readonly log: EventLog | null;
   private readonly rules: Rules | null;
-  private readonly rule: Readonly<Record<RuleName, number>>;
+  private readonly rule: Record<RuleName, number>;
 
   constructor(parts: VtdParts, options: VtdOptions) {
     this.arena = parts.arena;
@@ -151,14 +151,18 @@ export class VtdCore {
       const usable =
         (paging || !rule.id.startsWith('paging')) &&
         (this.has.cap.CM === 1 || key !== 'faultUsed') &&
-        (this.fetchAhead > 0 || key !== 'postponed');
+        (this.fetchAhead > 0 || key !== 'postponed') &&
+        key !== 'denied';
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
     }
     return index;
   }
 
   fire(rule: RuleName): void {
-    if (this.rules !== null && this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
+    if (this.rules === null) return;
+    // Most software grants reads and writes together: this rule is there from when it can fire, and where it cannot nobody misses it.
+    if (rule === 'denied' && this.rule.denied < 0) this.rule.denied = this.rules.declare(RULES.denied);
+    if (this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
   }
 
   say(text: string): void {

@@ -39,9 +39,7 @@ export function hasUnservicedFault(core: VtdCore): boolean {
 /** An interrupt condition: IP is set, and the message goes out unless IM holds it back. */
 export function raiseEvent(core: VtdCore, event: EventRegisters): void {
   core.regs.put(event.control, event.control.IP, 1);
-  if (core.regs.get(event.control, event.control.IM) === 1) {
-    if (core.telling) core.say(`${event.name}: masked, held pending (IP)`);
-  } else sendPending(core, event);
+  sendPending(core, event);
 }
 
 /** Software wrote the control register: with IM clear a message that was held back goes out. */

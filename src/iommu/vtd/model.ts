@@ -13,7 +13,7 @@ import { Prompt } from './prompt.ts';
 import { InvalidationQueue } from './queue.ts';
 import { RegisterInterface } from './register-interface.ts';
 import { RegisterInvalidation } from './register-invalidation.ts';
-import { RequestSteps } from './requests.ts';
+import { kindOfSlot, RequestSteps } from './requests.ts';
 
 export class Vtd implements Translator, MmioBlock {
   readonly name = 'VT-d';
@@ -73,12 +73,10 @@ export class Vtd implements Translator, MmioBlock {
     const dma = this.core.dma as Dma;
     const { walk } = this.core;
     const { sid } = dma.requesters[dma.get(slot, SLOT.device)];
-    const reason = this.translate(
-      sid,
-      dma.get(slot, SLOT.vpnHi),
-      dma.get(slot, SLOT.vpnLo),
-      dma.get(slot, SLOT.access),
-    );
+    const [vpnHi, vpnLo] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)];
+    const kind = kindOfSlot(dma, slot);
+    const plain = kind === dma.get(slot, SLOT.access);
+    const reason = plain ? this.translate(sid, vpnHi, vpnLo, kind) : this.request(sid, vpnHi, vpnLo, kind);
     if (reason === 0) dma.translated(slot, walk.pfnHi, walk.pfnLo);
     else dma.abort(slot);
   }

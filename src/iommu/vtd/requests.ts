@@ -8,7 +8,7 @@ import type { VtdCore } from './core.ts';
 import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit, REQUEST } from './request.ts';
+import { admit, missingRight, REQUEST } from './request.ts';
 import { ENTRY_NAME } from './structures.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
@@ -16,6 +16,12 @@ import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
 /** Bits of a slot's `perms` word above R and W. */
 const SLOT_FPD = 4;
 const SLOT_FPD_SHIFT = 2;
+
+/** What a transaction of the machine is: one of several words is no interrupt, the one word of a shorter one stands for a DWORD. */
+export function kindOfSlot(dma: Dma, slot: number): number {
+  const access = dma.get(slot, SLOT.access);
+  return access === ACCESS.write && dma.get(slot, SLOT.more) > 0 ? REQUEST.longWrite : access;
+}
 
 export class RequestSteps {
   private readonly core: VtdCore;
@@ -58,21 +64,47 @@ export class RequestSteps {
     const { dma } = this;
     const { caches } = this.core;
     const walk = this.load(slot);
-    const { sid, vpnHi, vpnLo } = walk;
+    const { vpnHi, vpnLo } = walk;
     const step = dma.get(slot, SLOT.step);
     if (step === WALK_STEP.start) {
-      if (admit(this.core, walk, this.kind(slot, walk.access)) !== STEP.more) return 1;
-      let n = 0;
-      while (caches.nthTranslation(sid, vpnHi, vpnLo, walk.access, n) >= 0) n++;
-      const context = caches.findContext(sid);
-      if (context < 0) return n + 1;
-      return n + this.pagingChoices(caches.tag(context) >>> TAG.did, caches.tag(context)) + 1;
+      if (admit(this.core, walk, kindOfSlot(dma, slot)) !== STEP.more) return 1;
+      return this.startChoices(walk) + (this.lacking(walk) < 0 ? 0 : 1);
     }
     if (step === WALK_STEP.context) {
       const did = this.core.walker.peekDomain(walk);
       return did < 0 ? 1 : 1 + caches.countPaging(5, did, vpnHi, vpnLo);
     }
     return 1;
+  }
+
+  /** In how many ways a look-up can go, but for the refusal by an entry without the right that is wanted, which comes last. */
+  private startChoices(walk: Walk): number {
+    const { caches } = this.core;
+    let n = 0;
+    while (caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, walk.access, n) >= 0) n++;
+    const context = caches.findContext(walk.sid);
+    if (context < 0) return n + 1;
+    return n + this.pagingChoices(caches.tag(context) >>> TAG.did, caches.tag(context)) + 1;
+  }
+
+  /** A cached translation of the page that lacks the right that is wanted; −1 for none. */
+  private lacking(walk: Walk): number {
+    const { caches } = this.core;
+    for (let n = 0; ; n++) {
+      const at = caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, REQUEST.atomic, n);
+      if (at < 0) return -1;
+      const tag = caches.tag(at);
+      if (faultOf(tag) === 0 && ((tag >>> TAG.perms) & walk.access) === 0) return at;
+    }
+  }
+
+  /** A cached translation without the right refuses the request, though the tables may grant it by now (6.5.3.5). */
+  private denied(slot: number, tag: number): void {
+    const { core } = this;
+    core.fire('denied');
+    if (core.telling) core.say('the IOTLB entry lacks the right: the tables are not read');
+    core.walk.fpd = ((tag >>> TAG.fpd) & 1) === 1;
+    this.refused(slot, missingRight((tag >>> TAG.perms) & 3, core.walk.access));
   }
 
   private pagingChoices(did: number, tag: number): number {
@@ -127,9 +159,11 @@ export class RequestSteps {
     const { caches, walk } = this.core;
     const { sid, vpnHi, vpnLo, access } = walk;
     const { dma } = this;
-    const admitted = admit(this.core, walk, this.kind(slot, access));
+    const admitted = admit(this.core, walk, kindOfSlot(dma, slot));
     if (admitted === STEP.done) return this.pass(slot);
     if (admitted === STEP.fault) return this.faulted(slot);
+    const lacking = this.lacking(walk);
+    if (lacking >= 0 && choice === this.startChoices(walk)) return this.denied(slot, caches.tag(lacking));
     let left = choice;
     const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
     if (hit >= 0) {
@@ -236,11 +270,6 @@ export class RequestSteps {
     }
     if (mayFill) this.core.fillTranslation(level);
     this.land(slot, walk.pfnHi, page);
-  }
-
-  /** What a transaction of the machine is: one of several words is no interrupt, the one word of a shorter one stands for a DWORD. */
-  private kind(slot: number, access: number): number {
-    return access === ACCESS.write && this.dma.get(slot, SLOT.more) > 0 ? REQUEST.longWrite : access;
   }
 
   private pass(slot: number): void {

@@ -8,6 +8,11 @@ export const RULES = {
     clause: 'VT-d 6.2.4.1',
     text: 'a cached translation is gone by the time it could serve',
   },
+  denied: {
+    id: 'iotlb.deny',
+    clause: 'VT-d 6.5.3.5',
+    text: 'a cached translation without the right that is wanted refuses a request',
+  },
   contextUsed: { id: 'context.use', clause: 'VT-d 6.2.2', text: 'a cached context entry serves a request' },
   contextEvicted: {
     id: 'context.evict',

@@ -298,3 +298,34 @@ describe('sizes', () => {
     }
   });
 });
+
+describe('6.5.3.5 rights that are granted later', () => {
+  const SCENES = [
+    ['W granted to a page that could be read', 1n, READ, WRITE, 0x5],
+    ['R granted to a page that could be written', 2n, WRITE, READ, 0x6],
+  ] as const;
+
+  test.each(SCENES)(
+    '6.5.3.5 %s: until it is invalidated a request may be refused or served',
+    (_, rights, first, then, reason) => {
+      const outcomes = new Set<number | bigint>();
+      for (let way = 0; way < 8; way++) {
+        const bench = new Bench({ dmaSlots: 2 }).start().startQueue();
+        const tree = bench.tree();
+        bench.attach(8, tree, 1);
+        bench.map(tree, 0x5000n, 0x111000n | rights);
+        const fill = bench.issue(8, 0x5000n, first);
+        fill.walk();
+        fill.perform();
+        bench.map(tree, 0x5000n, 0x111003n);
+        const flight = bench.issue(8, 0x5000n, then);
+        outcomes.add(flight.walk((choices) => Math.min(way, choices - 1)) ? flight.page : bench.recordedReason());
+        bench.clearFaults();
+        bench.submit(iotlbInv({ g: 3, did: 1, addr: 0x5000n }));
+        const again = bench.issue(8, 0x5000n, then);
+        expect(again.walk((choices) => Math.min(way, choices - 1))).toBe(true);
+      }
+      expect(outcomes).toEqual(new Set([0x111000n, reason]));
+    },
+  );
+});

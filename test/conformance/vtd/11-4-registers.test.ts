@@ -159,6 +159,14 @@ describe('11.4.4 GCMD and GSTS', () => {
     expect(bench.read32(REG.GSTS)).toBe(0);
   });
 
+  test('11.4.4.1 bits 29:28 and 22:0 are reserved: they command nothing', () => {
+    const bench = new Bench({ cap: { RWBF: 1 } });
+    bench.write32(REG.GCMD, 0x307fffff);
+    bench.run();
+    expect(bench.read32(REG.GSTS)).toBe(0);
+    expect(bench.flushes).toBe(0);
+  });
+
   test('11.4.4.1 with TE = 0 every request passes untranslated, without a fault', () => {
     const bench = new Bench();
     expect(bench.translate(0x100, 0x123456789000n)).toEqual({ page: 0x123456789000n });
