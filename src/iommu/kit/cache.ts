@@ -6,31 +6,35 @@ import type { Arena, Region } from '../../machine/index.ts';
  */
 export class Cache {
   readonly region: Region;
+  /** A power of two. */
   readonly sets: number;
   readonly ways: number;
+  /** Offset of entry 0 in the arena. */
+  readonly base: number;
+  /** Words of an entry. */
+  readonly size: number;
+  /** Number of entries, empty ones included. */
+  readonly entries: number;
   private readonly arena: Arena;
-  private readonly size: number;
   private readonly replaces: boolean;
   private victim = 0;
 
   /** @param replaces a full set replaces its entries in turn; otherwise it is an error (see {@link room}) */
   constructor(arena: Arena, name: string, fields: readonly string[], sets: number, ways: number, replaces: boolean) {
+    if (sets < 1 || (sets & (sets - 1)) !== 0) throw new RangeError(`${name}: ${sets} sets; it is a power of two`);
     this.arena = arena;
     this.sets = sets;
     this.ways = ways;
     this.replaces = replaces;
     this.size = fields.length;
+    this.entries = sets * ways;
     this.region = arena.region(name, fields, sets * ways, true);
-  }
-
-  /** Number of entries, empty ones included. */
-  get entries(): number {
-    return this.sets * this.ways;
+    this.base = this.region.base;
   }
 
   /** Offset of entry `i` in the arena. */
   at(i: number): number {
-    return this.region.base + i * this.size;
+    return this.base + i * this.size;
   }
 
   /** Word 0 of an entry; 0 when it is empty. */
@@ -56,11 +60,13 @@ export class Cache {
    * one more free decision: it is large enough, or the case is told so.
    */
   room(set: number): number {
-    const first = set * this.ways;
-    for (let i = first; i < first + this.ways; i++) if (this.arena.words[this.at(i)] === 0) return this.at(i);
+    const { words } = this.arena;
+    const first = this.at(set * this.ways);
+    for (let at = first; at < first + this.ways * this.size; at += this.size) if (words[at] === 0) return at;
     if (!this.replaces)
       throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
-    this.victim = (this.victim + 1) % this.ways;
-    return this.at(first + this.victim);
+    this.victim++;
+    if (this.victim >= this.ways) this.victim = 0;
+    return first + this.victim * this.size;
   }
 }

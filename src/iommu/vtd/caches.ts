@@ -10,8 +10,10 @@ export interface CacheSizes {
   /** Sets, a power of two. */
   readonly iotlbSets: number;
   readonly iotlbWays: number;
-  /** Entries of each paging-structure cache (PDE, PDPE, PML4E, PML5E). */
+  /** Entries of each paging-structure cache (PDE, PDPE, PML4E, PML5E), all sets together. */
   readonly pagingStructure: number;
+  /** Sets of each of them, a power of two; 1 if absent. */
+  readonly pagingSets?: number;
 }
 
 /**
@@ -24,6 +26,15 @@ const CONTEXT = { tag: 0, sid: 1, tableHi: 2, tableLo: 3 } as const;
 const IOTLB = { tag: 0, sid: 1, vpnHi: 2, vpnLo: 3, pfnHi: 4, pfnLo: 5 } as const;
 const PAGING = { tag: 0, vpnHi: 1, vpnLo: 2, tableHi: 3, tableLo: 4 } as const;
 
+/** Bits of a tag that a translation of a level has in common with no other entry: the level, and no fault. */
+const LEVEL_AND_FAULT = (7 << TAG.level) | (0xf << TAG.fault);
+
+const IOTLB_WORDS = Object.keys(IOTLB).length;
+const PAGING_WORDS = Object.keys(PAGING).length;
+
+/** Slots of {@link VtdCaches.lastContext}, a power of two. */
+const CONTEXT_GUESSES = 64;
+
 /** Whether two page numbers lie in one aligned block of 2^bits pages. */
 export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, bLo: number): boolean {
   if (bits <= 18) return aHi === bHi && aLo >>> bits === bLo >>> bits;
@@ -33,6 +44,16 @@ export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, b
 /** Page-number bits below an entry at a level: 0 for a PTE, 9 for a PDE, … */
 export function pageBits(level: number): number {
   return 9 * (level - 1);
+}
+
+/** First page of what a non-leaf entry at a level covers, upper part. */
+function pagingStartHi(level: number, vpnHi: number): number {
+  return level <= 3 ? vpnHi : vpnHi & (-1 << (9 * (level - 3)));
+}
+
+/** Lower part. */
+function pagingStartLo(level: number, vpnLo: number): number {
+  return level === 2 ? vpnLo & ~0x1ff : 0;
 }
 
 export function didOf(tag: number): number {
@@ -51,11 +72,24 @@ export class VtdCaches {
   readonly paging: readonly Cache[];
   private readonly words: Int32Array;
   private readonly arena: Arena;
+  /** Words of one set of the IOTLB. */
+  private readonly iotlbStride: number;
+  private readonly iotlbBits: number;
+  /**
+   * Offset of a word with bit `level` set where the IOTLB may hold a page of that level's size: the others need no look. −1 where the unit is
+   * explored: the word would tell apart states that nobody can tell apart.
+   */
+  private readonly sizesAt: number;
+  /** By low bits of the source id, where the requester's entry was last; a guess, which is checked. */
+  private readonly lastContext = new Int32Array(CONTEXT_GUESSES);
 
   /** @param replaces a full cache replaces; see {@link Cache} */
   constructor(arena: Arena, sizes: CacheSizes, replaces: boolean) {
     this.arena = arena;
     this.words = arena.words;
+    this.iotlbStride = sizes.iotlbWays * IOTLB_WORDS;
+    this.iotlbBits = Math.log2(sizes.iotlbSets);
+    this.sizesAt = replaces ? arena.region('vtd.iotlb-sizes', ['sizes']).base : -1;
     this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context, replaces);
     this.iotlb = new Cache(arena, 'vtd.iotlb', Object.keys(IOTLB), sizes.iotlbSets, sizes.iotlbWays, replaces);
     this.paging = [0, 1, 2, 3, 4, 5].map(
@@ -64,19 +98,25 @@ export class VtdCaches {
           arena,
           `vtd.${ENTRY_NAME[level]}`,
           Object.keys(PAGING),
-          1,
-          level < 2 ? 0 : sizes.pagingStructure,
+          sizes.pagingSets ?? 1,
+          level < 2 ? 0 : sizes.pagingStructure / (sizes.pagingSets ?? 1),
           replaces,
         ),
     );
+    this.lastContext.fill(this.context.base);
   }
 
   /** Offset of the context-cache entry of a requester, −1 for none. */
   findContext(sid: number): number {
-    const { context, words } = this;
+    const { context, lastContext, words } = this;
+    const last = lastContext[sid & (CONTEXT_GUESSES - 1)];
+    // One entry a requester: a guess that fits is what the search would find.
+    if (words[last + CONTEXT.sid] === sid && words[last] !== 0) return last;
     for (let i = 0; i < context.entries; i++) {
       const at = context.at(i);
-      if (words[at] !== 0 && words[at + CONTEXT.sid] === sid) return at;
+      if (words[at] === 0 || words[at + CONTEXT.sid] !== sid) continue;
+      lastContext[sid & (CONTEXT_GUESSES - 1)] = at;
+      return at;
     }
     return -1;
   }
@@ -107,14 +147,41 @@ export class VtdCaches {
     return this.words[at + CONTEXT.sid];
   }
 
-  private setOf(sid: number, level: number, vpnHi: number, vpnLo: number): number {
-    const { sets } = this.iotlb;
-    if (sets === 1) return 0;
-    const lo = level === 3 ? 0 : vpnLo >>> pageBits(level);
-    return (
-      ((Math.imul(lo ^ Math.imul(vpnHi, 0x9e3779b1), 0x85ebca6b) + Math.imul(sid ^ level, 0x27d4eb2f)) >>> 7) &
-      (sets - 1)
-    );
+  /**
+   * Offset of the set for a page. Neighbouring pages get different sets, so that a buffer of as many pages as there are sets fits; devices
+   * that use the same addresses do not meet.
+   * @param block number of the page in units of its size, lower part
+   */
+  private setAt(sid: number, vpnHi: number, block: number): number {
+    const { iotlb, iotlbBits } = this;
+    const hash = block ^ (block >>> iotlbBits) ^ Math.imul(vpnHi, 0x9e3779b1) ^ Math.imul(sid, 0x85ebca6b);
+    return iotlb.base + (hash & (iotlb.sets - 1)) * this.iotlbStride;
+  }
+
+  /** The first of {@link nthTranslation} with the rights, for translation at once. @param rights R 1, W 2 */
+  findTranslation(sid: number, vpnHi: number, vpnLo: number, rights: number): number {
+    const sizes = this.sizesAt < 0 ? -1 : this.words[this.sizesAt];
+    for (let level = 1; level <= 3; level++) {
+      if (((sizes >>> level) & 1) === 0) continue;
+      const at = this.probe(sid, level, vpnHi, vpnLo, rights);
+      if (at >= 0) return at;
+    }
+    return -1;
+  }
+
+  private probe(sid: number, level: number, vpnHi: number, vpnLo: number, rights: number): number {
+    const { words } = this;
+    const bits = 9 * (level - 1);
+    const block = vpnLo >>> bits;
+    const start = block << bits;
+    let at = this.setAt(sid, vpnHi, block);
+    for (const end = at + this.iotlbStride; at < end; at += IOTLB_WORDS) {
+      if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
+        continue;
+      const tag = words[at];
+      if ((tag & LEVEL_AND_FAULT) === level << TAG.level && (rights & ~((tag >>> TAG.perms) & 3)) === 0) return at;
+    }
+    return -1;
   }
 
   /**
@@ -124,9 +191,8 @@ export class VtdCaches {
   nthTranslation(sid: number, vpnHi: number, vpnLo: number, access: number, n: number): number {
     const { iotlb, words } = this;
     for (let level = 1; level <= 3; level++) {
-      const first = this.setOf(sid, level, vpnHi, vpnLo) * iotlb.ways;
-      for (let i = first; i < first + iotlb.ways; i++) {
-        const at = iotlb.at(i);
+      const first = this.setAt(sid, vpnHi, vpnLo >>> pageBits(level));
+      for (let at = first; at < first + this.iotlbStride; at += iotlb.size) {
         const tag = words[at];
         if (tag === 0 || ((tag >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
         if (((tag >>> TAG.perms) & access) === 0) continue;
@@ -150,35 +216,45 @@ export class VtdCaches {
 
   /** @param pfnLo of the leaf, aligned to its size */
   fillTranslation(sid: number, tag: number, vpnHi: number, vpnLo: number, pfnHi: number, pfnLo: number): void {
-    const { arena, iotlb, words } = this;
+    const { arena, iotlb, sizesAt, words } = this;
     const level = (tag >>> TAG.level) & 7;
-    const set = this.setOf(sid, level, vpnHi, vpnLo);
-    const mask = -1 << pageBits(level);
+    const block = vpnLo >>> pageBits(level);
+    const start = block << pageBits(level);
+    const first = this.setAt(sid, vpnHi, block);
     let entry = -1;
-    for (let i = set * iotlb.ways; i < (set + 1) * iotlb.ways && entry < 0; i++) {
-      const at = iotlb.at(i);
-      if (words[at] === 0 || ((words[at] >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
-      // What is refused does not displace what is granted (another right of the page), nor the other way round.
+    for (let at = first; at < first + this.iotlbStride && entry < 0; at += IOTLB_WORDS) {
+      if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
+        continue;
+      // What is refused does not displace what is granted (another right of the page), nor the other way round (CAP.CM).
       if ((faultOf(words[at]) === 0) !== (faultOf(tag) === 0)) continue;
-      if (sameBlock(pageBits(level), words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo], vpnHi, vpnLo)) entry = at;
+      if (((words[at] >>> TAG.level) & 7) === level) entry = at;
     }
-    if (entry < 0) entry = iotlb.room(set);
+    if (entry < 0) entry = iotlb.room((first - iotlb.base) / this.iotlbStride);
+    if (sizesAt >= 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
     arena.set(entry, tag);
     arena.set(entry + IOTLB.sid, sid);
     arena.set(entry + IOTLB.vpnHi, vpnHi);
-    arena.set(entry + IOTLB.vpnLo, vpnLo & mask);
+    arena.set(entry + IOTLB.vpnLo, start);
     arena.set(entry + IOTLB.pfnHi, pfnHi);
     arena.set(entry + IOTLB.pfnLo, pfnLo);
+  }
+
+  /** Set of the paging-structure cache of a level for a page. */
+  private pagingSet(level: number, did: number, vpnHi: number, vpnLo: number): number {
+    const block = level === 2 ? (vpnHi << 9) | (vpnLo >>> 9) : vpnHi >>> (9 * (level - 3));
+    return (block ^ did) & (this.paging[level].sets - 1);
   }
 
   /** Offset of the cached non-leaf entry at a level that covers the page, −1 for none. Tag: domain id and address. */
   findPaging(level: number, did: number, vpnHi: number, vpnLo: number): number {
     const { words } = this;
     const cache = this.paging[level];
-    for (let i = 0; i < cache.entries; i++) {
-      const at = cache.at(i);
-      if (words[at] === 0 || didOf(words[at]) !== did) continue;
-      if (sameBlock(pageBits(level), words[at + PAGING.vpnHi], words[at + PAGING.vpnLo], vpnHi, vpnLo)) return at;
+    const startHi = pagingStartHi(level, vpnHi);
+    const startLo = pagingStartLo(level, vpnLo);
+    let at = cache.at(this.pagingSet(level, did, vpnHi, vpnLo) * cache.ways);
+    for (const end = at + cache.ways * PAGING_WORDS; at < end; at += PAGING_WORDS) {
+      if (words[at + PAGING.vpnHi] !== startHi || words[at + PAGING.vpnLo] !== startLo) continue;
+      if (words[at] !== 0 && didOf(words[at]) === did) return at;
     }
     return -1;
   }
@@ -208,23 +284,15 @@ export class VtdCaches {
     this.setPaging(level, tag | (level << TAG.level), vpnHi, vpnLo, 0, 0);
   }
 
-  private setPaging(
-    level: number,
-    tag: number,
-    vpnHi: number,
-    vpnLo: number,
-    tableHi: number,
-    tableLo: number,
-  ): void {
+  private setPaging(level: number, tag: number, vpnHi: number, vpnLo: number, tableHi: number, tableLo: number): void {
     const cache = this.paging[level];
     if (cache.entries === 0) return;
     const did = didOf(tag);
     const known = this.findPaging(level, did, vpnHi, vpnLo);
-    const at = known >= 0 ? known : cache.room(0);
-    const bits = pageBits(level);
+    const at = known >= 0 ? known : cache.room(this.pagingSet(level, did, vpnHi, vpnLo));
     this.arena.set(at, tag);
-    this.arena.set(at + PAGING.vpnHi, bits > 18 ? vpnHi & (-1 << (bits - 18)) : vpnHi);
-    this.arena.set(at + PAGING.vpnLo, bits >= 18 ? 0 : vpnLo & (-1 << bits));
+    this.arena.set(at + PAGING.vpnHi, pagingStartHi(level, vpnHi));
+    this.arena.set(at + PAGING.vpnLo, pagingStartLo(level, vpnLo));
     this.arena.set(at + PAGING.tableHi, tableHi);
     this.arena.set(at + PAGING.tableLo, tableLo);
   }

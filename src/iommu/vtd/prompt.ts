@@ -1,17 +1,30 @@
 /** Translation at once, as emulation needs it (VT-d 6.2.7): caches are used where they can be, filled, and nothing is left undecided. */
+import type { VtdCaches } from './caches.ts';
 import { TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { INTERNAL, MODE } from './core.ts';
 import { FAULT } from './faults.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit, BLOCKED, REQUEST, RIGHTS, suffices } from './request.ts';
+import { admit, BLOCKED, isInterruptPage, REQUEST, RIGHTS, suffices } from './request.ts';
 import { contextTag, isInterruptFrame, STEP } from './walk.ts';
+
+/** Looked at for every request: a constant of this module is looked at sooner. */
+const LEGACY = MODE.legacy;
 
 export class Prompt {
   private readonly core: VtdCore;
+  private readonly caches: VtdCaches;
+  private readonly words: Int32Array;
+  /** Offsets of {@link INTERNAL} words. */
+  private readonly modeAt: number;
+  private readonly protectsAt: number;
 
   constructor(core: VtdCore) {
     this.core = core;
+    this.caches = core.caches;
+    this.words = core.arena.words;
+    this.modeAt = core.internal.base + INTERNAL.mode;
+    this.protectsAt = core.internal.base + INTERNAL.protects;
   }
 
   /**
@@ -21,11 +34,19 @@ export class Prompt {
    * @returns 0, with the frame in the {@link Walk} of the core; a fault reason, which was recorded unless FPD is set; or {@link BLOCKED}
    */
   translate(sid: number, vpnHi: number, vpnLo: number, access: number): number {
-    const { caches, walk } = this.core;
+    const { caches, core, words } = this;
+    if (words[this.modeAt] !== LEGACY || isInterruptPage(vpnHi, vpnLo)) {
+      this.begin(sid, vpnHi, vpnLo, access);
+      return admit(core, core.walk, access) === STEP.done ? this.pass() : this.refuse(core.walk.fault);
+    }
+    const hit = caches.findTranslation(sid, vpnHi, vpnLo, access);
+    if (hit >= 0 && words[this.protectsAt] === 0) {
+      const { walk } = core;
+      walk.pfnHi = caches.pageHi(hit);
+      walk.pfnLo = caches.pageLo(hit, vpnLo);
+      if (!isInterruptFrame(walk.pfnHi, walk.pfnLo)) return 0;
+    }
     this.begin(sid, vpnHi, vpnLo, access);
-    const admitted = admit(this.core, walk, access);
-    if (admitted !== STEP.more) return admitted === STEP.done ? this.pass() : this.refuse(walk.fault);
-    const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0);
     return hit >= 0 ? this.hit(hit) : this.miss();
   }
 
