@@ -17,12 +17,15 @@ export class Cache {
   readonly entries: number;
   private readonly arena: Arena;
   private readonly replaces: boolean;
+  private readonly words: Int32Array;
+  /** Words from a set's first entry to the one that was replaced last. */
   private victim = 0;
 
   /** @param replaces a full set replaces its entries in turn; otherwise it is an error (see {@link room}) */
   constructor(arena: Arena, name: string, fields: readonly string[], sets: number, ways: number, replaces: boolean) {
     if (sets < 1 || (sets & (sets - 1)) !== 0) throw new RangeError(`${name}: ${sets} sets; it is a power of two`);
     this.arena = arena;
+    this.words = arena.words;
     this.sets = sets;
     this.ways = ways;
     this.replaces = replaces;
@@ -39,11 +42,11 @@ export class Cache {
 
   /** Word 0 of an entry; 0 when it is empty. */
   tag(entry: number): number {
-    return this.arena.words[entry];
+    return this.words[entry];
   }
 
   isEmpty(): boolean {
-    for (let i = 0; i < this.entries; i++) if (this.arena.words[this.at(i)] !== 0) return false;
+    for (let i = 0; i < this.entries; i++) if (this.words[this.at(i)] !== 0) return false;
     return true;
   }
 
@@ -52,21 +55,22 @@ export class Cache {
   }
 
   dropAll(): void {
-    for (let i = 0; i < this.entries; i++) if (this.arena.words[this.at(i)] !== 0) this.drop(this.at(i));
+    for (let i = 0; i < this.entries; i++) if (this.words[this.at(i)] !== 0) this.drop(this.at(i));
   }
 
   /**
    * Offset of an entry to fill in a set: an empty one, if there is one. For a cache that is explored, the victim of a full set would be
    * one more free decision: it is large enough, or the case is told so.
+   * @param first offset of the set's first entry
    */
-  room(set: number): number {
-    const { words } = this.arena;
-    const first = this.at(set * this.ways);
-    for (let at = first; at < first + this.ways * this.size; at += this.size) if (words[at] === 0) return at;
+  room(first: number): number {
+    const { size, words } = this;
+    const end = first + this.ways * size;
+    for (let at = first; at < end; at += size) if (words[at] === 0) return at;
     if (!this.replaces)
       throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
-    this.victim++;
-    if (this.victim >= this.ways) this.victim = 0;
-    return first + this.victim * this.size;
+    this.victim += size;
+    if (this.victim >= end - first) this.victim = 0;
+    return first + this.victim;
   }
 }

@@ -33,7 +33,12 @@ const IOTLB_WORDS = Object.keys(IOTLB).length;
 const PAGING_WORDS = Object.keys(PAGING).length;
 
 /** Slots of {@link VtdCaches.lastContext}, a power of two. */
-const CONTEXT_GUESSES = 64;
+const CONTEXT_GUESSES = 256;
+
+/** A function's slot; device numbers and buses, rather than functions, tell requesters apart. */
+function guessOf(sid: number): number {
+  return (sid ^ (sid >>> 3) ^ (sid >>> 8)) & (CONTEXT_GUESSES - 1);
+}
 
 /** Whether two page numbers lie in one aligned block of 2^bits pages. */
 export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, bLo: number): boolean {
@@ -80,11 +85,12 @@ export class VtdCaches {
    * explored: the word would tell apart states that nobody can tell apart.
    */
   private readonly sizesAt: number;
-  /** By low bits of the source id, where the requester's entry was last; a guess, which is checked. */
+  /** By source id ({@link guessOf}), where the requester's entry was last; a guess, which is checked. */
   private readonly lastContext = new Int32Array(CONTEXT_GUESSES);
 
   /** @param replaces a full cache replaces; see {@link Cache} */
   constructor(arena: Arena, sizes: CacheSizes, replaces: boolean) {
+    if (sizes.context < 1 || sizes.iotlbWays < 1) throw new RangeError('a context cache and an IOTLB have entries');
     this.arena = arena;
     this.words = arena.words;
     this.iotlbStride = sizes.iotlbWays * IOTLB_WORDS;
@@ -109,13 +115,13 @@ export class VtdCaches {
   /** Offset of the context-cache entry of a requester, −1 for none. */
   findContext(sid: number): number {
     const { context, lastContext, words } = this;
-    const last = lastContext[sid & (CONTEXT_GUESSES - 1)];
+    const last = lastContext[guessOf(sid)];
     // One entry a requester: a guess that fits is what the search would find.
     if (words[last + CONTEXT.sid] === sid && words[last] !== 0) return last;
     for (let i = 0; i < context.entries; i++) {
       const at = context.at(i);
       if (words[at] === 0 || words[at + CONTEXT.sid] !== sid) continue;
-      lastContext[sid & (CONTEXT_GUESSES - 1)] = at;
+      lastContext[guessOf(sid)] = at;
       return at;
     }
     return -1;
@@ -123,7 +129,7 @@ export class VtdCaches {
 
   fillContext(sid: number, tag: number, tableHi: number, tableLo: number): void {
     const known = this.findContext(sid);
-    const at = known >= 0 ? known : this.context.room(0);
+    const at = known >= 0 ? known : this.context.room(this.context.base);
     this.arena.set(at, tag);
     this.arena.set(at + CONTEXT.sid, sid);
     this.arena.set(at + CONTEXT.tableHi, tableHi);
@@ -229,8 +235,8 @@ export class VtdCaches {
       if ((faultOf(words[at]) === 0) !== (faultOf(tag) === 0)) continue;
       if (((words[at] >>> TAG.level) & 7) === level) entry = at;
     }
-    if (entry < 0) entry = iotlb.room((first - iotlb.base) / this.iotlbStride);
-    if (sizesAt >= 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
+    if (entry < 0) entry = iotlb.room(first);
+    if (sizesAt >= 0 && ((words[sizesAt] >>> level) & 1) === 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
     arena.set(entry, tag);
     arena.set(entry + IOTLB.sid, sid);
     arena.set(entry + IOTLB.vpnHi, vpnHi);
@@ -289,7 +295,7 @@ export class VtdCaches {
     if (cache.entries === 0) return;
     const did = didOf(tag);
     const known = this.findPaging(level, did, vpnHi, vpnLo);
-    const at = known >= 0 ? known : cache.room(this.pagingSet(level, did, vpnHi, vpnLo));
+    const at = known >= 0 ? known : cache.room(cache.at(this.pagingSet(level, did, vpnHi, vpnLo) * cache.ways));
     this.arena.set(at, tag);
     this.arena.set(at + PAGING.vpnHi, pagingStartHi(level, vpnHi));
     this.arena.set(at + PAGING.vpnLo, pagingStartLo(level, vpnLo));

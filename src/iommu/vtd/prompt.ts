@@ -16,6 +16,7 @@ export class Prompt {
   private readonly caches: VtdCaches;
   private readonly words: Int32Array;
   /** Offsets of {@link INTERNAL} words. */
+  private readonly hasPaging: boolean;
   private readonly modeAt: number;
   private readonly protectsAt: number;
 
@@ -23,6 +24,7 @@ export class Prompt {
     this.core = core;
     this.caches = core.caches;
     this.words = core.arena.words;
+    this.hasPaging = core.caches.paging[2].entries > 0;
     this.modeAt = core.internal.base + INTERNAL.mode;
     this.protectsAt = core.internal.base + INTERNAL.protects;
   }
@@ -88,10 +90,17 @@ export class Prompt {
     const { walk, walker } = this.core;
     let result = this.findContext();
     if (result === STEP.done) return this.pass();
+    if (result === STEP.fault) return this.refuse(walk.fault);
     let top = true;
-    for (let level = 2; result === STEP.more && top && level <= walk.level; level++) {
-      const entry = this.core.caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
-      if (entry >= 0 && this.core.usePaging(level, entry)) top = false;
+    if (this.hasPaging) {
+      for (let level = 2; top && level <= walk.level; level++) {
+        const entry = this.caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
+        if (entry >= 0 && this.core.usePaging(level, entry)) top = false;
+      }
+    } else {
+      const { level } = walk;
+      walker.descend(walk);
+      top = walk.level === level;
     }
     while (result === STEP.more) {
       const { level } = walk;

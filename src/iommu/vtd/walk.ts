@@ -205,6 +205,31 @@ export class Walker {
     return STEP.done;
   }
 
+  /**
+   * Takes {@link entry} for entries that reference tables and grant what is wanted, in locals; the first one that does not, a leaf included, is
+   * left to it. For translation at once, where nobody looks at the walk in between.
+   */
+  descend(walk: Walk): void {
+    const { memory, tableReservedHi } = this;
+    const other = this.tableReservedLo | PS;
+    const { vpnHi, vpnLo, access } = walk;
+    let { level, perms, pfnHi, pfnLo } = walk;
+    for (; level > 1; level--) {
+      const at = memory.locate(pfnHi * 0x100000 + pfnLo, indexAt(level, vpnHi, vpnLo));
+      if (at < 0) break;
+      const lo = memory.lo(at);
+      const hi = memory.hi(at);
+      if (((lo & other) | (hi & tableReservedHi) | (access & ~(perms & lo))) !== 0) break;
+      perms &= lo;
+      pfnHi = hi & 0xfffff;
+      pfnLo = lo >>> 12;
+    }
+    walk.level = level;
+    walk.perms = perms;
+    walk.pfnHi = pfnHi;
+    walk.pfnLo = pfnLo;
+  }
+
   private hasLargePages(level: number): boolean {
     return level <= 3 && ((this.limits.sslps >>> (level - 2)) & 1) !== 0;
   }
