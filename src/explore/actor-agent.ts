@@ -1,5 +1,7 @@
 import { join } from '../bits/index.ts';
 import type { Actor, Agent, Arena, Lane, Machine, Op, Program } from '../machine/index.ts';
+import { mixA, mixB } from '../machine/index.ts';
+import { END_KEY, minimalKeys } from './automaton.ts';
 
 /** Most operations that one run of a program may have. A wait is a guard, so only a program that never ends has more. */
 export const MAX_OPERATIONS = 10_000;
@@ -27,6 +29,24 @@ export class ProgramError extends Error {
     this.thrown = at.thrown;
     this.suspended = at.suspended ?? null;
   }
+}
+
+/** Most positions of a program that is compiled; one with more is followed as it goes. */
+const MAX_COMPILED = 4096;
+
+export interface ActorOptions {
+  readonly guarded: Guarded;
+  /** Every operation is a step of its own. */
+  readonly split: boolean;
+  /** Makes a minimal automaton of the program where it can. */
+  readonly compile: boolean;
+}
+
+/** Lower halves of the results that an operation may have, null where it does not declare them. */
+function resultsOf(op: Op): readonly number[] | null {
+  if (op.returns === 'word') return null;
+  if (op.returns === 'number') return op.results ?? null;
+  return [0];
 }
 
 /** Calls a function of a user's; a caller that can interrupt one that never returns wraps it. */
@@ -58,6 +78,14 @@ class Node {
   readonly depth: number;
   /** Positions after this one, one for each result that was seen. */
   readonly children: number[] = [];
+  /**
+   * What stands for the position in the state, 64 bits: of the path that leads here, the same in every process; in a program that is known
+   * as a whole, of all that can still come, so that positions with one future are one.
+   */
+  keyA = 0;
+  keyB = 0;
+  /** First position with the same key, where it is another one; −1 for none. */
+  twin = -1;
 
   constructor(op: Op | null, parent: number, lo: number, hi: number, depth: number, split: boolean) {
     this.op = op;
@@ -89,7 +117,10 @@ export class ActorAgent implements Agent {
   private readonly machine: Machine;
   private readonly arena: Arena;
   private readonly actor: Actor;
+  /** Offset of the word that has the node's number: no part of the state, as two processes number nodes differently. */
   private readonly position: number;
+  /** Offset of the two words that have the node's key. */
+  private readonly key: number;
   private readonly guarded: Guarded;
   private readonly nodes: Node[] = [];
   /** A running program and the node that it stands at. */
@@ -97,18 +128,50 @@ export class ActorAgent implements Agent {
   /** Undoes atomic blocks and joins, so that every op is a step: the cross-check of both. */
   private readonly split: boolean;
 
-  constructor(machine: Machine, actor: Actor, position: number, options: { guarded: Guarded; split: boolean }) {
+  constructor(machine: Machine, actor: Actor, at: { position: number; key: number }, options: ActorOptions) {
     this.machine = machine;
     this.arena = machine.arena;
     this.actor = actor;
     this.name = actor.name;
     this.lane = actor.lane;
-    this.position = position;
+    this.position = at.position;
+    this.key = at.key;
     this.guarded = options.guarded;
     this.split = options.split;
     const program = this.start();
     this.nodes.push(new Node(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
     this.running = { program, node: 0 };
+    if (options.compile) this.compile();
+    this.arena.set(this.key, this.nodes[0].keyA);
+    this.arena.set(this.key + 1, this.nodes[0].keyB);
+  }
+
+  /** Whether all positions are known, and those with one future are one. */
+  compiled = false;
+
+  /** Runs the program in isolation over the results that its operations declare, if all do and there are few enough. */
+  private compile(): void {
+    for (let at = 0; at < this.nodes.length; at++) {
+      const { op } = this.nodes[at];
+      if (op === null) continue;
+      const results = resultsOf(op);
+      if (results === null || this.nodes.length + results.length > MAX_COMPILED) return;
+      try {
+        for (const result of results) this.child(at, result, 0);
+      } catch (error) {
+        // A path that the machine never takes may be wrong: then positions are found as they are reached.
+        if (error instanceof ProgramError) return;
+        throw error;
+      }
+    }
+    this.compiled = true;
+    minimalKeys(this.nodes);
+  }
+
+  /** Positions known, and those that differ. */
+  get positions(): { nodes: number; distinct: number } {
+    const keys = new Set(this.nodes.map((node) => `${node.keyA} ${node.keyB}`));
+    return { nodes: this.nodes.length, distinct: keys.size };
   }
 
   /** Runs what joins the step before the first one. */
@@ -165,7 +228,24 @@ export class ActorAgent implements Agent {
       else if (node.returns === RETURNS.undeclared && value !== undefined) throw this.undeclared(at, value as number);
       else at = this.child(at, 0, 0);
     }
+    this.moveTo(at);
+  }
+
+  private moveTo(at: number): void {
     this.arena.set(this.position, at);
+    this.arena.set(this.key, this.nodes[at].keyA);
+    this.arena.set(this.key + 1, this.nodes[at].keyB);
+  }
+
+  /**
+   * Goes to the position that stands for this one in the minimal automaton, if it is another: a step taken from there must come to the
+   * same state, or two operations of one name are two things. @returns whether there is one
+   */
+  toTwin(): boolean {
+    const { twin } = this.nodes[this.arena.words[this.position]];
+    if (twin < 0) return false;
+    this.arena.set(this.position, twin);
+    return true;
   }
 
   private wrong(at: number, message: (name: string) => string): ProgramError {
@@ -218,7 +298,12 @@ export class ActorAgent implements Agent {
         { suspended: at.program },
       );
     }
-    const node = this.nodes.push(new Node(op, parent, lo, hi, from.depth + 1, this.split)) - 1;
+    if (this.compiled) throw new Error(`[internal] ${this.name} has a position that was not compiled`);
+    const next = new Node(op, parent, lo, hi, from.depth + 1, this.split);
+    // All ends are one.
+    next.keyA = op === null ? END_KEY : mixA(from.keyA, mixA(lo, hi));
+    next.keyB = op === null ? END_KEY : mixB(from.keyB, mixB(lo, hi));
+    const node = this.nodes.push(next) - 1;
     from.children.push(node);
     this.running = { program: at.program, node };
     return node;

@@ -1,5 +1,5 @@
+import type { Decision } from './decision.ts';
 import type { Instance } from './instance.ts';
-import type { Decision } from './search.ts';
 
 /** Most steps that a run under a conduct may have. */
 const MAX_STEPS = 100_000;

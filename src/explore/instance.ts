@@ -8,7 +8,20 @@ export interface InstanceOptions {
   readonly guarded?: Guarded;
   /** Every operation is a step of its own: no atomic blocks, no joined reads. For cross-checks. */
   readonly split?: boolean;
+  /** Reductions to do without, for cross-checks. */
+  readonly without?: readonly Reduction[];
 }
+
+/**
+ * What makes a search smaller without changing its verdict. `symmetry`: units that can change places (cache ways, DMA slots) do.
+ * `automata`: positions of a program with one future are one. `ample`: partial-order reduction.
+ */
+export const REDUCTIONS = ['symmetry', 'automata', 'ample'] as const;
+
+export type Reduction = (typeof REDUCTIONS)[number];
+
+/** Region of the actors' node numbers. */
+const POSITIONS = 'actor nodes';
 
 /** A machine made ready to run: its actors became agents, every write is tracked, the start can be gone back to. */
 export class Instance {
@@ -24,14 +37,22 @@ export class Instance {
   constructor(machine: Machine, options: InstanceOptions = {}) {
     this.machine = machine;
     machine.start();
-    const positions = machine.arena.region('actors', machine.actors.map((a) => a.name).concat('end'));
-    const guarded: Guarded = options.guarded ?? ((call) => call());
-    this.actors = machine.actors.map(
-      (actor, i) => new ActorAgent(machine, actor, positions.base + i, { guarded, split: options.split ?? false }),
+    const names = machine.actors.map((a) => a.name).concat('end');
+    const positions = machine.arena.region(POSITIONS, names);
+    const keys = machine.arena.region(
+      'actors',
+      names.flatMap((name) => [`${name} A`, `${name} B`]),
     );
+    const guarded: Guarded = options.guarded ?? ((call) => call());
+    const { split = false, without = [] } = options;
+    const compile = !split && !without.includes('automata');
+    this.actors = machine.actors.map((actor, i) => {
+      const at = { position: positions.base + i, key: keys.base + 2 * i };
+      return new ActorAgent(machine, actor, at, { guarded, split, compile });
+    });
     this.hardware = [...machine.hardware, ...machine.dma.agents];
     this.agents = [...this.actors, ...this.hardware];
-    this.tracker = new Tracker(machine.arena);
+    this.tracker = new Tracker(machine.arena, { symmetry: !without.includes('symmetry'), derived: [POSITIONS] });
     for (const actor of this.actors) actor.settle();
     this.start = machine.arena.snapshot();
     this.tracker.journaling = true;

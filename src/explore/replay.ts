@@ -1,6 +1,7 @@
 import type { Lane, LogLine } from '../machine/index.ts';
+import type { Decision } from './decision.ts';
 import type { Instance } from './instance.ts';
-import type { Decision, Property } from './search.ts';
+import type { Property } from './search.ts';
 
 /** What one step of a run did, in lines of the event log. */
 export interface Step {

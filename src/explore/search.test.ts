@@ -6,7 +6,8 @@ import { PROFILES } from '../iommu/vtd/index.ts';
 import { atomic, FACT, Machine, operation } from '../machine/index.ts';
 import { Instance } from './instance.ts';
 import { replay, tidy } from './replay.ts';
-import { OutsideStateError, Search } from './search.ts';
+import { Search } from './search.ts';
+import { OutsideStateError } from './twice.ts';
 
 /** A state as text; units of interchangeable regions in sorted order. */
 function textOf(machine: Machine): string {

@@ -1,20 +1,16 @@
-import type { Program } from '../machine/index.ts';
-import { FACT, MAX_CHOICES } from '../machine/index.ts';
+import { FACT } from '../machine/index.ts';
+import type { Decision } from './decision.ts';
+import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { RowQueue } from './row-queue.ts';
+import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
 
 /** A property of every step, as the search needs it. */
 export interface Property {
   readonly id: string;
   /** Whether a step that showed these facts ({@link FACT}) broke it. */
   broken(facts: number): boolean;
-}
-
-/** One step of a run: which agent, and which of its choices. */
-export interface Decision {
-  readonly agent: number;
-  readonly choice: number;
 }
 
 export interface Violation {
@@ -30,12 +26,6 @@ export interface SearchOptions {
   /** Called in every state in which nothing can happen any more. */
   readonly onEnd?: () => void;
 }
-
-/** A step's choice is packed with the number of its agent. */
-const CHOICES = MAX_CHOICES;
-
-/** Of so many first transitions, each is taken twice: what an operation keeps outside the machine then shows. */
-const CHECKED_TRANSITIONS = 2000;
 
 /**
  * Exhaustive breadth-first search over the states of a machine: every agent, every choice, in every order. The first run found that
@@ -126,38 +116,16 @@ export class Search {
         enabled = true;
         facts.bits = 0;
         agents[a].step(choice);
-        if (this.transitions < CHECKED_TRANSITIONS) this.takeTwice(a, choice, mark);
+        if (this.transitions < CHECKED_TRANSITIONS) takeTwice(instance, a, choice, mark);
         this.transitions++;
-        if (facts.bits !== 0) this.check(facts.bits, state, a * CHOICES + choice);
-        if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, a * CHOICES + choice);
+        if (facts.bits !== 0) this.check(facts.bits, state, packed(a, choice));
+        if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, packed(a, choice));
         tracker.undo(mark);
       }
     }
     if (enabled) return;
     if (instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
     this.options.onEnd?.();
-  }
-
-  /** Takes a step once more from where it began: what an operation keeps outside the machine shows as another outcome. */
-  private takeTwice(a: number, choice: number, mark: number): void {
-    const { agents, tracker } = this.instance;
-    const { fpA, fpB } = tracker;
-    const { bits } = this.instance.machine.facts;
-    tracker.undo(mark);
-    if (agents[a].choices() <= choice) throw this.outside(a);
-    this.instance.machine.facts.bits = 0;
-    agents[a].step(choice);
-    if (tracker.fpA !== fpA || tracker.fpB !== fpB) {
-      tracker.undo(mark);
-      throw this.outside(a);
-    }
-    this.instance.machine.facts.bits |= bits;
-  }
-
-  private outside(a: number): OutsideStateError {
-    const actor = this.instance.actors[a];
-    const operation = actor?.next() ?? this.instance.agents[a].name;
-    return new OutsideStateError(this.instance.agents[a].name, operation, actor?.suspended() ?? null);
   }
 
   private remember(parent: number, decision: number): void {
@@ -175,7 +143,7 @@ export class Search {
     for (let i = this.open.length - 1; i >= 0; i--) {
       if (!this.open[i].broken(facts)) continue;
       const run = this.runTo(state);
-      if (decision >= 0) run.push(unpack(decision));
+      if (decision >= 0) run.push(unpacked(decision));
       this.violations.push({ property: this.open[i].id, run });
       this.open.splice(i, 1);
     }
@@ -183,31 +151,9 @@ export class Search {
 
   private runTo(state: number): Decision[] {
     const run: Decision[] = [];
-    for (let s = state; s > 0; s = this.parents[s]) run.push(unpack(this.decisions[s]));
+    for (let s = state; s > 0; s = this.parents[s]) run.push(unpacked(this.decisions[s]));
     return run.reverse();
   }
-}
-
-/** An operation changed something that is not the machine's: taken twice from one state, it did two things. */
-export class OutsideStateError extends Error {
-  readonly actor: string;
-  readonly operation: string;
-  /** The actor's program, suspended at the operation. */
-  readonly suspended: Program | null;
-
-  constructor(actor: string, operation: string, suspended: Program | null) {
-    super(
-      `'${operation}' does two things when it is taken twice from one state; keep what it changes in machine.word()`,
-    );
-    this.name = 'OutsideStateError';
-    this.actor = actor;
-    this.operation = operation;
-    this.suspended = suspended;
-  }
-}
-
-function unpack(decision: number): Decision {
-  return { agent: Math.floor(decision / CHOICES), choice: decision % CHOICES };
 }
 
 function grown(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {

@@ -50,7 +50,10 @@ export function* choose(what: string, n: number): Program<number> {
   if (!Number.isInteger(n) || n < 1 || n > MAX_CHOICES) {
     throw new RangeError(`choose ${what} of ${n}: give a whole number of ways from 1 to ${MAX_CHOICES}`);
   }
-  return Number(yield { name: `choose ${what} of ${n}`, choices: n, run: (choice) => choice, returns: 'number' });
+  const results = Array.from({ length: n }, (_, i) => i);
+  return Number(
+    yield { name: `choose ${what} of ${n}`, choices: n, run: (choice) => choice, returns: 'number', results },
+  );
 }
 
 /** Runs a block as one step. Only for what no other actor can see in parts; its first op may wait, the others may not. */

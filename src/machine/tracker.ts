@@ -1,7 +1,7 @@
 import type { Arena } from './arena.ts';
 
-/** First of two independent mixers of (position, value) to 32 bits. */
-function mixA(position: number, value: number): number {
+/** First of two independent mixers of (position, value) to 32 bits; each is a bijection of the value at a position. */
+export function mixA(position: number, value: number): number {
   let h = Math.imul(value ^ Math.imul(position + 1, 0x9e3779b1), 0x85ebca6b);
   h ^= h >>> 15;
   h = Math.imul(h ^ position, 0xc2b2ae35);
@@ -11,13 +11,23 @@ function mixA(position: number, value: number): number {
 }
 
 /** Second mixer, other constants and shifts. */
-function mixB(position: number, value: number): number {
+export function mixB(position: number, value: number): number {
   let h = Math.imul(value + Math.imul(position ^ 0x5bd1e995, 0x2c1b3c6d), 0x297a2d39);
   h ^= h >>> 16;
   h = Math.imul(h + position, 0x7feb352d);
   h ^= h >>> 15;
   h = Math.imul(h, 0x846ca68b);
   return h ^ (h >>> 14);
+}
+
+/** Words of a journal entry: offset, old value, old sums of its unit, old fingerprint. */
+const ENTRY = 6;
+
+export interface TrackerOptions {
+  /** Units of interchangeable regions may change places; true if absent. */
+  readonly symmetry?: boolean;
+  /** Regions that say nothing about the state: indices and hints that other words determine. */
+  readonly derived?: readonly string[];
 }
 
 /**
@@ -41,16 +51,17 @@ export class Tracker {
 
   private readonly words: Int32Array;
   private readonly isLive: Uint8Array;
-  /** Position that a word is hashed at: its offset, or its place within its interchangeable unit. */
+  /** Position that a word is hashed at: its offset, or its place within its interchangeable unit; −1 if it is derived. */
   private readonly position: Int32Array;
   /** Interchangeable unit of a word, −1 for none. */
   private readonly unit: Int32Array;
   private readonly unitA: Int32Array;
   private readonly unitB: Int32Array;
-  private journal = new Int32Array(1024);
+  private journal = new Int32Array(1024 * ENTRY);
   private journalEnd = 0;
 
-  constructor(arena: Arena) {
+  constructor(arena: Arena, options: TrackerOptions = {}) {
+    const { symmetry = true, derived = [] } = options;
     const size = arena.used;
     this.words = arena.words;
     this.initial = arena.snapshot();
@@ -60,12 +71,14 @@ export class Tracker {
     let units = 0;
     arena.regions.forEach((region, r) => {
       const length = region.fields.length;
+      const interchangeable = region.interchangeable && symmetry;
       for (let i = 0; i < region.units * length; i++) {
         const offset = region.base + i;
-        this.position[offset] = region.interchangeable ? (r + 1) * 0x10000 + (i % length) : offset;
-        if (region.interchangeable) this.unit[offset] = units + Math.floor(i / length);
+        this.position[offset] = interchangeable ? (r + 1) * 0x10000 + (i % length) : offset;
+        if (derived.includes(region.name)) this.position[offset] = -1;
+        else if (interchangeable) this.unit[offset] = units + Math.floor(i / length);
       }
-      if (region.interchangeable) units += region.units;
+      if (interchangeable) units += region.units;
     });
     this.unitA = new Int32Array(units);
     this.unitB = new Int32Array(units);
@@ -85,21 +98,27 @@ export class Tracker {
       this.isLive[offset] = 1;
       this.live.push(offset);
     }
-    if (this.journaling) {
-      if (this.journalEnd + 2 > this.journal.length) this.growJournal();
-      this.journal[this.journalEnd++] = offset;
-      this.journal[this.journalEnd++] = this.words[offset];
-    }
-    this.store(offset, value);
-  }
-
-  private store(offset: number, value: number): void {
-    const position = this.position[offset];
     const old = this.words[offset];
+    const u = this.unit[offset];
+    if (this.journaling) {
+      const { journal } = this;
+      const at = this.journalEnd;
+      journal[at] = offset;
+      journal[at + 1] = old;
+      journal[at + 4] = this.fpA;
+      journal[at + 5] = this.fpB;
+      if (u >= 0) {
+        journal[at + 2] = this.unitA[u];
+        journal[at + 3] = this.unitB[u];
+      }
+      this.journalEnd = at + ENTRY;
+      if (this.journalEnd === journal.length) this.growJournal();
+    }
+    const position = this.position[offset];
+    this.words[offset] = value;
+    if (position < 0) return;
     const a = (mixA(position, value) - mixA(position, old)) | 0;
     const b = (mixB(position, value) - mixB(position, old)) | 0;
-    this.words[offset] = value;
-    const u = this.unit[offset];
     if (u < 0) {
       this.fpA = (this.fpA + a) | 0;
       this.fpB = (this.fpB + b) | 0;
@@ -131,12 +150,23 @@ export class Tracker {
     this.journalEnd = 0;
   }
 
-  /** Takes back every write since `mark`. */
+  /** Takes back every write since `mark`. Nothing is hashed: the journal has the sums. */
   undo(mark: number): void {
-    while (this.journalEnd > mark) {
-      const old = this.journal[--this.journalEnd];
-      const offset = this.journal[--this.journalEnd];
-      if (this.words[offset] !== old) this.store(offset, old);
+    const { journal, words, unit, unitA, unitB } = this;
+    let at = this.journalEnd;
+    if (at === mark) return;
+    while (at > mark) {
+      at -= ENTRY;
+      const offset = journal[at];
+      words[offset] = journal[at + 1];
+      const u = unit[offset];
+      if (u >= 0) {
+        unitA[u] = journal[at + 2];
+        unitB[u] = journal[at + 3];
+      }
     }
+    this.fpA = journal[at + 4];
+    this.fpB = journal[at + 5];
+    this.journalEnd = at;
   }
 }

@@ -134,8 +134,15 @@ export class PageTable {
     for (let pfn = first; pfn <= last; ) {
       const { addr, value, level } = yield* this.find(pfn);
       const size = pagesUnder(level);
-      if (isPresent(value) || level === 1) yield* this.clear(addr, level, pfn);
-      pfn = (Math.floor(pfn / size) + 1) * size;
+      if (level > 1) {
+        if (isPresent(value)) yield* this.clear(addr, level, pfn);
+        pfn = (Math.floor(pfn / size) + 1) * size;
+        continue;
+      }
+      // A table is looked for once; then its entries follow each other.
+      const table = addr - 8n * BigInt(pfn % 512);
+      const end = Math.min(last, pfn - (pfn % 512) + 511);
+      for (; pfn <= end; pfn++) yield* this.clear(table + 8n * BigInt(pfn % 512), level, pfn);
     }
   }
 

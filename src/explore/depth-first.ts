@@ -1,0 +1,292 @@
+import { FACT } from '../machine/index.ts';
+import { Ample } from './ample.ts';
+import type { Decision } from './decision.ts';
+import { packed, unpacked } from './decision.ts';
+import { FingerprintSet } from './fingerprint-set.ts';
+import type { Instance } from './instance.ts';
+import type { Property } from './search.ts';
+import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+
+/** The set of states that were seen. */
+export interface Visited {
+  /** @returns whether it is new */
+  add(a: number, b: number): boolean;
+  readonly size: number;
+  readonly bytes: number;
+  readonly expectedCollisions: number;
+}
+
+export interface DepthFirstOptions {
+  readonly properties: readonly Property[];
+  /** Distinct states to stop at; absent for none. */
+  readonly maxStates?: number;
+  /** Shared with others; one of its own if absent. */
+  readonly visited?: Visited;
+  /** Partial-order reduction. */
+  readonly ample?: boolean;
+  /** Called in every state in which nothing can happen any more. */
+  readonly onEnd?: () => void;
+}
+
+/** Words of a frame of the stack. */
+const FRAME = {
+  /** Decision that led here. */
+  decision: 0,
+  /** Agent whose choices are taken now, −1 before the first one. */
+  agent: 1,
+  /** Its next choice, and how many it has. */
+  choice: 2,
+  choices: 3,
+  /** The one agent that has to be expanded; −1 for all. */
+  only: 4,
+  /** Agent that was expanded as the only one, in vain. */
+  done: 5,
+  /** Bits of {@link FLAG}. */
+  flags: 6,
+  /** Where the journal was; not part of a saved stack. */
+  mark: 7,
+} as const;
+
+const FRAME_WORDS = 8;
+
+const FLAG = { enabled: 1, seenBefore: 2 } as const;
+
+/**
+ * Depth-first search that takes steps back instead of copying states: for each state it keeps its fingerprint alone. It decides
+ * verdicts; the shortest run of a violation is then found breadth-first (`Search`). It can be cut into parts: a {@link save}d
+ * stack goes on elsewhere, or later, exactly as it would have here.
+ */
+export class DepthFirst {
+  readonly instance: Instance;
+  readonly visited: Visited;
+  transitions = 0;
+  /** Steps of the deepest state. */
+  depth = 0;
+  exhausted = false;
+  bounded = false;
+  /** What broke, with some run that breaks it. */
+  readonly violations: { property: string; run: readonly Decision[] }[] = [];
+  /** States of which only one agent was expanded. */
+  reduced = 0;
+  private readonly options: DepthFirstOptions;
+  private readonly ample: Ample | null;
+  private open: Property[];
+  /** Decisions that lead to the first frame. */
+  private prefix: readonly number[] = [];
+  private frames = new Int32Array(256 * FRAME_WORDS);
+  /** Offset of the top frame, −FRAME_WORDS when there is none. */
+  private top = -FRAME_WORDS;
+
+  constructor(instance: Instance, options: DepthFirstOptions) {
+    this.instance = instance;
+    this.options = options;
+    this.visited = options.visited ?? new FingerprintSet();
+    this.open = [...options.properties];
+    this.ample = options.ample === false ? null : Ample.of(instance);
+  }
+
+  /** Begins at the instance's start. */
+  begin(): void {
+    this.prefix = [];
+    const { tracker } = this.instance;
+    this.visited.add(tracker.fpA, tracker.fpB);
+    this.push(0);
+  }
+
+  get states(): number {
+    return this.visited.size;
+  }
+
+  get bytesPerState(): number {
+    return this.visited.bytes / this.states;
+  }
+
+  get expectedCollisions(): number {
+    return this.visited.expectedCollisions;
+  }
+
+  /** Steps from the start to the state at hand. */
+  get position(): number {
+    return this.prefix.length + this.top / FRAME_WORDS;
+  }
+
+  get isDone(): boolean {
+    return this.top < 0;
+  }
+
+  /** Properties that somebody else found broken are not looked for any more. */
+  close(properties: readonly string[]): void {
+    this.open = this.open.filter((p) => !properties.includes(p.id));
+  }
+
+  /** Takes up to `count` transitions. @returns whether the search is over */
+  advance(count: number): boolean {
+    const { maxStates, properties } = this.options;
+    for (let end = this.transitions + count; this.transitions < end; ) {
+      if (this.top < 0) {
+        this.exhausted = !this.bounded;
+        return true;
+      }
+      if (this.open.length === 0 && properties.length > 0) return true;
+      if (maxStates !== undefined && this.visited.size >= maxStates) {
+        this.bounded = true;
+        return true;
+      }
+      this.next();
+    }
+    return false;
+  }
+
+  /** The next transition of the top frame, or its end. */
+  private next(): void {
+    const { frames, top, instance } = this;
+    const choice = frames[top + FRAME.choice];
+    if (choice === frames[top + FRAME.choices]) {
+      this.nextAgent();
+      return;
+    }
+    frames[top + FRAME.choice] = choice + 1;
+    const a = frames[top + FRAME.agent];
+    const { machine, tracker } = instance;
+    const { facts } = machine;
+    const mark = frames[top + FRAME.mark];
+    facts.bits = 0;
+    instance.agents[a].step(choice);
+    if (this.transitions < CHECKED_TRANSITIONS) takeTwice(instance, a, choice, mark);
+    this.transitions++;
+    if (facts.bits !== 0) this.check(facts.bits, packed(a, choice));
+    if (this.visited.add(tracker.fpA, tracker.fpB)) this.push(packed(a, choice));
+    else {
+      frames[top + FRAME.flags] |= FLAG.seenBefore;
+      tracker.undo(mark);
+    }
+  }
+
+  private push(decision: number): void {
+    this.top += FRAME_WORDS;
+    if (this.top + FRAME_WORDS > this.frames.length) this.growFrames();
+    const { frames, top } = this;
+    frames[top + FRAME.decision] = decision;
+    frames[top + FRAME.choice] = 0;
+    frames[top + FRAME.choices] = 0;
+    frames[top + FRAME.done] = -1;
+    frames[top + FRAME.flags] = 0;
+    frames[top + FRAME.mark] = this.instance.tracker.mark();
+    const only = this.ample === null ? -1 : this.ample.pick();
+    frames[top + FRAME.only] = only;
+    frames[top + FRAME.agent] = only < 0 ? -1 : only - 1;
+    if (this.position > this.depth) this.depth = this.position;
+  }
+
+  private nextAgent(): void {
+    const { frames, top, instance } = this;
+    const { agents } = instance;
+    const only = frames[top + FRAME.only];
+    let a = frames[top + FRAME.agent] + 1;
+    if (only >= 0 && a > only) {
+      // The one agent suffices unless a successor was known: else a cycle could leave the others out for ever.
+      if ((frames[top + FRAME.flags] & FLAG.seenBefore) === 0) {
+        this.reduced++;
+        this.pop();
+        return;
+      }
+      frames[top + FRAME.only] = -1;
+      frames[top + FRAME.done] = only;
+      a = 0;
+    }
+    if (a === frames[top + FRAME.done]) a++;
+    if (a >= agents.length) {
+      this.pop();
+      return;
+    }
+    const choices = agents[a].choices();
+    if (choices > 0) frames[top + FRAME.flags] |= FLAG.enabled;
+    frames[top + FRAME.agent] = a;
+    frames[top + FRAME.choice] = 0;
+    frames[top + FRAME.choices] = choices;
+  }
+
+  private pop(): void {
+    const { frames, top, instance } = this;
+    if ((frames[top + FRAME.flags] & FLAG.enabled) === 0) {
+      if (instance.hasWaiting()) this.check(FACT.deadlock, -1);
+      this.options.onEnd?.();
+    }
+    this.top -= FRAME_WORDS;
+    if (this.top >= 0) instance.tracker.undo(this.frames[this.top + FRAME.mark]);
+  }
+
+  private growFrames(): void {
+    const bigger = new Int32Array(this.frames.length * 2);
+    bigger.set(this.frames);
+    this.frames = bigger;
+  }
+
+  private check(facts: number, decision: number): void {
+    for (let i = this.open.length - 1; i >= 0; i--) {
+      if (!this.open[i].broken(facts)) continue;
+      const run = this.path().map(unpacked);
+      if (decision >= 0) run.push(unpacked(decision));
+      this.violations.push({ property: this.open[i].id, run });
+      this.open.splice(i, 1);
+    }
+  }
+
+  /** Decisions that lead to the top frame. */
+  private path(upTo = this.top): number[] {
+    const path = [...this.prefix];
+    for (let f = FRAME_WORDS; f <= upTo; f += FRAME_WORDS) path.push(this.frames[f + FRAME.decision]);
+    return path;
+  }
+
+  // ---- cutting the search into parts ------------------------------------------------------------------------------
+
+  /** All that is left to do, as numbers; {@link resume} goes on from it. */
+  save(): number[] {
+    const out = [this.prefix.length, ...this.prefix, this.top / FRAME_WORDS + 1];
+    for (let f = 0; f <= this.top; f += FRAME_WORDS) {
+      for (let i = 0; i < FRAME.mark; i++) out.push(this.frames[f + i]);
+    }
+    return out;
+  }
+
+  /** Goes on from what {@link save} or {@link give} made, in an instance of the same machine. */
+  resume(saved: ArrayLike<number>): void {
+    const { agents, tracker } = this.instance;
+    this.instance.rewind();
+    const prefix = Array.from({ length: saved[0] }, (_, i) => saved[1 + i]);
+    for (const decision of prefix) {
+      const { agent, choice } = unpacked(decision);
+      agents[agent].step(choice);
+    }
+    this.prefix = prefix;
+    this.top = -FRAME_WORDS;
+    let at = 1 + prefix.length;
+    const count = saved[at++];
+    for (let n = 0; n < count; n++) {
+      const { agent, choice } = unpacked(saved[at + FRAME.decision]);
+      if (n > 0) agents[agent].step(choice);
+      this.top += FRAME_WORDS;
+      if (this.top + FRAME_WORDS > this.frames.length) this.growFrames();
+      for (let i = 0; i < FRAME.mark; i++) this.frames[this.top + i] = saved[at++];
+      this.frames[this.top + FRAME.mark] = tracker.mark();
+    }
+  }
+
+  /** Gives away what is left of the lowest frame that has something left. @returns null where there is nothing to spare */
+  give(): number[] | null {
+    const { frames } = this;
+    // The top frame is kept: something must be left to do here.
+    for (let f = 0; f < this.top; f += FRAME_WORDS) {
+      if (frames[f + FRAME.only] >= 0 || frames[f + FRAME.agent] >= this.instance.agents.length) continue;
+      const path = this.path(f);
+      const saved = [path.length, ...path, 1];
+      for (let i = 0; i < FRAME.mark; i++) saved.push(frames[f + i]);
+      frames[f + FRAME.agent] = this.instance.agents.length;
+      frames[f + FRAME.choice] = 0;
+      frames[f + FRAME.choices] = 0;
+      return saved;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,60 @@
+import type { Program } from '../machine/index.ts';
+import type { Instance } from './instance.ts';
+
+/** Of so many first transitions, each is taken twice: what an operation keeps outside the machine then shows. */
+export const CHECKED_TRANSITIONS = 2000;
+
+/**
+ * Takes a step that was just taken once more from where it began, and once from the position that stands for the actor's in its minimal automaton.
+ * What an operation keeps outside the machine, and two operations of one name that do two things, show as another outcome.
+ * @param mark where the step began
+ */
+export function takeTwice(instance: Instance, agent: number, choice: number, mark: number): void {
+  const { agents, actors, tracker, machine } = instance;
+  const { fpA, fpB } = tracker;
+  const { bits } = machine.facts;
+  const again = (toTwin: boolean): boolean => {
+    tracker.undo(mark);
+    if (toTwin && !actors[agent].toTwin()) return true;
+    if (agents[agent].choices() <= choice) return false;
+    machine.facts.bits = 0;
+    agents[agent].step(choice);
+    return tracker.fpA === fpA && tracker.fpB === fpB;
+  };
+  const actor = actors[agent];
+  if (actor !== undefined && !again(true)) {
+    tracker.undo(mark);
+    throw new OutsideStateError(
+      actor.name,
+      actor.next() ?? actor.name,
+      actor.suspended(),
+      'is the name of two operations that do two things; give them two names',
+    );
+  }
+  if (!again(false)) {
+    tracker.undo(mark);
+    throw new OutsideStateError(
+      agents[agent].name,
+      actor?.next() ?? agents[agent].name,
+      actor?.suspended() ?? null,
+      'does two things when it is taken twice from one state; keep what it changes in machine.word()',
+    );
+  }
+  machine.facts.bits |= bits;
+}
+
+/** An operation changed something that is not the machine's: taken twice from one state, it did two things. */
+export class OutsideStateError extends Error {
+  readonly actor: string;
+  readonly operation: string;
+  /** The actor's program, suspended at the operation. */
+  readonly suspended: Program | null;
+
+  constructor(actor: string, operation: string, suspended: Program | null, what: string) {
+    super(`'${operation}' ${what}`);
+    this.name = 'OutsideStateError';
+    this.actor = actor;
+    this.operation = operation;
+    this.suspended = suspended;
+  }
+}
