@@ -89,6 +89,19 @@ describe('11.4.5 RTADDR.TTM', () => {
     },
   );
 
+  test('11.4.5 TTM without SRTP takes no effect, not even when translation is switched off and on', () => {
+    const { bench } = scene(0);
+    bench.write64(REG.RTADDR, 0x1400n);
+    bench.write32(REG.GCMD, 0);
+    bench.write32(REG.GCMD, TE);
+    expect(bench.translate(SID, 0x1000n)).toEqual({ page: 0x111000n });
+    bench.write32(REG.GCMD, TE | SRTP);
+    bench.write64(REG.RTADDR, 0x1000n);
+    bench.write32(REG.GCMD, 0);
+    bench.write32(REG.GCMD, TE);
+    expect(bench.translate(SID, 0x1000n)).toEqual({ fault: 0x30 });
+  });
+
   test('11.4.4.1 with translation off requests pass whatever TTM says', () => {
     const { bench } = scene(0);
     bench.write64(REG.RTADDR, 0x1400n);
