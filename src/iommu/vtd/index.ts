@@ -1,7 +1,9 @@
+export type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 export * from './caches.ts';
 export * from './capabilities.ts';
 export * from './commands.ts';
 export * from './core.ts';
+export * from './emulator.ts';
 export type { MessageSink } from './events.ts';
 export * from './faults.ts';
 export * from './invalidation.ts';

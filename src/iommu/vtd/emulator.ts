@@ -1,0 +1,165 @@
+/** A VT-d unit for an emulator or a VMM: register accesses, translations and interrupt messages, everything at once. */
+import { Arena } from '../../machine/index.ts';
+import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
+import { guestMemory } from '../kit/guest-memory.ts';
+import type { CacheSizes } from './caches.ts';
+import type { VtdOptions } from './core.ts';
+import type { MessageSink } from './events.ts';
+import { Vtd } from './model.ts';
+import { REQUEST } from './request.ts';
+
+export interface VtdEmulatorOptions extends VtdOptions {
+  /** Guest memory: tables and queue are read there, wait status is written there. */
+  readonly memory: GuestBuffer | GuestMemory;
+  /** Takes the unit's interrupts (fault event, invalidation completion event) during the access or translation that raises them. */
+  readonly message?: MessageSink;
+}
+
+/** Kinds of requests; see {@link REQUEST}. */
+export type RequestKind = (typeof REQUEST)[keyof typeof REQUEST];
+
+/** No paging-structure caches: reading the tables is as fast. A driver that forgets to invalidate those is found with some. */
+const CACHES: CacheSizes = { context: 64, iotlbSets: 1024, iotlbWays: 4, pagingStructure: 0 };
+
+/** Words for what is in the unit besides caches: its registers most of all, which end below byte 2^15 (CAP.FRO, ECAP.IRO). */
+const REGISTER_WORDS = 1 << 14;
+const WORDS_PER_ENTRY = 8;
+
+/** Parts of page numbers from here on are beyond every address width, and are folded into 31 bits. */
+const FAR = 2 ** 30;
+
+/**
+ * The unit as a guest sees it, with what a guest asks for done when the call returns. Whatever guests write, to registers, tables or the
+ * queue, is answered as VT-d says; nothing of it throws. Options that no hardware could have throw a RangeError with one line.
+ */
+export class VtdEmulator {
+  /** The unit itself, for what is not offered here. */
+  readonly unit: Vtd;
+  private readonly arena: Arena;
+  private readonly fresh: Int32Array;
+  private settling = false;
+
+  constructor(options: VtdEmulatorOptions) {
+    const { memory: guest, message, ...unit } = options;
+    const caches = { ...CACHES, ...unit.caches };
+    const entries = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
+    this.arena = new Arena(REGISTER_WORDS + WORDS_PER_ENTRY * entries);
+    const memory = guestMemory(guest);
+    const parts = { arena: this.arena, tables: memory, memory };
+    this.unit = new Vtd(message === undefined ? parts : { ...parts, message }, { ...unit, caches });
+    this.fresh = this.arena.snapshot();
+  }
+
+  /** Bytes of the register block that have registers; what a VMM maps is this, rounded up to whole pages (VT-d 11.1). */
+  get registerBytes(): number {
+    return this.unit.registerBytes;
+  }
+
+  /**
+   * A guest's read of registers, of 1 to 8 bytes at any offset.
+   * @returns an unsigned number up to 4 bytes, a bigint above; 0 where there is no register
+   */
+  read(offset: number, size: 5 | 6 | 7 | 8): bigint;
+  read(offset: number, size: 1 | 2 | 3 | 4): number;
+  read(offset: number, size: number): number | bigint;
+  read(offset: number, size: number): number | bigint {
+    const { lo, hi } = this.unit.read(offset, size);
+    return size > 4 ? (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0) : lo >>> 0;
+  }
+
+  /** A guest's write; what it sets off (an invalidation, all of the queue) is done when this returns. @param value its low `size` bytes are written */
+  write(offset: number, size: number, value: number | bigint): void {
+    if (typeof value === 'bigint')
+      this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+    else this.unit.write(offset, size, value | 0, Math.floor(value / 2 ** 32) | 0);
+    this.settle();
+  }
+
+  /** Lets the queue and the commands under way run until there is nothing left to do. A queue ends: its tail stays meanwhile. */
+  private settle(): void {
+    // A message handler may write registers; what that sets off is done in the loop that is running.
+    if (this.settling) return;
+    this.settling = true;
+    try {
+      for (let moved = true; moved; ) {
+        moved = false;
+        for (const agent of this.unit.agents) {
+          for (; agent.choices() > 0; moved = true) agent.step(0);
+        }
+      }
+    } finally {
+      this.settling = false;
+    }
+  }
+
+  /**
+   * A device's request. It must not cross a 4 KiB page, and holds to the end of that page.
+   * @param requester source id: bus 15:8, device 7:3, function 2:0
+   * @param iova byte address as the device sends it; a bigint, or a number where that is exact (below 2^53)
+   * @param kind {@link REQUEST}.read, .write (a DWORD; interrupts come as these), .longWrite, …
+   * @returns the byte address in guest memory, 0 to 2^52 − 1; −{@link FAULT} reason where it is refused, the fault being recorded as VT-d says;
+   * −{@link BLOCKED} where it is refused silently. Addresses from 2^53 on, which are passed on only untranslated, are rounded
+   */
+  translate(requester: number, iova: number | bigint, kind: RequestKind): number {
+    const address = typeof iova === 'bigint' ? Number(iova) : iova;
+    if (!(address >= 0 && address < 2 ** 53)) return this.translateFar(requester, iova, kind);
+    const vpn = Math.floor(address / 4096);
+    const vpnHi = Math.floor(vpn / 0x40000);
+    const reason = this.translatePage(requester, vpnHi, vpn - vpnHi * 0x40000, kind);
+    if (reason !== 0) return -reason;
+    return (this.unit.frameHi * 0x100000 + this.unit.frameLo) * 4096 + (address - vpn * 4096);
+  }
+
+  /**
+   * {@link translate} in integers of at most 31 bits, which never allocates.
+   * @param vpnHi bits 61:30 of the address, below 2^30
+   * @param vpnLo bits 29:12
+   * @returns 0, with the page's number in {@link frameHi} and {@link frameLo}; or a reason
+   */
+  translatePage(requester: number, vpnHi: number, vpnLo: number, kind: RequestKind): number {
+    if (kind <= REQUEST.write) return this.unit.translate(requester & 0xffff, vpnHi, vpnLo, kind);
+    return this.unit.request(requester & 0xffff, vpnHi, vpnLo, kind);
+  }
+
+  /** Page frame number after {@link translatePage}: bits 51:32 of the address. */
+  get frameHi(): number {
+    return this.unit.frameHi;
+  }
+
+  /** Bits 31:12. */
+  get frameLo(): number {
+    return this.unit.frameLo;
+  }
+
+  /** An address that is no exact number, or none at all: taken modulo 2^64. */
+  private translateFar(requester: number, iova: number | bigint, kind: RequestKind): number {
+    const exact = BigInt.asUintN(
+      64,
+      typeof iova === 'bigint' ? iova : Number.isFinite(iova) ? BigInt(Math.floor(iova)) : -1n,
+    );
+    const vpnHi = Number(exact >> 30n);
+    const folded = vpnHi < FAR ? vpnHi : FAR | (vpnHi % FAR);
+    const reason = this.translatePage(requester, folded, Number((exact >> 12n) & 0x3ffffn), kind);
+    if (reason !== 0) return -reason;
+    // So far up requests are passed on, or they lie in a table of five levels.
+    if (vpnHi >= FAR) return Number(exact);
+    return (this.unit.frameHi * 0x100000 + this.unit.frameLo) * 4096 + Number(exact & 0xfffn);
+  }
+
+  /** What a power-on reset leaves. */
+  reset(): void {
+    this.arena.restore(this.fresh);
+  }
+
+  /** All of the unit's state, caches included, for {@link restore} of a unit with the same options. */
+  save(): Int32Array {
+    return this.arena.snapshot();
+  }
+
+  /** @throws RangeError for a state of a unit with other options, as far as its size tells */
+  restore(state: Int32Array): void {
+    if (state.length !== this.fresh.length)
+      throw new RangeError(`a state of ${state.length} words; this unit has ${this.fresh.length}`);
+    this.arena.restore(state);
+  }
+}
