@@ -108,6 +108,62 @@ describe('access', () => {
   });
 });
 
+describe('11.4 each bit of each register, one at a time', () => {
+  /** Bits that software can set and clear; all others of the register stay as they are. Commands are left out (63 of CCMD and IOTLB_REG, PMEN). */
+  const WRITABLE: readonly (readonly [string, number, number, bigint])[] = [
+    ['11.4.1 VER', REG.VER, 32, 0n],
+    ['11.4.2 CAP', REG.CAP, 64, 0n],
+    ['11.4.3 ECAP', REG.ECAP, 64, 0n],
+    ['11.4.4.2 GSTS', REG.GSTS, 32, 0n],
+    ['11.4.5 RTADDR', REG.RTADDR, 64, 0xffff_ffff_ffff_fc00n],
+    ['11.4.6.1 CCMD', REG.CCMD, 63, 0x6000_0000_0000_ffffn],
+    ['11.4.6.3 IOTLB_REG', REG.IOTLB, 63, 0x3003_ffff_0000_0000n],
+    ['11.4.6.4 IVA_REG', REG.IVA, 64, 0n],
+    ['11.4.7.1 FSTS', REG.FSTS, 32, 0n],
+    ['11.4.7.2 FECTL', REG.FECTL, 32, 0x8000_0000n],
+    ['11.4.7.3 FEDATA', REG.FEDATA, 32, 0xffffn],
+    ['11.4.7.4 FEADDR', REG.FEADDR, 32, 0xffff_fffcn],
+    ['11.4.7.5 FEUADDR', REG.FEUADDR, 32, 0xffff_ffffn],
+    ['11.4.7.6 FRCD, lower half', REG.FRCD, 64, 0n],
+    ['11.4.7.6 FRCD, upper half', REG.FRCD + 8, 64, 0n],
+    ['11.4.8.2 PLMBASE', REG.PLMBASE, 32, 0xffe0_0000n],
+    ['11.4.8.3 PLMLIMIT', REG.PLMLIMIT, 32, 0xffe0_0000n],
+    ['11.4.8.4 PHMBASE', REG.PHMBASE, 64, 0xffff_ffff_ffe0_0000n],
+    ['11.4.8.5 PHMLIMIT', REG.PHMLIMIT, 64, 0xffff_ffff_ffe0_0000n],
+    ['11.4.9.1 IQH', REG.IQH, 64, 0n],
+    ['11.4.9.2 IQT', REG.IQT, 64, 0x7fff0n],
+    ['11.4.9.3 IQA', REG.IQA, 64, 0xffff_ffff_ffff_f807n],
+    ['11.4.9.4 ICS', REG.ICS, 32, 0n],
+    ['11.4.9.5 IECTL', REG.IECTL, 32, 0x8000_0000n],
+    ['11.4.9.6 IEDATA', REG.IEDATA, 32, 0xffffn],
+    ['11.4.9.7 IEADDR', REG.IEADDR, 32, 0xffff_fffcn],
+    ['11.4.9.8 IEUADDR', REG.IEUADDR, 32, 0xffff_ffffn],
+    ['11.4.9.9 IQERCD', REG.IQERCD, 64, 0n],
+    ['11.4.10 IRTA without ECAP.IR', 0xb8, 64, 0n],
+    ['11.4.11 page request registers without ECAP.PRS', 0xc0, 64, 0n],
+  ];
+
+  test.each(WRITABLE)('%s', (_, offset, width, writable) => {
+    const bench = new Bench({ cap: { PLMR: 1, PHMR: 1 } });
+    const read = () => (width > 32 ? bench.read64(offset) : BigInt(bench.read32(offset)));
+    const write = (value: bigint) => (width > 32 ? bench.write64(offset, value) : bench.write32(offset, Number(value)));
+    const fixed = read() & ~writable;
+    for (let n = 0; n < width; n++) {
+      const bit = 1n << BigInt(n);
+      write(bit);
+      expect(read(), `bit ${n}`).toBe(fixed | (bit & writable));
+    }
+    write(0n);
+    expect(read()).toBe(fixed);
+  });
+
+  test('each register of the unit is in the table, but for GCMD and PMEN', () => {
+    const known = WRITABLE.map(([, offset]) => offset);
+    const missing = Object.entries(REG).filter(([, offset]) => !known.includes(offset));
+    expect(missing.map(([name]) => name)).toEqual(['GCMD', 'PMEN']);
+  });
+});
+
 describe('11.4.4 GCMD and GSTS', () => {
   test('11.4.4.1 GCMD is write-only: it reads as zero', () => {
     const bench = new Bench();
