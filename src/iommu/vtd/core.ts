@@ -26,6 +26,8 @@ export interface VtdOptions extends CapabilityOptions {
    * where requests are taken in steps only.
    */
   readonly fetchAhead?: number;
+  /** Whether the unit may cache a larger page as one of 4 KiB (6.5.3.2); false if absent. Used where requests are taken in steps only. */
+  readonly fractures?: boolean;
 }
 
 /** What the unit is built into. `dma` is absent in plain emulation, where every request is translated at once. */
@@ -85,6 +87,8 @@ export class VtdCore {
   readonly alwaysDrains: boolean;
   /** Descriptors that may be fetched and not executed. */
   readonly fetchAhead: number;
+  /** Larger pages may be cached in parts. */
+  readonly fractures: boolean;
   /** Requests that are in flight can be drained. */
   readonly drainsReads: boolean;
   readonly drainsWrites: boolean;
@@ -108,6 +112,7 @@ export class VtdCore {
     this.rules = parts.rules ?? null;
     this.profile = options.profile ?? PROFILES[0];
     this.message = parts.message;
+    this.fractures = parts.dma !== undefined && options.fractures === true;
     this.fetchAhead = parts.dma === undefined ? 0 : (options.fetchAhead ?? 0);
     this.writeBuffers = parts.flushWriteBuffers;
     const has = capabilitiesOf(options);
@@ -152,6 +157,7 @@ export class VtdCore {
         (paging || !rule.id.startsWith('paging')) &&
         (this.has.cap.CM === 1 || key !== 'faultUsed') &&
         (this.fetchAhead > 0 || key !== 'postponed') &&
+        (this.fractures || key !== 'fractured') &&
         key !== 'denied';
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
     }
@@ -217,11 +223,12 @@ export class VtdCore {
     this.caches.fillPaging(level, walk.did, walk.perms, walk.vpnHi, walk.vpnLo, walk.pfnHi, walk.pfnLo);
   }
 
-  fillTranslation(level: number): void {
+  /** @param pfnLo lower 20 bits of the frame; with level 1 a larger page may be filled in as one of its pages */
+  fillTranslation(level: number, pfnLo = this.walk.pfnLo): void {
     const { walk } = this;
     const fpd = (walk.fpd ? 1 : 0) << TAG.fpd;
     const tag = TAG.valid | (level << TAG.level) | (walk.perms << TAG.perms) | fpd | (walk.did << TAG.did);
-    this.caches.fillTranslation(walk.sid, tag, walk.vpnHi, walk.vpnLo, walk.pfnHi, walk.pfnLo);
+    this.caches.fillTranslation(walk.sid, tag, walk.vpnHi, walk.vpnLo, walk.pfnHi, pfnLo);
   }
 
   /** Lower 20 bits of the page frame, for a leaf at a level. */

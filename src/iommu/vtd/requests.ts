@@ -74,7 +74,8 @@ export class RequestSteps {
       const did = this.core.walker.peekDomain(walk);
       return did < 0 ? 1 : 1 + caches.countPaging(5, did, vpnHi, vpnLo);
     }
-    return 1;
+    // The entry may turn out to map a larger page, which may be cached whole or in part.
+    return this.core.fractures && walk.level > 1 ? 2 : 1;
   }
 
   /** In how many ways a look-up can go, but for the refusal by an entry without the right that is wanted, which comes last. */
@@ -150,7 +151,7 @@ export class RequestSteps {
         return this.enterTables(slot, choice);
       }
       default:
-        return this.entryStep(slot, dma.get(slot, SLOT.step) === WALK_STEP.fresh);
+        return this.entryStep(slot, dma.get(slot, SLOT.step) === WALK_STEP.fresh, choice === 1);
     }
   }
 
@@ -240,8 +241,11 @@ export class RequestSteps {
     this.save(slot, WALK_STEP.fresh);
   }
 
-  /** Goes on below a cached non-leaf entry. @returns false where its rights do not suffice */
-  private entryStep(slot: number, top: boolean): void {
+  /**
+   * One paging entry (3.7). @param top whether it is the first one
+   * @param fractures a larger page is cached as the one page of 4 KiB that is asked for
+   */
+  private entryStep(slot: number, top: boolean, fractures: boolean): void {
     const { walk } = this.core;
     const { dma } = this;
     const { level } = walk;
@@ -268,7 +272,10 @@ export class RequestSteps {
       if (this.cachesFaults(slot)) cacheFault(this.core, level);
       return this.faulted(slot);
     }
-    if (mayFill) this.core.fillTranslation(level);
+    if (mayFill && fractures && level > 1) {
+      this.core.fire('fractured');
+      this.core.fillTranslation(1, page);
+    } else if (mayFill) this.core.fillTranslation(level);
     this.land(slot, walk.pfnHi, page);
   }
 

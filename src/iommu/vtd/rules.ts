@@ -13,6 +13,11 @@ export const RULES = {
     clause: 'VT-d 6.5.3.5',
     text: 'a cached translation without the right that is wanted refuses a request',
   },
+  fractured: {
+    id: 'iotlb.fracture',
+    clause: 'VT-d 6.5.3.2',
+    text: 'a translation of a larger page is cached for one page of 4 KiB of it',
+  },
   contextUsed: { id: 'context.use', clause: 'VT-d 6.2.2', text: 'a cached context entry serves a request' },
   contextEvicted: {
     id: 'context.evict',

@@ -252,4 +252,57 @@ describe.each(WAYS)('6.5.1, 6.5.2 by the $name', (way) => {
     bench.write32(REG.GCMD, TE | queue);
     expect(bench.translate(SID, 0x5000n)).toEqual({ page: NEW });
   });
+
+  test.each([
+    ['2 MiB', 2, 0x40_4020_0000n, 0x5000n],
+    ['2 MiB, last page', 2, 0x40_4020_0000n, 0x1ff000n],
+    ['1 GiB', 3, 0x40_4000_0000n, 0x2000_5000n],
+    ['1 GiB, last page', 3, 0x40_4000_0000n, 0x3fff_f000n],
+  ])('6.5.1.2, 6.5.2.3 a page of %s is dropped by an invalidation of any page of it', (_, level, base, inside) => {
+    const { bench, tree } = scene();
+    bench.attach(SID, tree, DID);
+    bench.map(tree, base, 0x1_0000_0083n, level);
+    expect(bench.translate(SID, base)).toEqual({ page: 0x1_0000_0000n });
+    bench.map(tree, base, 0x2_0000_0083n, level);
+    const size = level === 2 ? 0x20_0000n : 0x4000_0000n;
+    for (const beside of [base - 0x1000n, base + size]) way.iotlb(bench, 3, DID, beside, 0, 1);
+    expect(bench.translate(SID, base), 'its neighbours do not matter').toEqual({ page: 0x1_0000_0000n });
+    way.iotlb(bench, 3, DID, base + inside, 0, 1);
+    expect(bench.translate(SID, base)).toEqual({ page: 0x2_0000_0000n });
+  });
+});
+
+describe('6.5.3.2 larger pages that are cached in parts', () => {
+  const BASE = 0x40_4020_0000n;
+
+  /** Caches two pages of a large page, changes it, invalidates the first of them. @returns whether each is still the old one */
+  function left(fractures: boolean, choice: number, am: number): boolean[] {
+    const bench = new Bench({ dmaSlots: 2, fractures }).start().startQueue();
+    const tree = bench.tree();
+    bench.attach(8, tree, 7);
+    const pages = [BASE, BASE + 0x5000n];
+    const request = (iova: bigint) => {
+      const flight = bench.issue(8, iova);
+      expect(flight.walk((choices) => Math.min(choice, choices - 1))).toBe(true);
+      const { page } = flight;
+      flight.perform();
+      return page;
+    };
+    // One way: every entry that could serve is used, and what is filled is whole (0) or in part (1).
+    bench.map(tree, BASE, 0x1_0000_0083n, 2);
+    pages.forEach((iova) => {
+      const flight = bench.issue(8, iova);
+      flight.walk((choices) => (flight.state === 'translating' ? Math.min(choice, choices - 1) : 0));
+      flight.perform();
+    });
+    bench.map(tree, BASE, 0x2_0000_0083n, 2);
+    bench.submit(iotlbInv({ g: 3, did: 7, addr: BASE, am }));
+    choice = 0;
+    return pages.map((iova) => request(iova) < 0x2_0000_0000n);
+  }
+
+  test('6.5.3.2 with too small a mask the other parts stay', () => expect(left(true, 1, 0)).toEqual([false, true]));
+  test('6.5.3.2 the mask of the page drops all of them', () => expect(left(true, 1, 9)).toEqual([false, false]));
+  test('6.5.3.2 cached whole, it is dropped whole', () => expect(left(true, 0, 0)).toEqual([false, false]));
+  test('a unit that does not fracture has no such choice', () => expect(left(false, 1, 0)).toEqual([false, false]));
 });
