@@ -17,7 +17,7 @@ export interface Region {
  * write goes through {@link set}, so snapshots, fingerprints, undo and diffs need no code in any component.
  */
 export class Arena {
-  /** The state. Read it directly; write it through {@link set} only. */
+  /** The state. Read it directly; write it through {@link set} (but see {@link tracked}). */
   readonly words: Int32Array;
   readonly regions: Region[] = [];
   /** Words in use; the rest of the buffer is not yet any region's. */
@@ -43,6 +43,11 @@ export class Arena {
   set(offset: number, value: number): void {
     if (this.tracker === null) this.words[offset] = value;
     else if (this.words[offset] !== value) this.tracker.change(offset, value);
+  }
+
+  /** Whether anybody follows the writes. While nobody does, {@link words} may be written as they are, where speed matters. */
+  get tracked(): boolean {
+    return this.tracker !== null;
   }
 
   /** Every later write is seen by `tracker`. */

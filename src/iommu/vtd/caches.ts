@@ -228,21 +228,32 @@ export class VtdCaches {
     const start = block << pageBits(level);
     const first = this.setAt(sid, vpnHi, block);
     let entry = -1;
-    for (let at = first; at < first + this.iotlbStride && entry < 0; at += IOTLB_WORDS) {
+    for (let at = first; at < first + this.iotlbStride; at += IOTLB_WORDS) {
       if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
         continue;
       // What is refused does not displace what is granted (another right of the page), nor the other way round (CAP.CM).
       if ((faultOf(words[at]) === 0) !== (faultOf(tag) === 0)) continue;
-      if (((words[at] >>> TAG.level) & 7) === level) entry = at;
+      if (((words[at] >>> TAG.level) & 7) !== level) continue;
+      entry = at;
+      break;
     }
     if (entry < 0) entry = iotlb.room(first);
+    if (arena.tracked) {
+      arena.set(entry, tag);
+      arena.set(entry + IOTLB.sid, sid);
+      arena.set(entry + IOTLB.vpnHi, vpnHi);
+      arena.set(entry + IOTLB.vpnLo, start);
+      arena.set(entry + IOTLB.pfnHi, pfnHi);
+      arena.set(entry + IOTLB.pfnLo, pfnLo);
+    } else {
+      words[entry] = tag;
+      words[entry + IOTLB.sid] = sid;
+      words[entry + IOTLB.vpnHi] = vpnHi;
+      words[entry + IOTLB.vpnLo] = start;
+      words[entry + IOTLB.pfnHi] = pfnHi;
+      words[entry + IOTLB.pfnLo] = pfnLo;
+    }
     if (sizesAt >= 0 && ((words[sizesAt] >>> level) & 1) === 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
-    arena.set(entry, tag);
-    arena.set(entry + IOTLB.sid, sid);
-    arena.set(entry + IOTLB.vpnHi, vpnHi);
-    arena.set(entry + IOTLB.vpnLo, start);
-    arena.set(entry + IOTLB.pfnHi, pfnHi);
-    arena.set(entry + IOTLB.pfnLo, pfnLo);
   }
 
   /** Set of the paging-structure cache of a level for a page. */
