@@ -1,5 +1,5 @@
-import type { InstanceOptions, Violation } from '../explore/index.ts';
-import { countBlocks, Instance, Search, tidy } from '../explore/index.ts';
+import type { Decided, InstanceOptions, SavedSearch, Violation } from '../explore/index.ts';
+import { countBlocks, DepthFirst, decidedBy, Instance, Search, tidy } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import type { Case, Feature, Setup, Verdict } from './define.ts';
 import { expectedOf, lacking } from './define.ts';
@@ -11,11 +11,13 @@ export interface RunOptions extends InstanceOptions {
   readonly mutant?: string | null;
 }
 
-/** One broken invariant with its shortest run. */
+/** One broken invariant with the run that is told. */
 export interface Broken {
   readonly invariant: Invariant;
   readonly run: Violation['run'];
   readonly blocks: number;
+  /** No run that breaks it is shorter. */
+  readonly shortest: boolean;
 }
 
 /** What is known of a run, at any time. */
@@ -29,42 +31,87 @@ export interface Outcome {
   readonly exhausted: boolean;
   /** Rules of the hardware that never fired. */
   readonly unfiredRules: readonly string[];
+  /** How often each rule of the hardware fired. */
+  readonly rules: Readonly<Record<string, number>>;
   /** Parts that the case needs and the profile lacks. */
   readonly lacks: readonly Feature[];
   readonly expectedCollisions: number;
+  /** Bytes of the visited set, a state. */
+  readonly bytesPerState: number;
 }
 
-/** One variant of a case under one profile, searched in portions so that a caller can show progress and stop. */
+/**
+ * One variant of a case under one profile, searched in portions so that a caller can show progress and stop. First, depth-first with every
+ * reduction, the verdict; then, where something is broken, breadth-first and without partial-order reduction, the shortest run of each.
+ */
 export class CaseRun {
   readonly definition: Case;
   readonly setup: Setup;
-  readonly search: Search;
-  private readonly instance: Instance;
-  private readonly invariants: readonly Invariant[];
-  private readonly broken: Broken[] = [];
+  /** Where the verdict is decided. */
+  readonly instance: Instance;
+  /** Properties that are looked for, I9 always among them. */
+  readonly properties: readonly Invariant[];
+  search: DepthFirst;
+  private readonly options: RunOptions;
+  /** The verdict, when it is known: from {@link search} or from several threads. */
+  private decided: Decided | null = null;
+  private telling: Search | null = null;
 
   constructor(definition: Case, variant: string, profile: VtdProfile, options: RunOptions = {}) {
     this.definition = definition;
+    this.options = options;
     this.setup = { variant, profile, mutant: options.mutant ?? null };
     const ids: InvariantId[] = [...definition.invariants];
     if (!ids.includes('I9')) ids.push('I9');
-    this.invariants = ids.map((id) => INVARIANTS[id]);
-    this.instance = new Instance(definition.build(this.setup), options);
-    const properties = this.invariants;
-    this.search = new Search(
-      this.instance,
-      options.maxStates === undefined ? { properties } : { properties, maxStates: options.maxStates },
-    );
+    this.properties = ids.map((id) => INVARIANTS[id]);
+    this.instance = this.fresh(options);
+    this.search = this.depthFirst();
+    this.search.begin();
   }
 
-  /** Expands up to `count` states. @returns whether the run is over */
+  private depthFirst(): DepthFirst {
+    const { maxStates, without = [] } = this.options;
+    const bound = maxStates === undefined ? {} : { maxStates };
+    return new DepthFirst(this.instance, {
+      properties: this.properties,
+      ample: !without.includes('ample'),
+      ...bound,
+    });
+  }
+
+  /** Goes on from a search that was saved, instead of from the start. */
+  restore(saved: SavedSearch): void {
+    this.search = this.depthFirst();
+    this.search.restore(saved);
+  }
+
+  /** The verdict is not known yet. */
+  get isDeciding(): boolean {
+    return this.decided === null;
+  }
+
+  /** Goes on for a portion: `count` transitions or states. @returns whether the run is over */
   advance(count: number): boolean {
-    const over = this.search.advance(count);
-    if (over) {
-      // Each in a machine of its own, in which no other actor has run.
-      this.instance.actors.forEach((actor, i) => actor.verify(this.definition.build(this.setup).actors[i].program()));
+    if (this.decided === null) {
+      if (!this.search.advance(count)) return false;
+      this.adopt(decidedBy(this.search));
     }
-    return over;
+    return this.telling === null || this.telling.advance(count);
+  }
+
+  /** Takes the verdict over that this or another search has come to; what is left is to find the shortest runs. */
+  adopt(decided: Decided): void {
+    this.decided = decided;
+    // Each in a machine of its own, in which no other actor has run.
+    this.instance.actors.forEach((actor, i) => actor.verify(this.definition.build(this.setup).actors[i].program()));
+    const broken = decided.violations.map((v) => v.property);
+    if (broken.length === 0) return;
+    const { maxStates } = this.options;
+    const properties = this.properties.filter((p) => broken.includes(p.id));
+    this.telling = new Search(this.fresh(this.options), {
+      properties,
+      ...(maxStates === undefined ? {} : { maxStates }),
+    });
   }
 
   /** Runs to the end. */
@@ -73,38 +120,54 @@ export class CaseRun {
     return this.outcome();
   }
 
+  /** How far it is. */
+  get progress(): { states: number; depth: number; frontier: number } {
+    const { search, telling } = this;
+    if (telling !== null) return { states: telling.states, depth: telling.depth, frontier: telling.frontier };
+    return { states: search.states, depth: search.depth, frontier: search.position };
+  }
+
+  /** The machine that is searched at the moment. */
+  get current(): Instance {
+    return this.telling?.instance ?? this.instance;
+  }
+
   outcome(): Outcome {
-    const { search, definition, setup } = this;
-    for (const violation of search.violations.slice(this.broken.length)) this.broken.push(this.breakage(violation));
-    const fired = this.instance.machine.rules;
-    const unfiredRules = fired.list.filter((_, i) => fired.fired[i] === 0).map((rule) => rule.id);
+    const { definition, setup } = this;
+    const decided = this.decided ?? decidedBy(this.search);
+    const { list } = this.instance.machine.rules;
     const absent = [...lacking(setup.profile), ...(definition.lacks ?? [])];
     const lacks = [...new Set(absent)].filter((feature) => definition.needs?.includes(feature));
-    const verdict = this.broken.length > 0 ? 'violated' : search.exhausted ? 'holds' : 'bounded';
+    const broken = decided.violations.map((violation) => this.breakage(violation));
+    const verdict = broken.length > 0 ? 'violated' : decided.exhausted ? 'holds' : 'bounded';
     return {
       expected: expectedOf(definition, setup.variant, setup.profile.name),
       verdict,
-      unfiredRules,
+      unfiredRules: list.filter((_, i) => decided.fired[i] === 0).map((rule) => rule.id),
+      rules: Object.fromEntries(list.map((rule, i) => [rule.id, decided.fired[i]])),
       lacks,
       // The verdict's invariant is the one that breaks soonest; among equals, the one that the case names first.
-      broken: [...this.broken].sort((a, b) => a.run.length - b.run.length || this.rank(a) - this.rank(b)),
-      states: search.states,
-      transitions: search.transitions,
-      depth: search.depth,
-      exhausted: search.exhausted,
-      expectedCollisions: search.expectedCollisions,
+      broken: broken.sort((a, b) => a.run.length - b.run.length || this.rank(a) - this.rank(b)),
+      states: decided.states,
+      transitions: decided.transitions,
+      depth: decided.depth,
+      exhausted: decided.exhausted,
+      expectedCollisions: decided.expectedCollisions,
+      bytesPerState: decided.bytesPerState,
     };
   }
 
   private rank(broken: Broken): number {
-    return this.invariants.indexOf(broken.invariant);
+    return this.properties.indexOf(broken.invariant);
   }
 
-  private breakage(violation: Violation): Broken {
-    const invariant = INVARIANTS[violation.property as InvariantId];
+  private breakage(found: Violation): Broken {
+    const invariant = INVARIANTS[found.property as InvariantId];
+    const shortest = this.telling?.violations.find((v) => v.property === found.property);
+    const { run: told } = shortest ?? found;
     // A deadlock is no step's fact; its run is left as it was found.
-    const run = invariant.id === 'I9' ? violation.run : tidy(this.fresh(), violation.run, invariant);
-    return { invariant, run, blocks: countBlocks(run) };
+    const run = invariant.id === 'I9' ? told : tidy(this.fresh(), told, invariant);
+    return { invariant, run, blocks: countBlocks(run), shortest: shortest !== undefined };
   }
 
   /** The machine once more, at its start: for replays. */

@@ -29,6 +29,8 @@ export interface Loop {
   readonly otherFrames?: boolean;
   /** An orderly device reads a page twice while it is mapped, so that the IOTLB is used. */
   readonly readsAgain?: boolean;
+  /** DMAs of a stray device, each with a slot of its own; 2 if absent. */
+  readonly dmas?: number;
 }
 
 /**
@@ -42,6 +44,7 @@ export function mergeLoop(loop: Loop): Machine {
     via: loop.via,
     recordFaults: loop.device === 'orderly',
     pdEntries: [0],
+    machine: { dmaSlots: loop.dmas ?? 2 },
   };
   const scene = new VtdScene(loop.mutation === undefined ? options : { ...options, mutation: loop.mutation });
   const { machine, domain } = scene;
@@ -50,7 +53,7 @@ export function mergeLoop(loop: Loop): Machine {
   if (small !== FRAMES) for (let i = 0n; i < 4n; i++) scene.buffer(`small page ${i}`, small + i * 0x1000n);
   const device = scene.device('vfio-pci', [0n, 0x1000n]);
   const orderly = loop.device === 'orderly';
-  if (!orderly) device.stray([0n], 'read', 2);
+  if (!orderly) device.stray([0n], 'read', loop.dmas ?? 2);
 
   machine.actor('driver', function* () {
     yield* domain.map(0n, small, FOUR_PAGES);

@@ -1,5 +1,4 @@
 /** The command line (DESIGN §6). */
-import { readFileSync } from 'node:fs';
 import type { ApplicationText } from '@stricli/core';
 import {
   ArgumentScannerError,
@@ -16,6 +15,7 @@ import { replayCommand } from './commands/replay.ts';
 import { unknownName } from './nearest.ts';
 import { INTERRUPTED } from './runner.ts';
 import { UsageError } from './usage-error.ts';
+import { VERSION } from './version.ts';
 
 const COMMANDS = { check: checkCommand, list: listCommand, replay: replayCommand, new: newCommand };
 
@@ -62,10 +62,6 @@ function textOnce(): ApplicationText {
   };
 }
 
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
-}
-
 /** Runs a command line without the program's name. @returns exit status */
 export async function main(args: readonly string[]): Promise<number> {
   if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
@@ -102,7 +98,7 @@ async function runLine(args: readonly string[]): Promise<number> {
     buildRouteMap({ routes: COMMANDS, docs: { brief: 'an IOMMU that you can run, question and break' } }),
     {
       name: 'pinhole',
-      versionInfo: { currentVersion: version() },
+      versionInfo: { currentVersion: VERSION },
       scanner: { caseStyle: 'allow-kebab-for-camel' },
       determineExitCode: (error) => (error instanceof UsageError ? USAGE : INTERNAL),
       localization: { loadText: textOnce },

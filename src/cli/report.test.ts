@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { CASES, profileNamed } from '../cases/index.ts';
 import type { Finished, Job } from './job.ts';
-import { DEFAULT_MAX_STATES, isAsExpected, runJob } from './job.ts';
+import { DEFAULT_MAX_STATES, isAsExpected } from './job.ts';
 import { toKtap } from './ktap.ts';
 import { toLines, toResult } from './report.ts';
+import { runJob } from './run-job.ts';
 import { PLAIN } from './story.ts';
 import { summary, verdictTable } from './table.ts';
 import { fromToken } from './trace.ts';
@@ -12,16 +13,11 @@ function jobOf(id: string, variant: string, more: Partial<Job> = {}): Job {
   const definition = CASES.find((c) => c.id === id);
   const profile = profileNamed('spec');
   if (definition === undefined || profile === undefined) throw new Error(`no case ${id}`);
-  return { definition, file: null, variant, profile, mutant: null, maxStates: DEFAULT_MAX_STATES, ...more };
+  return { definition, file: null, variant, profile, mutant: null, maxStates: DEFAULT_MAX_STATES, without: [], ...more };
 }
 
 async function run(job: Job): Promise<Finished> {
-  const finished = await runJob(
-    job,
-    'nothing',
-    () => {},
-    () => false,
-  );
+  const finished = await runJob(job, 'nothing', { onProgress: () => {}, isStopped: () => false });
   return { ...finished, seconds: 0.125 };
 }
 
@@ -29,7 +25,7 @@ const KEYS =
   'case title thread variant model profile expected verdict invariant clause steps blocks states depth exhausted unfiredRules figures seconds trace'.split(
     ' ',
   );
-const ADDED = 'violations lacks mutant file transitions expectedCollisions notes interrupted'.split(' ');
+const ADDED = 'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without'.split(' ');
 
 describe('the object of a run', () => {
   test('violated: the keys of the contract in their order, those added after them', async () => {
@@ -118,7 +114,7 @@ describe('for people', () => {
     const job = jobOf('D1', 'ideal');
     let asked = 0;
     const stop = () => asked++ > 0;
-    const finished = await runJob(job, 'nothing', () => {}, stop);
+    const finished = await runJob(job, 'nothing', { onProgress: () => {}, isStopped: stop });
     expect(toLines(job, finished, PLAIN).slice(0, 1)).toEqual([
       'D1 ideal (spec): bounded (interrupted), expected: holds',
     ]);

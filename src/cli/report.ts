@@ -15,6 +15,7 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
       name,
       clause,
       steps: broken.run.length,
+      shortest: broken.shortest,
       blocks: broken.blocks,
       trace: toToken(traceOf(job, broken)),
     };
@@ -48,6 +49,10 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     expectedCollisions: finished.expectedCollisions,
     notes: notes(job, finished),
     interrupted: finished.interrupted,
+    rules: finished.rules,
+    bytesPerState: Number(finished.bytesPerState.toFixed(1)),
+    stepsExact: first?.shortest ?? null,
+    without: job.without,
   };
 }
 
@@ -91,7 +96,9 @@ export function toLines(job: Job, finished: Finished, colours: Colours): string[
   const name = `${definition.id} ${variant}${mutant === null ? '' : ` + ${mutant}`} (${profile.name})`;
   const said = `${verdictText(job, finished, colours)}${finished.interrupted ? ' (interrupted)' : ''}`;
   const expectation = verdict === expected ? 'as expected' : `expected: ${expected}`;
-  const what = broken.map((b) => `; ${b.invariant} in ${b.run.length} steps, ${b.blocks} blocks`).join('');
+  const what = broken
+    .map((b) => `; ${b.invariant} in ${b.shortest ? '' : 'at most '}${b.run.length} steps, ${b.blocks} blocks`)
+    .join('');
   const figures = [`${states.toLocaleString('en')} states`, `depth ${depth}`, `${seconds.toFixed(2)} s`];
   if (verdict !== 'violated') {
     figures.unshift(exhausted ? 'exhausted' : 'not exhausted');

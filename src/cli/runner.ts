@@ -1,8 +1,11 @@
 /** Runs jobs one after the other, or several at a time; Ctrl-C ends them with what they have. */
 import { Worker } from 'node:worker_threads';
+import type { Reduction } from '../explore/index.ts';
 import { ProgramError } from '../explore/index.ts';
 import type { Finished, Job, Progress } from './job.ts';
-import { runJob } from './job.ts';
+import type { RunHooks } from './run-job.ts';
+import { runJob } from './run-job.ts';
+import type { Part, Share } from './shared-run.ts';
 import { ProgressLine } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf } from './user-case/failure.ts';
@@ -16,16 +19,23 @@ export interface Order {
   readonly profile: string;
   readonly mutant: string | null;
   readonly maxStates: number;
+  readonly without: readonly Reduction[];
+  /** Part of a search that several threads share; a whole run if absent. */
+  readonly share?: Share;
 }
 
-/** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own. */
+/** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own; `stands`, `part`: of a shared search. */
 export type Report =
+  | { readonly kind: 'stands' | 'part'; readonly part: Part }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly finished: Finished }
   | { readonly kind: 'refused' | 'failed'; readonly message: string };
 
 /** A shell's status for Ctrl-C. */
 export const INTERRUPTED = 130;
+
+/** See {@link RunHooks}. */
+export type Keeping = Pick<RunHooks, 'checkpoint' | 'resume'>;
 
 type OnProgress = (progress: Progress) => void;
 /** Runs one job; `isStopped` ends it early. */
@@ -36,17 +46,19 @@ type End = { readonly finished: Finished } | { readonly error: unknown };
 
 /**
  * Runs jobs and tells of them in their order, whatever the number of workers. Where one fails, those before it are told of first.
- * @param workers jobs at the same time, each in a thread of its own; 1 is this thread
+ * @param workers jobs at the same time, each in a thread of its own; where there is one job, threads that share its search. 1 is this thread
+ * @param keeping what is done so that an interrupted search can go on; of one job only
  * @param onFinished called for each job, in the order of the jobs
  */
 export async function runJobs(
   jobs: readonly Job[],
   workers: number,
   onFinished: (job: Job, finished: Finished) => void,
+  keeping: Keeping = {},
 ): Promise<void> {
   const line = new ProgressLine();
   const lanes = Array.from({ length: Math.min(workers, jobs.length) }, () =>
-    workers === 1 ? hereLane() : threadLane(),
+    jobs.length === 1 || workers === 1 ? hereLane({ ...keeping, workers }) : threadLane(),
   );
   let stopped = false;
   let failed = false;
@@ -57,6 +69,7 @@ export async function runJobs(
     for (const lane of lanes) lane.stop();
   };
   process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
   const ends: (End | undefined)[] = [];
   let next = 0;
   let told = 0;
@@ -80,6 +93,7 @@ export async function runJobs(
   } finally {
     line.clear();
     process.removeListener('SIGINT', stop);
+    process.removeListener('SIGTERM', stop);
     for (const lane of lanes) lane.close();
   }
   const end = ends[told];
@@ -92,10 +106,10 @@ interface LaneOfWork {
   close(): void;
 }
 
-function hereLane(): LaneOfWork {
+function hereLane(keeping: Keeping & { workers: number }): LaneOfWork {
   let stopped = false;
   return {
-    execute: (job, onProgress) => runWatched(job, onProgress, () => stopped),
+    execute: (job, onProgress) => runWatched(job, { ...keeping, onProgress, isStopped: () => stopped }),
     stop: () => {
       stopped = true;
     },
@@ -107,11 +121,11 @@ function hereLane(): LaneOfWork {
 const ATTEMPTS = 5;
 
 /** Runs a job in this thread. A user's own code is watched; ours is not, it has tests. */
-export async function runWatched(job: Job, onProgress: OnProgress, isStopped: () => boolean): Promise<Finished> {
-  if (job.file === null) return runJob(job, 'nothing', onProgress, isStopped);
+export async function runWatched(job: Job, hooks: RunHooks): Promise<Finished> {
+  if (job.file === null) return runJob(job, 'nothing', hooks);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runJob(job, attempt === 1 ? 'portions' : 'programs', onProgress, isStopped);
+      return await runJob(job, attempt === 1 ? 'portions' : 'programs', hooks);
     } catch (error) {
       const endless = error instanceof ProgramError ? error.thrown : error;
       const again = endless instanceof EndlessError && (attempt === 1 || endless.stalled);
@@ -137,7 +151,7 @@ function threadLane(): LaneOfWork {
           if (report.kind === 'progress') onProgress(report.progress);
           else if (report.kind === 'finished') settle(() => resolve(report.finished));
           else if (report.kind === 'refused') settle(() => reject(new UsageError(report.message)));
-          else settle(() => reject(new Error(report.message)));
+          else if (report.kind === 'failed') settle(() => reject(new Error(report.message)));
         };
         worker.on('message', onMessage);
         worker.on('error', onError);
@@ -149,14 +163,14 @@ function threadLane(): LaneOfWork {
   };
 }
 
-function orderOf(job: Job): Order {
-  const { definition, file, variant, profile, mutant, maxStates } = job;
+export function orderOf(job: Job): Order {
+  const { definition, file, variant, profile, mutant, maxStates, without } = job;
   const name = file ?? definition.id;
-  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates };
+  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates, without };
 }
 
 /** In a checkout the worker's module is TypeScript, which a thread of Node 20 runs only after it has registered tsx itself. */
-function startWorker(): Worker {
+export function startWorker(): Worker {
   const here = import.meta.url;
   if (!here.endsWith('.ts')) return new Worker(new URL('./worker.js', here));
   const [tsx, module] = [import.meta.resolve('tsx/esm/api'), new URL('./worker.ts', here).href];

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Case } from '../cases/index.ts';
 import { CASES, profileNamed } from '../cases/index.ts';
+import type { Reduction } from '../explore/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Job } from './job.ts';
 import { DEFAULT_MAX_STATES } from './job.ts';
@@ -16,6 +17,7 @@ export interface Selection {
   readonly mutant?: string | undefined;
   readonly tag?: string | undefined;
   readonly maxStates?: number | undefined;
+  readonly without?: readonly Reduction[] | undefined;
 }
 
 interface Chosen {
@@ -38,12 +40,13 @@ export async function selectJobs(names: readonly string[], selection: Selection)
   const chosen = await chosenCases(names, selection.tag);
   const jobs: Job[] = [];
   const maxStates = selection.maxStates ?? DEFAULT_MAX_STATES;
+  const without = selection.without ?? [];
   for (const { definition, file } of chosen) {
     for (const variant of Object.keys(definition.variants)) {
       if (selection.variant !== undefined && variant !== selection.variant) continue;
       const mutants = definition.mutants ?? {};
       if (selection.mutant !== undefined && mutants[selection.mutant]?.variant !== variant) continue;
-      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, maxStates });
+      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, maxStates, without });
     }
   }
   if (jobs.length === 0) throw nothingFits(chosen, selection);

@@ -1,10 +1,9 @@
 import { FACT } from '../machine/index.ts';
 import { Ample } from './ample.ts';
-import type { Decision } from './decision.ts';
 import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
-import type { Property } from './search.ts';
+import type { Property, Violation } from './search.ts';
 import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
 
 /** The set of states that were seen. */
@@ -14,6 +13,21 @@ export interface Visited {
   readonly size: number;
   readonly bytes: number;
   readonly expectedCollisions: number;
+  load(entries: Int32Array): void;
+  entries(): Int32Array;
+}
+
+/** A search that was interrupted, as plain data. */
+export interface SavedSearch {
+  /** What is left to do, as {@link DepthFirst.save} gave it. */
+  readonly stacks: readonly number[][];
+  /** Fingerprints of the states that were seen, two halves each. */
+  readonly entries: Int32Array;
+  readonly transitions: number;
+  readonly depth: number;
+  readonly reduced: number;
+  readonly violations: readonly Violation[];
+  readonly fired: readonly number[];
 }
 
 export interface DepthFirstOptions {
@@ -65,7 +79,7 @@ export class DepthFirst {
   exhausted = false;
   bounded = false;
   /** What broke, with some run that breaks it. */
-  readonly violations: { property: string; run: readonly Decision[] }[] = [];
+  readonly violations: Violation[] = [];
   /** States of which only one agent was expanded. */
   reduced = 0;
   private readonly options: DepthFirstOptions;
@@ -114,6 +128,11 @@ export class DepthFirst {
     return this.top < 0;
   }
 
+  /** Nothing is left that could break. */
+  get allBroken(): boolean {
+    return this.open.length === 0 && this.options.properties.length > 0;
+  }
+
   /** Properties that somebody else found broken are not looked for any more. */
   close(properties: readonly string[]): void {
     this.open = this.open.filter((p) => !properties.includes(p.id));
@@ -121,13 +140,13 @@ export class DepthFirst {
 
   /** Takes up to `count` transitions. @returns whether the search is over */
   advance(count: number): boolean {
-    const { maxStates, properties } = this.options;
+    const { maxStates } = this.options;
     for (let end = this.transitions + count; this.transitions < end; ) {
       if (this.top < 0) {
         this.exhausted = !this.bounded;
         return true;
       }
-      if (this.open.length === 0 && properties.length > 0) return true;
+      if (this.allBroken) return true;
       if (maxStates !== undefined && this.visited.size >= maxStates) {
         this.bounded = true;
         return true;
@@ -237,6 +256,29 @@ export class DepthFirst {
     const path = [...this.prefix];
     for (let f = FRAME_WORDS; f <= upTo; f += FRAME_WORDS) path.push(this.frames[f + FRAME.decision]);
     return path;
+  }
+
+  /** Everything that this search knows, to go on later or in several threads. */
+  whole(): SavedSearch {
+    const { transitions, depth, reduced, violations, visited, instance } = this;
+    const entries = visited.entries();
+    const fired = [...instance.machine.rules.fired];
+    return { stacks: this.isDone ? [] : [this.save()], entries, transitions, depth, reduced, violations, fired };
+  }
+
+  /** Goes on from {@link whole}, with one stack; into a search that has seen nothing. */
+  restore(saved: SavedSearch): void {
+    const { rules } = this.instance.machine;
+    this.visited.load(saved.entries);
+    this.transitions = saved.transitions;
+    this.depth = saved.depth;
+    this.reduced = saved.reduced;
+    this.violations.push(...saved.violations);
+    this.close(saved.violations.map((v) => v.property));
+    if (saved.stacks.length > 0) this.resume(saved.stacks[0]);
+    saved.fired.forEach((n, i) => {
+      rules.fired[i] = n;
+    });
   }
 
   // ---- cutting the search into parts ------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ export class FingerprintSet {
     for (let i = 0; i < old.length; i += 2) if (old[i] !== 0) this.insert(old[i], old[i + 1]);
   }
 
+  /** Adds what {@link entries} gave. */
+  load(entries: Int32Array): void {
+    for (let i = 0; i < entries.length; i += 2) this.add(entries[i], entries[i + 1]);
+  }
+
   /** Every fingerprint, two halves each, in no order. */
   entries(): Int32Array {
     return entriesOf(this.slots, this.capacity, this.size);
@@ -110,10 +115,13 @@ export class SharedFingerprintSet {
     this.slots = new Int32Array(buffer, HEAD_WORDS * 4);
   }
 
-  /** Makes it ready for so many threads; once, before any of them begins. */
-  prepare(workers: number): void {
+  /** Makes it ready for so many threads, with what {@link entries} gave; once, before any of them begins. */
+  prepare(workers: number, entries: Int32Array): void {
+    const wanted = Math.max(FIRST_SLOTS * 8, Math.ceil((entries.length / 2 / LOAD) * GROWTH));
+    this.head[HEAD.capacity] = Math.min(wanted, this.slots.length / 2);
+    this.head[HEAD.workers] = 1;
+    this.load(entries);
     this.head[HEAD.workers] = workers;
-    this.head[HEAD.capacity] = Math.min(FIRST_SLOTS * 8, this.slots.length / 2);
   }
 
   /** As {@link FingerprintSet.add}; false, too, where the table is full ({@link isFull}). */
@@ -209,6 +217,11 @@ export class SharedFingerprintSet {
   /** It cannot grow any more, and is as full as it may get. */
   get isFull(): boolean {
     return this.head[HEAD.full] !== 0;
+  }
+
+  load(entries: Int32Array): void {
+    for (let i = 0; i < entries.length; i += 2) this.add(entries[i], entries[i + 1]);
+    this.settle();
   }
 
   entries(): Int32Array {

@@ -15,7 +15,7 @@ export interface Property {
 
 export interface Violation {
   readonly property: string;
-  /** The shortest run that breaks it. */
+  /** A run that breaks it; from `Search`, a shortest one. */
   readonly run: readonly Decision[];
 }
 

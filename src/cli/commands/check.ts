@@ -2,11 +2,16 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { buildCommand } from '@stricli/core';
 import { INVARIANTS } from '../../cases/index.ts';
-import { replay } from '../../explore/index.ts';
+import type { Reduction } from '../../explore/index.ts';
+import { REDUCTIONS, replay } from '../../explore/index.ts';
+import type { CheckpointOf } from '../checkpoint.ts';
+import { readCheckpoint } from '../checkpoint.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
 import { toKtap } from '../ktap.ts';
+import { unknownName } from '../nearest.ts';
 import { toLines, toResult } from '../report.ts';
+import type { Keeping } from '../runner.ts';
 import { INTERRUPTED, runJobs } from '../runner.ts';
 import { selectJobs } from '../select.ts';
 import { tellStory } from '../story.ts';
@@ -27,6 +32,10 @@ export interface CheckFlags {
   readonly workers?: number;
   readonly maxStates?: number;
   readonly trace?: string;
+  readonly without?: readonly Reduction[];
+  readonly checkpoint?: string;
+  readonly checkpointEvery?: number;
+  readonly resume?: string;
 }
 
 /** Exit statuses of `check` (DESIGN §6). */
@@ -37,6 +46,19 @@ function count(text: string): number {
   const n = Number(text);
   if (!/^\d+$/.test(text) || n < 1 || !Number.isSafeInteger(n)) throw new UsageError('give a whole number from 1 up');
   return n;
+}
+
+/** Seconds between two checkpoints, if nobody says otherwise. */
+const CHECKPOINT_EVERY = 60;
+
+/** Names of reductions, separated by commas. */
+function reductions(text: string): readonly Reduction[] {
+  if (text === 'all') return REDUCTIONS;
+  return text.split(',').map((name) => {
+    const known = REDUCTIONS.find((r) => r === name);
+    if (known === undefined) throw new UsageError(unknownName('reduction', name, [...REDUCTIONS, 'all']));
+    return known;
+  });
 }
 
 const DESCRIPTION = `run cases: verdicts, and the shortest run that breaks each invariant
@@ -83,7 +105,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         kind: 'parsed',
         parse: count,
         optional: true,
-        brief: 'runs at the same time (default 1)',
+        brief: 'threads: several runs at a time, or one search shared by all (default 1)',
         placeholder: 'N',
       },
       maxStates: {
@@ -100,6 +122,34 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         brief: 'write counterexamples to this file',
         placeholder: 'OUT',
       },
+      without: {
+        kind: 'parsed',
+        parse: reductions,
+        optional: true,
+        brief: `search without these reductions: ${REDUCTIONS.join(',')}, or all`,
+        placeholder: 'R,…',
+      },
+      checkpoint: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'save the search (of one run) to this file at intervals and on Ctrl-C',
+        placeholder: 'FILE',
+      },
+      checkpointEvery: {
+        kind: 'parsed',
+        parse: count,
+        optional: true,
+        brief: `seconds between two checkpoints (default ${CHECKPOINT_EVERY})`,
+        placeholder: 'S',
+      },
+      resume: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'go on with the search of this checkpoint, and keep saving it there',
+        placeholder: 'FILE',
+      },
     },
     positional: {
       kind: 'array',
@@ -111,20 +161,46 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     if (outputs.length > 1)
       throw new UsageError('--json, --table and --format are different outputs; leave all but one out');
     if (flags.trace !== undefined) checkWritable(flags.trace);
-    const jobs = await selectJobs(names, flags);
-    process.exitCode = await check(jobs, names.length, flags);
+    const resume = flags.resume === undefined ? undefined : { file: flags.resume, ...readCheckpoint(flags.resume) };
+    const jobs = resume === undefined ? await selectJobs(names, flags) : await jobOf(resume.of, names, flags);
+    const file = flags.checkpoint ?? flags.resume;
+    if (file === undefined && flags.checkpointEvery !== undefined)
+      throw new UsageError('--checkpoint-every says how often; name the file with --checkpoint');
+    if (file !== undefined && jobs.length > 1)
+      throw new UsageError(`a checkpoint is of one run, and these are ${jobs.length}; choose one with --variant`);
+    const everyMs = (flags.checkpointEvery ?? CHECKPOINT_EVERY) * 1000;
+    process.exitCode = await check(jobs, Math.max(names.length, resume === undefined ? 0 : 1), flags, {
+      ...(file === undefined ? {} : { checkpoint: { file, everyMs } }),
+      ...(resume === undefined ? {} : { resume }),
+    });
   },
 });
 
-async function check(jobs: readonly Job[], named: number, flags: CheckFlags): Promise<number> {
+/** The run that a checkpoint is of; what the command line says besides must agree. */
+async function jobOf(of: CheckpointOf, names: readonly string[], flags: CheckFlags): Promise<readonly Job[]> {
+  const name = of.file ?? of.case;
+  const other = names.find((n) => n !== name);
+  if (other !== undefined) throw new UsageError(`the checkpoint is of ${name}, not of ${other}; leave the name out`);
+  const jobs = await selectJobs([name], {
+    variant: flags.variant ?? of.variant,
+    profile: flags.profile ?? of.profile,
+    mutant: flags.mutant ?? of.mutant ?? undefined,
+    maxStates: flags.maxStates ?? of.maxStates,
+    without: flags.without ?? of.without,
+  });
+  return jobs.filter((job) => job.definition.id === of.case);
+}
+
+async function check(jobs: readonly Job[], named: number, flags: CheckFlags, keeping: Keeping): Promise<number> {
   const colours = coloursFor(process.stdout);
   const table = flags.table === true || named === 0;
   const told = flags.json !== true && flags.format === undefined && !table;
   const rows: Row[] = [];
-  await runJobs(jobs, flags.workers ?? 1, (job, finished) => {
+  const onFinished = (job: Job, finished: Finished) => {
     rows.push({ job, finished });
     if (told) print([...toLines(job, finished, colours), ...stories(job, finished)].join('\n'));
-  });
+  };
+  await runJobs(jobs, flags.workers ?? 1, onFinished, keeping);
   if (flags.json === true)
     print(
       JSON.stringify(

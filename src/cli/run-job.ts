@@ -1,0 +1,144 @@
+/** Runs one job to its end: in portions, in several threads once it is large, saved at intervals. */
+import type { CaseRun, InvariantId } from '../cases/index.ts';
+import type { SavedSearch } from '../explore/index.ts';
+import { ProgramError, replay } from '../explore/index.ts';
+import type { CheckpointOf } from './checkpoint.ts';
+import { checkSame, identityOf, writeCheckpoint } from './checkpoint.ts';
+import type { Finished, Job, Progress } from './job.ts';
+import { newRun } from './job.ts';
+import { decideShared } from './shared-run.ts';
+import { VERSION } from './version.ts';
+import { EndlessError, guarded, PORTION_LIMIT_MS, within } from './watchdog.ts';
+
+/** Length of a portion of the search, after which progress is shown and Ctrl-C is heard. */
+const PORTION_MS = 40;
+
+/**
+ * What of a user's own case is interrupted where it does not come back. `portions`: the search, which costs nothing. `programs`: each
+ * program from one operation to the next as well, which costs more than the search and tells where it is.
+ */
+export type Watch = 'nothing' | 'portions' | 'programs';
+
+/** What a run tells, and how it is kept. */
+export interface RunHooks {
+  readonly onProgress: (progress: Progress) => void;
+  /** Asked between portions; true ends the run with what it has. */
+  readonly isStopped: () => boolean;
+  /** Threads that share the search once it is large; 1 if absent. */
+  readonly workers?: number;
+  /** Where the search is saved, and how often. */
+  readonly checkpoint?: { readonly file: string; readonly everyMs: number };
+  /** A search to go on with. */
+  readonly resume?: { readonly file: string; readonly of: CheckpointOf; readonly saved: SavedSearch };
+}
+
+/** Transitions after which a search is worth several threads: they start in a fifth of a second. */
+const SHARE_AFTER = 300_000;
+
+/** Runs a job to its end. */
+export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<Finished> {
+  const { onProgress, isStopped, workers = 1, checkpoint, resume } = hooks;
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const run = watched(watch, () => newRun(job, watch === 'programs' ? { guarded } : {}));
+  const of = checkpoint === undefined && resume === undefined ? null : describe(job, run);
+  if (resume !== undefined && of !== null) {
+    checkSame(resume.file, resume.of, of);
+    run.restore(resume.saved);
+  }
+  let savedAt = performance.now();
+  const wantsSave = () => checkpoint !== undefined && performance.now() - savedAt >= checkpoint.everyMs;
+  const save = (saved: SavedSearch) => {
+    if (checkpoint !== undefined && of !== null) writeCheckpoint(checkpoint.file, of, saved);
+    savedAt = performance.now();
+  };
+  let portion = 256;
+  let over = false;
+  let interrupted = false;
+  while (!over && !isStopped()) {
+    if (workers > 1 && run.isDeciding && run.search.transitions >= shareAfter()) {
+      const tell = (p: Omit<Progress, 'seconds'>) => onProgress({ ...p, seconds: seconds() });
+      const shared = await decideShared(job, run.search.whole(), workers, {
+        onProgress: tell,
+        isStopped,
+        wantsSave,
+        onSave: save,
+      });
+      run.adopt(shared.decided);
+      interrupted = shared.interrupted;
+      if (interrupted) break;
+    }
+    const before = performance.now();
+    over = advance(run, portion, watch);
+    const took = performance.now() - before;
+    if (took < PORTION_MS / 2) portion *= 2;
+    else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
+    if (!over) {
+      onProgress({ ...run.progress, seconds: seconds() });
+      if (run.isDeciding && wantsSave()) save(run.search.whole());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  if (!over && run.isDeciding) save(run.search.whole());
+  const outcome = run.outcome();
+  const broken = outcome.broken.map(({ invariant, run: steps, blocks, shortest }) => {
+    const { fingerprint } = replay(run.fresh(), steps, false);
+    return { invariant: invariant.id as InvariantId, run: steps, blocks, shortest, fingerprint };
+  });
+  const expected = job.mutant === null ? outcome.expected : 'violated';
+  return { ...outcome, expected, broken, seconds: seconds(), interrupted: !over };
+}
+
+/** {@link SHARE_AFTER}, or what a test wants. */
+function shareAfter(): number {
+  return Number(process.env.PINHOLE_SHARE_AFTER ?? SHARE_AFTER);
+}
+
+function describe(job: Job, run: CaseRun): CheckpointOf {
+  const { definition, file, variant, profile, mutant, maxStates, without } = job;
+  const identity = identityOf(definition, run.instance);
+  return {
+    pinhole: VERSION,
+    case: definition.id,
+    file,
+    variant,
+    profile: profile.name,
+    mutant,
+    maxStates,
+    without,
+    identity,
+  };
+}
+
+function watched<T>(watch: Watch, call: () => T): T {
+  return watch === 'nothing' ? call() : within(PORTION_LIMIT_MS, call);
+}
+
+function advance(run: CaseRun, portion: number, watch: Watch): boolean {
+  try {
+    return watched(watch, () => run.advance(portion));
+  } catch (error) {
+    // Programs come back, or have said so themselves: it is an operation.
+    if (watch === 'programs' && error instanceof EndlessError && !error.stalled) throw endlessOperation(run);
+    throw error;
+  }
+}
+
+/** Whose operation did not come back: the one that does not come back now either. */
+function endlessOperation(run: CaseRun): Error {
+  const { actors } = run.current;
+  const next = actors.map((actor) => actor.next());
+  const culprit = actors.findIndex((actor) => {
+    try {
+      guarded(() => actor.choices() > 0 && actor.step(0));
+    } catch (error) {
+      return error instanceof EndlessError;
+    }
+    return false;
+  });
+  const names = next.filter((name, i) => name !== null && (culprit < 0 || i === culprit)).map((name) => `'${name}'`);
+  const message = `${names.join(' or ')} does not come back; an operation is one step, so wait with ready(), not with a loop`;
+  if (culprit < 0) return new EndlessError(message);
+  const suspended = actors[culprit].suspended();
+  return new ProgramError(actors[culprit].name, next[culprit], message, { suspended });
+}

@@ -1,0 +1,132 @@
+/** One search in several threads over one visited set. */
+import type { Worker } from 'node:worker_threads';
+import type { Decided, SavedSearch, Violation } from '../explore/index.ts';
+import { SharedFingerprintSet, SharedWork } from '../explore/index.ts';
+import type { Job, Progress } from './job.ts';
+import { orderOf, type Report, startWorker } from './runner.ts';
+
+/** What a thread of a shared search is given beside the order. */
+export interface Share {
+  readonly visited: SharedArrayBuffer;
+  readonly work: SharedArrayBuffer;
+  readonly thread: number;
+  readonly stacks: number[][];
+  /** Properties that are known to be broken. */
+  readonly broken: readonly string[];
+}
+
+/** What a thread has found, at a stand or at the end. */
+export interface Part {
+  readonly stacks: number[][];
+  readonly violations: readonly Violation[];
+  readonly fired: readonly number[];
+  readonly reduced: number;
+}
+
+/** Milliseconds between two looks at how far the threads are. */
+const LOOK_MS = 50;
+
+export interface SharedHooks {
+  onProgress(progress: Pick<Progress, 'states' | 'depth' | 'frontier'>): void;
+  isStopped(): boolean;
+  /** Whether the search is to be saved now, and what is done with it. */
+  wantsSave(): boolean;
+  onSave(saved: SavedSearch): void;
+}
+
+/** Goes on from `saved` in so many threads. @returns the verdict; `exhausted` is false where it was stopped */
+export async function decideShared(
+  job: Job,
+  saved: SavedSearch,
+  workers: number,
+  hooks: SharedHooks,
+): Promise<{ decided: Decided; interrupted: boolean }> {
+  const bytes = SharedFingerprintSet.bytesFor(Math.max(job.maxStates, saved.entries.length / 2));
+  const visited = new SharedFingerprintSet(new SharedArrayBuffer(bytes));
+  visited.prepare(workers, saved.entries);
+  const work = new SharedWork(new SharedArrayBuffer(SharedWork.BYTES));
+  work.prepare(workers);
+  const threads: Worker[] = Array.from({ length: workers }, () => startWorker());
+  const parts: (Part | null)[] = threads.map(() => null);
+  let stands: (Part | null)[] = [];
+  let interrupted = false;
+  const total = (): SavedSearch => {
+    const all = [...parts, ...stands].filter((part): part is Part => part !== null);
+    const totals = work.totals();
+    return {
+      stacks: [...stands.flatMap((part) => part?.stacks ?? []), ...work.waiting()],
+      entries: visited.entries(),
+      transitions: saved.transitions + totals.transitions,
+      depth: Math.max(saved.depth, totals.depth),
+      reduced: saved.reduced + all.reduce((sum, part) => sum + part.reduced, 0),
+      violations: firstOfEach([...saved.violations, ...all.flatMap((part) => part.violations)]),
+      fired: saved.fired.map((n, i) => n + all.reduce((sum, part) => sum + part.fired[i], 0)),
+    };
+  };
+  const ended = threads.map(
+    (thread, i) =>
+      new Promise<void>((resolve, reject) => {
+        thread.on('error', reject);
+        thread.on('exit', () => reject(new Error('a thread ended before its search')));
+        thread.on('message', (report: Report) => {
+          if (report.kind === 'stands') stands[i] = report.part;
+          else if (report.kind === 'part') {
+            parts[i] = report.part;
+            resolve();
+          } else if (report.kind === 'failed' || report.kind === 'refused') reject(new Error(report.message));
+        });
+        const share: Share = {
+          visited: visited.buffer,
+          work: work.buffer,
+          thread: i,
+          stacks: saved.stacks.filter((_, n) => n % workers === i),
+          broken: saved.violations.map((v) => v.property),
+        };
+        thread.postMessage({ ...orderOf(job), share });
+      }),
+  );
+  const all = Promise.all(ended);
+  let over = false;
+  const finished = all.then(() => {
+    over = true;
+  });
+  // A failure ends the loop below, which then waits for it.
+  finished.catch(() => {
+    over = true;
+  });
+  let standing = false;
+  while (!over) {
+    await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
+    const { depth } = work.totals();
+    hooks.onProgress({ states: visited.size, depth, frontier: workers - work.idle });
+    if (hooks.isStopped()) interrupted = true;
+    if (!standing && !over && (interrupted || hooks.wantsSave())) {
+      standing = true;
+      stands = threads.map(() => null);
+      work.stand();
+    }
+    if (standing && stands.filter((part) => part !== null).length + work.idle === workers) {
+      hooks.onSave(total());
+      standing = false;
+      stands = [];
+      if (interrupted) work.stop();
+      else work.go();
+    }
+  }
+  try {
+    await finished;
+  } finally {
+    for (const thread of threads) void thread.terminate();
+  }
+  const { entries, ...known } = total();
+  const states = entries.length / 2;
+  const { expectedCollisions, bytes: used } = visited;
+  return {
+    decided: { ...known, states, exhausted: !work.isStopped, expectedCollisions, bytesPerState: used / states },
+    interrupted,
+  };
+}
+
+function firstOfEach(violations: readonly Violation[]): Violation[] {
+  return violations.filter((v, i) => violations.findIndex((other) => other.property === v.property) === i);
+}
