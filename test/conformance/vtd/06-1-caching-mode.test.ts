@@ -153,6 +153,19 @@ describe('6.1 CM = 1', () => {
     expect(request(bench, WRITE)).toBe(0x777000n);
   });
 
+  test('6.2.5.5 a table that may be read only: its entry is cached as refusing writes, and refuses no read', () => {
+    const { bench, tree } = scene(1);
+    const pde = bench.entryAt(tree, IOVA, 2);
+    bench.poke(pde, bench.peek(pde) & ~2n);
+    expect(request(bench, WRITE)).toBe(0x5);
+    bench.poke(pde, bench.peek(pde) | 2n);
+    expect(request(bench, WRITE)).toBe(0x5);
+    // Leaf entries only: what is cached of the page directory stays.
+    bench.submit(iotlbInv({ g: 3, did: DID, addr: IOVA, ih: 1 }));
+    expect(request(bench, WRITE)).toBe(0x5);
+    expect(request(bench, READ)).toBe(PAGE);
+  });
+
   test('FPD is cached with it', () => {
     const { bench, entry } = scene(1);
     bench.poke(CONTEXT_AT, 2n);
