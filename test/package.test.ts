@@ -60,3 +60,61 @@ test('the library: every subpath that package.json exports', () => {
   expect(stderr).toBe('');
   expect(stdout.trim()).toBe('violated');
 });
+
+test('pinhole bench, which says that it measured what was built', () => {
+  const { stdout, stderr, status } = run('npx', ['pinhole', 'bench', '--json', 'translate/vtd/hit-1k']);
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toMatchObject([{ name: 'translate/vtd/hit-1k', unit: 'ns', build: 'built' }]);
+  expect(status).toBe(0);
+});
+
+/** As in the README. */
+const VMM = `
+import { GCMD, REQUEST, RTADDR, VtdEmulator } from 'pinhole/vtd';
+
+const ram = new Uint8Array(64 << 20); // guest memory from address 0 on; has/read32/write32 callbacks do as well
+const iommu = new VtdEmulator({
+  memory: ram,
+  cap: { SAGAW: 0b00100, MGAW: 47 }, ecap: { SC: 1 }, haw: 46,
+  message: (hi, lo, data) => interrupt(hi, lo, data),
+});
+
+// The guest's accesses to the register block, of any size: numbers up to 4 bytes, bigints above.
+const mmioRead = (offset, size) => iommu.read(offset, size);
+const mmioWrite = (offset, size, value) => iommu.write(offset, size, value);
+
+// A device's DMA, one page at a time. Requester 0x10 is 00:02.0.
+function dmaWrite(requester, iova, bytes) {
+  const at = iommu.translate(requester, iova, REQUEST.longWrite);
+  if (at >= 0) ram.set(bytes, at); // else refused, and recorded where the guest looks for it
+  return at >= 0;
+}
+`;
+
+test('a VMM of a few lines', () => {
+  const guest = `
+    const messages = [];
+    function interrupt(...message) { messages.push(message); }
+    const view = new DataView(ram.buffer);
+    const entry = (at, value) => view.setBigUint64(at, value, true);
+    entry(0x1000, 0x2001n);
+    entry(0x2100, 0x3001n);
+    entry(0x2108, 0x102n);
+    entry(0x3000, 0x4003n);
+    entry(0x4000, 0x5003n);
+    entry(0x5000, 0x6003n);
+    entry(0x6008, 0x1234003n);
+    mmioWrite(0x40, 4, 0xfee01000);
+    mmioWrite(0x38, 4, 0);
+    mmioWrite(RTADDR.offset, 8, 0x1000n);
+    mmioWrite(GCMD.offset, 4, 2 ** GCMD.SRTP.lo);
+    mmioWrite(GCMD.offset, 4, 2 ** GCMD.TE.lo);
+    const landed = dmaWrite(0x10, 0x1008, [1, 2, 3]);
+    const refused = dmaWrite(0x10, 0x2008, [1, 2, 3]);
+    console.log(JSON.stringify([landed, [...ram.slice(0x1234008, 0x123400c)], refused, mmioRead(0x34, 4), messages]));
+  `;
+  writeFileSync(join(folder, 'vmm.mjs'), VMM + guest);
+  const { stdout, stderr } = run('node', ['vmm.mjs']);
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toEqual([true, [1, 2, 3, 0], false, 2, [[0, 0xfee01000, 0]]]);
+});

@@ -8,6 +8,7 @@ import {
   run,
   text_en,
 } from '@stricli/core';
+import { benchCommand } from './commands/bench.ts';
 import { checkCommand } from './commands/check.ts';
 import { listCommand } from './commands/list.ts';
 import { newCommand } from './commands/new.ts';
@@ -17,7 +18,13 @@ import { INTERRUPTED } from './runner.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = { check: checkCommand, list: listCommand, replay: replayCommand, new: newCommand };
+const COMMANDS = {
+  check: checkCommand,
+  list: listCommand,
+  bench: benchCommand,
+  replay: replayCommand,
+  new: newCommand,
+};
 
 const USAGE = 2;
 const INTERNAL = 70;

@@ -31,6 +31,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     browser: true,
     imports: ['bits', 'machine', 'iommu', 'iommu/kit', 'iommu/*', 'devices', 'vmm', 'guest', 'explore'],
   },
+  // What `pinhole bench` measures; the clock is passed in.
+  bench: { browser: true, imports: ['bits', 'machine', 'iommu/kit', 'iommu/*', 'explore', 'cases'] },
   decode: { browser: true, imports: ['bits', { room: 'iommu/*', files: [...DECLARATIONS, 'faults'] }] },
   bridge: { browser: false, imports: ['*'] },
   cli: { browser: false, imports: ['*'] },

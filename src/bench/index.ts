@@ -1,0 +1,9 @@
+/** What `pinhole bench` measures. Translations first: the explorer's use of the same code makes it slower from then on. */
+import { EXPLORATIONS } from './explore.ts';
+import { INVALIDATIONS } from './invalidate.ts';
+import type { Benchmark } from './measure.ts';
+import { TRANSLATIONS } from './translate.ts';
+
+export * from './measure.ts';
+
+export const BENCHMARKS: readonly Benchmark[] = [...TRANSLATIONS, ...INVALIDATIONS, ...EXPLORATIONS];

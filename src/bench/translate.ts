@@ -1,0 +1,132 @@
+/** How long a translation takes: from the IOTLB, and by a walk of tables in memory. */
+import type { CacheSizes } from '../iommu/vtd/index.ts';
+import type { Benchmark, Clock } from './measure.ts';
+import { nanoseconds, shuffled, sink } from './measure.ts';
+import { VtdGuest } from './vtd-guest.ts';
+
+const CALLS = 500_000;
+const RUNS = 15;
+const WARM_UP = 3;
+
+/** One run of translations in random order, which goes on where the last one ended. */
+function runner(clock: Clock, guest: VtdGuest): () => number {
+  const order = shuffled(guest.pages);
+  let at = 0;
+  return () =>
+    nanoseconds(clock, CALLS, (count) => {
+      at = guest.translate(order, at, count);
+    });
+}
+
+/** Translations that the IOTLB answers: the page tables are emptied once everything was translated, so that a miss would be refused. */
+function hits(clock: Clock, pages: number, caches: Partial<CacheSizes>): () => number {
+  const guest = new VtdGuest(pages, 4, caches);
+  guest.translate(shuffled(pages), 0, pages);
+  guest.clearLeaves();
+  return runner(clock, guest);
+}
+
+/** Look-ups in a Map of a thousand numbers, in random order: what any cache in JavaScript may cost. */
+function mapLookups(clock: Clock): () => number {
+  const pages = 1000;
+  const order = shuffled(pages);
+  const map = new Map(Array.from(order, (page) => [page * 4096, page]));
+  let at = 0;
+  return () =>
+    nanoseconds(clock, CALLS, (count) => {
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        sum += map.get((order[at] as number) * 4096) as number;
+        at++;
+        if (at === pages) at = 0;
+      }
+      sink.value += sum;
+    });
+}
+
+const HIT_1K: Benchmark = {
+  rows: [
+    { name: 'translate/vtd/hit-1k', unit: 'ns', what: 'IOTLB hit, random among 1,000 pages' },
+    { name: 'translate/reference/map-lookup', unit: 'ns', what: 'Map.get of a number, random among 1,000' },
+    { name: 'translate/vtd/hit-1k-ratio', unit: 'x', what: 'the first by the second, in the same run' },
+  ],
+  runs: RUNS,
+  warmUp: WARM_UP,
+  prepare(clock) {
+    const hit = hits(clock, 1000, {});
+    const lookup = mapLookups(clock);
+    return () => {
+      const [ours, theirs] = [hit(), lookup()];
+      return [ours, theirs, ours / theirs];
+    };
+  },
+};
+
+function hitAmong(name: string, what: string, pages: number, caches: Partial<CacheSizes>): Benchmark {
+  return {
+    rows: [{ name: `translate/vtd/${name}`, unit: 'ns', what }],
+    runs: RUNS,
+    warmUp: WARM_UP,
+    prepare(clock) {
+      const hit = hits(clock, pages, caches);
+      return () => [hit()];
+    },
+  };
+}
+
+const MILLION = 1 << 20;
+
+function miss(name: string, what: string, levels: 3 | 4, pages: number, caches: Partial<CacheSizes>): Benchmark {
+  return {
+    rows: [{ name: `translate/vtd/${name}`, unit: 'ns', what }],
+    runs: RUNS,
+    warmUp: WARM_UP,
+    prepare(clock) {
+      const run = runner(clock, new VtdGuest(pages, levels, caches));
+      return () => [run()];
+    },
+  };
+}
+
+/** The last read of a walk alone, each address depending on what was read before: what memory itself takes. */
+const RANDOM_READ: Benchmark = {
+  rows: [
+    {
+      name: 'translate/reference/random-read',
+      unit: 'ns',
+      what: 'one dependent read of a random leaf entry among 1 M, nothing else',
+    },
+  ],
+  runs: RUNS,
+  warmUp: WARM_UP,
+  prepare(clock) {
+    const guest = new VtdGuest(MILLION, 4);
+    const { words } = guest;
+    const order = shuffled(MILLION);
+    const at = order.map((page) => guest.leafAt(page));
+    // Each entry's high half leads to the next one of the order.
+    for (let i = 0; i < MILLION; i++) words[(at[i] as number) + 1] = at[(i + 1) % MILLION] as number;
+    let next = at[0] as number;
+    return () => [
+      nanoseconds(clock, CALLS, (count) => {
+        for (let i = 0; i < count; i++) next = words[next + 1] as number;
+        sink.value += next;
+      }),
+    ];
+  },
+};
+
+export const TRANSLATIONS: readonly Benchmark[] = [
+  HIT_1K,
+  hitAmong('hit-64k', 'IOTLB hit, random among 65,536 pages (an IOTLB of as many entries)', 65536, {
+    iotlbSets: 16384,
+  }),
+  miss('miss-3', 'IOTLB miss, walk of 3 levels, random among 1 M pages', 3, MILLION, {}),
+  miss('miss-4', 'IOTLB miss, walk of 4 levels, random among 1 M pages', 4, MILLION, {}),
+  miss('miss-4-paging', 'the same with paging-structure caches of 1,024 entries', 4, MILLION, {
+    pagingStructure: 1024,
+    pagingSets: 256,
+  }),
+  miss('miss-4-16k', "walk of 4 levels among 16,384 pages: tables in the processor's caches", 4, 16384, {}),
+  RANDOM_READ,
+];
