@@ -112,6 +112,29 @@ describe('stories', () => {
     expect(landed).toBeGreaterThan(taken);
   });
 
+  test('A7: without a drain, a read-back pushes a translated write, and leaves a translated read', () => {
+    const lines = story('A7', 'read/read-back');
+    const order = [
+      'DR=0 DW=0',
+      'reads a register of nic [02:00.0]: its posted writes are visible',
+      'frees P (0x21d201000)',
+      'allocates P (0x21d201000) for another process',
+      'nic gets data of P (0x21d201000, owner: another process)',
+    ].map((part) => lines.findLastIndex((line) => line.includes(part)));
+    expect(order).not.toContain(-1);
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+  });
+
+  test('A7: a read-back before the invalidation misses a write that is sent after it', () => {
+    const lines = story('A7', 'write/read-back-first');
+    const read = lines.findIndex((line) => line.includes('reads a register of nic'));
+    expect(read).toBeGreaterThanOrEqual(0);
+    expect(lines.findLastIndex((line) => line.includes('DMA write 0x1000'))).toBeGreaterThan(read);
+    expect(
+      lines.findLastIndex((line) => line.includes('lands in P (0x21d201000, owner: another process)')),
+    ).toBeGreaterThan(read);
+  });
+
   test('A1 under qemu-10: drain is asked for and advertised, and nothing is drained', () => {
     const lines = story('A1', 'queue/drain', PROFILES[1]);
     expect(lines.some((line) => line.includes('DR=1 DW=1'))).toBe(true);

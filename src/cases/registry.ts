@@ -1,5 +1,6 @@
 import { A1 } from './a1.ts';
 import { A2 } from './a2.ts';
+import { A7 } from './a7.ts';
 import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
@@ -10,4 +11,4 @@ import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
 
 /** Every case that ships, in the order in which they are listed. */
-export const CASES: readonly Case[] = [A1, A2, D1, D2, D3, MERGE_PSC, SUPERPAGE_TAIL, PSI_UNALIGNED_MASK, K5];
+export const CASES: readonly Case[] = [A1, A2, A7, D1, D2, D3, MERGE_PSC, SUPERPAGE_TAIL, PSI_UNALIGNED_MASK, K5];

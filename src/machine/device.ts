@@ -1,5 +1,5 @@
 import { hex } from '../bits/index.ts';
-import { ACCESS, bdf } from './dma.ts';
+import { ACCESS, bdf, PHASE } from './dma.ts';
 import type { Machine } from './machine.ts';
 import type { Program } from './op.ts';
 import { splitPages } from './split.ts';
@@ -41,19 +41,26 @@ export class Device {
   }
 
   /**
-   * Reads a register of the device and so waits until no write of its is queued upstream of the IOMMU any more: the third end of an
-   * invalidation. A read completion does not pass posted writes (PCI Express 2.4.1, ordering rule D2a, without relaxed
-   * ordering), but may pass read requests, so those may still be there; and what the IOMMU has begun to translate is left to its drain.
+   * Reads a register of the device: a read-back. The completion does not pass posted writes that the device sent before it (PCI
+   * Express 2.4.1, ordering rule D2a, without relaxed ordering); it may pass read requests, and waits for nobody's read data.
+   * Writes that the device sends between its answer and the answer's arrival need no state of their own: the reader does
+   * nothing meanwhile, so they may as well be sent after it.
+   * @param reach how far the earlier writes have come when the reader has its answer. `visible`: into memory, whoever translated them.
+   * Every driver that reads a status register and then its buffer relies on it, and VT-d 6.5.4 demands it of the device's other
+   * pushing message, the ATS invalidation completion. `accepted`: to the IOMMU, and what that has begun is left to its drain;
+   * VT-d has no sentence that a read completion does more
    */
-  *pushed(): Program {
+  *pushed(reach: 'visible' | 'accepted' = 'visible'): Program {
     const { dma, log } = this.machine;
+    const phase = reach === 'visible' ? PHASE.translated : PHASE.issued;
     yield {
       name: `${this.name} read-back`,
-      ready: () => !dma.hasQueuedWrite(this.index),
+      ready: () => !dma.hasWrite(this.index, phase),
       run: () => {
         if (!log.on) return;
         const { name, sid } = dma.requesters[this.index];
-        log.say('driver', `reads a register of ${name} [${bdf(sid)}]: its posted writes have been pushed`);
+        const where = reach === 'visible' ? 'visible' : 'no longer queued upstream';
+        log.say('driver', `reads a register of ${name} [${bdf(sid)}]: its posted writes are ${where}`);
       },
     };
   }

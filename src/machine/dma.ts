@@ -202,12 +202,13 @@ export class Dma {
     return count;
   }
 
-  /** Whether a write of the device is queued upstream: the IOMMU has not looked at it. */
-  hasQueuedWrite(requester: number): boolean {
+  /** Whether a write of the device is on its way and in `phase` at most: `issued` what the IOMMU has not looked at, `translated` any. */
+  hasWrite(requester: number, phase: number): boolean {
     for (let i = 0; i < this.slots; i++) {
       const slot = this.at(i);
-      const queued = this.get(slot, SLOT.phase) === PHASE.issued && this.get(slot, SLOT.access) === ACCESS.write;
-      if (queued && this.get(slot, SLOT.device) === requester) return true;
+      const at = this.get(slot, SLOT.phase);
+      if (at === PHASE.free || at > phase || this.get(slot, SLOT.access) !== ACCESS.write) continue;
+      if (this.get(slot, SLOT.device) === requester) return true;
     }
     return false;
   }
@@ -335,6 +336,7 @@ export class Dma {
     return {
       name: `dma[${i}]`,
       lane: 'iommu',
+      sparesSoftware: true,
       choices: () => {
         const phase = this.get(slot, SLOT.phase);
         if (phase === PHASE.translated) return 1;
