@@ -170,6 +170,12 @@ class ToyDma implements Agent {
     }
   }
 
+  /** Choosing where to go, and reading the root, which never changes, are nobody else's business. */
+  isLocal(): boolean {
+    const at = this.arena.words[this.base];
+    return at === AT.idle || at === AT.root;
+  }
+
   /** Whether the last invalidation met it, and it is still on its way. */
   isHeld(access: number): boolean {
     const { words } = this.arena;

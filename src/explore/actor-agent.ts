@@ -168,6 +168,40 @@ export class ActorAgent implements Agent {
     minimalKeys(this.nodes);
   }
 
+  /** Number of the position that it stands at; any number in a program that is not {@link compiled}. */
+  get at(): number {
+    return this.compiled ? this.arena.words[this.position] : 0;
+  }
+
+  /**
+   * Footprints by position: of the step that begins there (what is joined to it included), and of everything that can still come. In a
+   * program that is not known as a whole there is one position, which may touch anything.
+   */
+  footprints(maskOf: (touches: readonly number[] | undefined) => number): { steps: Int32Array; futures: Int32Array } {
+    const count = this.compiled ? this.nodes.length : 1;
+    const steps = new Int32Array(count).fill(-1);
+    const futures = new Int32Array(count).fill(-1);
+    if (!this.compiled) return { steps, futures };
+    // What happens with the operation before it, from a position on.
+    const following = new Int32Array(count);
+    for (let at = count - 1; at >= 0; at--) {
+      const node = this.nodes[at];
+      const own = node.op === null ? 0 : maskOf(node.op.touches);
+      let [step, future, after] = [own, own, own];
+      for (const child of node.children) {
+        step |= node.join === JOIN.before ? steps[child] : following[child];
+        future |= futures[child];
+        after |= following[child];
+      }
+      // A step that begins with a joined read goes on with what comes then.
+      if (node.join === JOIN.after) step = -1;
+      steps[at] = node.op === null ? -1 : step;
+      futures[at] = future;
+      following[at] = node.follows ? after : 0;
+    }
+    return { steps, futures };
+  }
+
   /** Positions known, and those that differ. */
   get positions(): { nodes: number; distinct: number } {
     const keys = new Set(this.nodes.map((node) => `${node.keyA} ${node.keyB}`));

@@ -191,7 +191,11 @@ export class DepthFirst {
     frames[top + FRAME.done] = -1;
     frames[top + FRAME.flags] = 0;
     frames[top + FRAME.mark] = this.instance.tracker.mark();
-    const only = this.ample === null ? -1 : this.ample.pick();
+    let only = -1;
+    if (this.ample !== null) {
+      only = this.ample.pick();
+      if (only >= 0 && this.transitions < CHECKED_TRANSITIONS) this.ample.verify(only);
+    }
     frames[top + FRAME.only] = only;
     frames[top + FRAME.agent] = only < 0 ? -1 : only - 1;
     if (this.position > this.depth) this.depth = this.position;

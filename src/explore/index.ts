@@ -1,4 +1,5 @@
 export * from './actor-agent.ts';
+export * from './ample.ts';
 export * from './conduct.ts';
 export * from './decided.ts';
 export * from './decision.ts';

@@ -8,4 +8,12 @@ export interface Agent {
   choices(): number;
   /** Takes the step. @param choice 0 … choices() − 1; 0 is what hardware that does everything at once would do */
   step(choice: number): void;
+  /**
+   * Whether its next step is nobody else's business: until it is taken, it commutes with every step that any other agent may take, none
+   * of them can prevent it or change its choices, and it shows no fact. Then the explorer tries it alone. Verified at the first
+   * steps of every search. Never, if absent.
+   */
+  isLocal?(): boolean;
+  /** It neither reads nor writes software's own words (`machine.word`). */
+  readonly sparesSoftware?: boolean;
 }

@@ -67,6 +67,7 @@ export class Machine {
       this.hardware.push({
         name: 'cpu cache',
         lane: 'memory',
+        sparesSoftware: true,
         choices: () => memory.dirtyCount(),
         step: (choice) => memory.writeBackNth(choice),
       });
@@ -157,11 +158,14 @@ export class SoftwareWord {
   readonly name: string;
   private readonly machine: Machine;
   private readonly offset: number;
+  /** Footprint of its operations. */
+  private readonly touches: readonly number[];
 
   constructor(machine: Machine, name: string, offset: number) {
     this.machine = machine;
     this.name = name;
     this.offset = offset;
+    this.touches = [offset];
   }
 
   get value(): number {
@@ -174,32 +178,39 @@ export class SoftwareWord {
 
   /** Reads it. @param results values it may have */
   *get(results?: readonly number[]): Program<number> {
-    const op = { name: `read ${this.name}`, returns: 'number' as const, run: () => this.value };
+    const { touches } = this;
+    const op = { name: `read ${this.name}`, returns: 'number' as const, touches, run: () => this.value };
     return Number(yield results === undefined ? op : { ...op, results });
   }
 
   /** Reads it where only this program writes it: takes no step of its own. */
   *getOwn(): Program<number> {
-    return Number(yield { name: `read ${this.name}`, returns: 'number', join: 'after', run: () => this.value });
+    const { touches } = this;
+    return Number(
+      yield { name: `read ${this.name}`, returns: 'number', touches, join: 'after', run: () => this.value },
+    );
   }
 
   /** @param quiet the story does not speak of it */
   *set(value: number, quiet = false): Program {
-    yield { name: `${this.name} = ${value}`, run: () => (quiet ? this.put(value) : this.assign(value)) };
+    const { touches } = this;
+    yield { name: `${this.name} = ${value}`, touches, run: () => (quiet ? this.put(value) : this.assign(value)) };
   }
 
   /** Waits until it has the value. */
   *until(value: number): Program {
-    yield { name: `wait ${this.name} = ${value}`, ready: () => this.value === value, run: () => {} };
+    const { touches } = this;
+    yield { name: `wait ${this.name} = ${value}`, touches, ready: () => this.value === value, run: () => {} };
   }
 
   /** Takes it as a lock: waits for 0, sets 1. */
   *lock(): Program {
-    yield { name: `lock ${this.name}`, ready: () => this.value === 0, run: () => this.assign(1) };
+    const { touches } = this;
+    yield { name: `lock ${this.name}`, touches, ready: () => this.value === 0, run: () => this.assign(1) };
   }
 
   *unlock(): Program {
-    yield { name: `unlock ${this.name}`, run: () => this.assign(0) };
+    yield { name: `unlock ${this.name}`, touches: this.touches, run: () => this.assign(0) };
   }
 
   private put(value: number): void {

@@ -20,6 +20,11 @@ export interface Op {
    * note that a call has returned). `before`: happens with the step after it (a note that a call begins).
    */
   readonly join?: 'after' | 'before';
+  /**
+   * Its footprint: offsets of all words that `ready` and `run` read or write, and no fact shows; anything, if absent. The explorer
+   * then need not try it in every order with what touches other words. Verified at the first steps of every search.
+   */
+  readonly touches?: readonly number[];
   /** Part of an {@link atomic} block that has begun: follows the op before it without anybody in between. */
   readonly bound?: boolean;
 }
@@ -52,7 +57,14 @@ export function* choose(what: string, n: number): Program<number> {
   }
   const results = Array.from({ length: n }, (_, i) => i);
   return Number(
-    yield { name: `choose ${what} of ${n}`, choices: n, run: (choice) => choice, returns: 'number', results },
+    yield {
+      name: `choose ${what} of ${n}`,
+      choices: n,
+      run: (choice) => choice,
+      returns: 'number',
+      results,
+      touches: [],
+    },
   );
 }
 

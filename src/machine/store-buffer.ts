@@ -35,6 +35,7 @@ export class StoreBuffer {
     this.agent = {
       name: `${cpu} store buffer`,
       lane: 'memory',
+      sparesSoftware: true,
       choices: () => this.drainable(),
       step: (choice) => {
         const at = this.drain(choice);

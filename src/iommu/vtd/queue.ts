@@ -27,6 +27,7 @@ export class InvalidationQueue {
     this.agent = {
       name: 'VT-d invalidation queue',
       lane: 'iommu',
+      sparesSoftware: true,
       choices: () => this.fetchChoices() + (fetchAhead === 0 ? 0 : this.fetched.ready()),
       step: (choice) => {
         const fetches = fetchAhead === 0 ? 1 : this.fetchChoices();

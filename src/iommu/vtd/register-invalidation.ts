@@ -30,6 +30,7 @@ export class RegisterInvalidation {
     this.agent = {
       name: 'VT-d register invalidation',
       lane: 'iommu',
+      sparesSoftware: true,
       choices: () => {
         if (words[this.context] === PENDING.requested || words[this.iotlb] === PENDING.requested) return 1;
         const waiting =
