@@ -1,5 +1,5 @@
 import type { Decided, InstanceOptions, SavedSearch, Violation } from '../explore/index.ts';
-import { countBlocks, DepthFirst, decidedBy, Instance, Search, tidy } from '../explore/index.ts';
+import { countBlocks, DepthFirst, decidedBy, Instance, LivelockSearch, Search, tidy } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import type { Case, Feature, Setup, Verdict } from './define.ts';
 import { expectedOf, lacking } from './define.ts';
@@ -56,6 +56,8 @@ export class CaseRun {
   /** The verdict, when it is known: from {@link search} or from several threads. */
   private decided: Decided | null = null;
   private telling: Search | null = null;
+  /** Where some run comes back to where it was: whether a run goes on for ever that way. */
+  private livelock: LivelockSearch | null = null;
 
   constructor(definition: Case, variant: string, profile: VtdProfile, options: RunOptions = {}) {
     this.definition = definition;
@@ -96,6 +98,7 @@ export class CaseRun {
       if (!this.search.advance(count)) return false;
       this.adopt(decidedBy(this.search));
     }
+    if (this.livelock !== null && !this.livelock.advance(count)) return false;
     return this.telling === null || this.telling.advance(count);
   }
 
@@ -105,13 +108,15 @@ export class CaseRun {
     // Each in a machine of its own, in which no other actor has run.
     this.instance.actors.forEach((actor, i) => actor.verify(this.definition.build(this.setup).actors[i].program()));
     const broken = decided.violations.map((v) => v.property);
-    if (broken.length === 0) return;
     const { maxStates } = this.options;
+    const bound = maxStates === undefined ? {} : { maxStates };
+    if (decided.exhausted && decided.cyclic && !broken.includes('I9')) {
+      const machine = this.definition.build(this.setup);
+      this.livelock = new LivelockSearch(machine, { instance: this.options, ...bound });
+    }
+    if (broken.length === 0) return;
     const properties = this.properties.filter((p) => broken.includes(p.id));
-    this.telling = new Search(this.fresh(this.options), {
-      properties,
-      ...(maxStates === undefined ? {} : { maxStates }),
-    });
+    this.telling = new Search(this.fresh(this.options), { properties, ...bound });
   }
 
   /** Runs to the end. */
@@ -122,7 +127,8 @@ export class CaseRun {
 
   /** How far it is. */
   get progress(): { states: number; depth: number; frontier: number } {
-    const { search, telling } = this;
+    const { search, telling, livelock } = this;
+    if (telling === null && livelock !== null) return { states: livelock.states, depth: search.depth, frontier: 0 };
     if (telling !== null) return { states: telling.states, depth: telling.depth, frontier: telling.frontier };
     return { states: search.states, depth: search.depth, frontier: search.position };
   }
@@ -139,7 +145,13 @@ export class CaseRun {
     const absent = [...lacking(setup.profile), ...(definition.lacks ?? [])];
     const lacks = [...new Set(absent)].filter((feature) => definition.needs?.includes(feature));
     const broken = decided.violations.map((violation) => this.breakage(violation));
-    const verdict = broken.length > 0 ? 'violated' : decided.exhausted ? 'holds' : 'bounded';
+    const lasso = this.livelock?.found;
+    if (lasso) {
+      const run = [...lasso.path, ...lasso.cycle];
+      broken.push({ invariant: INVARIANTS.I9, run, blocks: countBlocks(run), shortest: true });
+    }
+    const sure = decided.exhausted && (this.livelock === null || this.livelock.verdict !== 'bounded');
+    const verdict = broken.length > 0 ? 'violated' : sure ? 'holds' : 'bounded';
     return {
       expected: expectedOf(definition, setup.variant, setup.profile.name),
       verdict,

@@ -13,7 +13,16 @@ function jobOf(id: string, variant: string, more: Partial<Job> = {}): Job {
   const definition = CASES.find((c) => c.id === id);
   const profile = profileNamed('spec');
   if (definition === undefined || profile === undefined) throw new Error(`no case ${id}`);
-  return { definition, file: null, variant, profile, mutant: null, maxStates: DEFAULT_MAX_STATES, without: [], ...more };
+  return {
+    definition,
+    file: null,
+    variant,
+    profile,
+    mutant: null,
+    maxStates: DEFAULT_MAX_STATES,
+    without: [],
+    ...more,
+  };
 }
 
 async function run(job: Job): Promise<Finished> {
@@ -25,7 +34,10 @@ const KEYS =
   'case title thread variant model profile expected verdict invariant clause steps blocks states depth exhausted unfiredRules figures seconds trace'.split(
     ' ',
   );
-const ADDED = 'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without'.split(' ');
+const ADDED =
+  'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without'.split(
+    ' ',
+  );
 
 describe('the object of a run', () => {
   test('violated: the keys of the contract in their order, those added after them', async () => {

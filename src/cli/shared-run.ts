@@ -21,6 +21,7 @@ export interface Part {
   readonly violations: readonly Violation[];
   readonly fired: readonly number[];
   readonly reduced: number;
+  readonly cyclic: boolean;
 }
 
 /** Milliseconds between two looks at how far the threads are. */
@@ -58,6 +59,7 @@ export async function decideShared(
       entries: visited.entries(),
       transitions: saved.transitions + totals.transitions,
       depth: Math.max(saved.depth, totals.depth),
+      cyclic: saved.cyclic || all.some((part) => part.cyclic),
       reduced: saved.reduced + all.reduce((sum, part) => sum + part.reduced, 0),
       violations: firstOfEach([...saved.violations, ...all.flatMap((part) => part.violations)]),
       fired: saved.fired.map((n, i) => n + all.reduce((sum, part) => sum + part.fired[i], 0)),

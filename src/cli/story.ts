@@ -78,7 +78,11 @@ export function tellStory(
 ): string {
   const instance = run.fresh();
   const told = replay(instance, decisions);
-  const stuck = told.deadlocked && invariant === 'I9' ? waiting(instance.actors) : [];
+  const stuck = invariant === 'I9' ? waiting(instance.actors) : [];
+  if (invariant === 'I9' && told.recurs >= 0) {
+    const round = `    steps ${told.recurs + 1} to ${told.steps.length} lead back to where they began, and may go round for ever`;
+    stuck.unshift(round);
+  }
   return [
     storyTitle(run, colours),
     '',

@@ -52,6 +52,7 @@ function takePart(job: Job, share: Share): Part {
     violations: search.violations,
     fired: instance.machine.rules.fired,
     reduced: search.reduced,
+    cyclic: search.cyclic,
   });
   const work = new SharedWork(share.work);
   const ids = properties.map((p) => p.id);

@@ -14,10 +14,26 @@ export interface Decided {
   readonly fired: readonly number[];
   readonly expectedCollisions: number;
   readonly bytesPerState: number;
+  /** Some run comes back to where it was. */
+  readonly cyclic: boolean;
+  /** States of which only one agent was expanded. */
+  readonly reduced: number;
 }
 
 export function decidedBy(search: DepthFirst): Decided {
-  const { violations, states, transitions, depth, exhausted, expectedCollisions, bytesPerState } = search;
+  const { violations, states, transitions, depth, exhausted, expectedCollisions, bytesPerState, cyclic, reduced } =
+    search;
   const fired = [...search.instance.machine.rules.fired];
-  return { violations, states, transitions, depth, exhausted, fired, expectedCollisions, bytesPerState };
+  return {
+    violations,
+    states,
+    transitions,
+    depth,
+    exhausted,
+    fired,
+    expectedCollisions,
+    bytesPerState,
+    cyclic,
+    reduced,
+  };
 }

@@ -26,6 +26,7 @@ export interface SavedSearch {
   readonly transitions: number;
   readonly depth: number;
   readonly reduced: number;
+  readonly cyclic: boolean;
   readonly violations: readonly Violation[];
   readonly fired: readonly number[];
 }
@@ -57,11 +58,15 @@ const FRAME = {
   done: 5,
   /** Bits of {@link FLAG}. */
   flags: 6,
-  /** Where the journal was; not part of a saved stack. */
+  /** Where the journal was, and the state's fingerprint; not part of a saved stack. */
   mark: 7,
+  fpA: 8,
+  fpB: 9,
 } as const;
 
-const FRAME_WORDS = 8;
+const FRAME_WORDS = 10;
+/** Words of a frame that a saved stack has. */
+const SAVED_WORDS = FRAME.mark;
 
 const FLAG = { enabled: 1, seenBefore: 2 } as const;
 
@@ -82,11 +87,11 @@ export class DepthFirst {
   readonly violations: Violation[] = [];
   /** States of which only one agent was expanded. */
   reduced = 0;
+  /** Some run comes back to where it was, so a run may go on for ever: whether that is a livelock, `LivelockSearch` tells. */
+  cyclic = false;
   private readonly options: DepthFirstOptions;
   private readonly ample: Ample | null;
   private open: Property[];
-  /** Decisions that lead to the first frame. */
-  private prefix: readonly number[] = [];
   private frames = new Int32Array(256 * FRAME_WORDS);
   /** Offset of the top frame, −FRAME_WORDS when there is none. */
   private top = -FRAME_WORDS;
@@ -101,7 +106,6 @@ export class DepthFirst {
 
   /** Begins at the instance's start. */
   begin(): void {
-    this.prefix = [];
     const { tracker } = this.instance;
     this.visited.add(tracker.fpA, tracker.fpB);
     this.push(0);
@@ -121,7 +125,7 @@ export class DepthFirst {
 
   /** Steps from the start to the state at hand. */
   get position(): number {
-    return this.prefix.length + this.top / FRAME_WORDS;
+    return this.top / FRAME_WORDS;
   }
 
   get isDone(): boolean {
@@ -177,20 +181,40 @@ export class DepthFirst {
     if (this.visited.add(tracker.fpA, tracker.fpB)) this.push(packed(a, choice));
     else {
       frames[top + FRAME.flags] |= FLAG.seenBefore;
+      // Actors only go on, so that a cycle is of hardware's steps alone.
+      if (!this.cyclic && a >= instance.actors.length) this.cyclic = this.isOnStack();
       tracker.undo(mark);
     }
   }
 
-  private push(decision: number): void {
+  /** Whether the state at hand is one of those that hardware's last steps came from. */
+  private isOnStack(): boolean {
+    const { frames, instance } = this;
+    const { fpA, fpB } = instance.tracker;
+    for (let f = this.top; f >= 0; f -= FRAME_WORDS) {
+      if (frames[f + FRAME.fpA] === fpA && frames[f + FRAME.fpB] === fpB) return true;
+      if (unpacked(frames[f + FRAME.decision]).agent < instance.actors.length) return false;
+    }
+    return false;
+  }
+
+  private room(): void {
     this.top += FRAME_WORDS;
     if (this.top + FRAME_WORDS > this.frames.length) this.growFrames();
+    const { tracker } = this.instance;
+    this.frames[this.top + FRAME.mark] = tracker.mark();
+    this.frames[this.top + FRAME.fpA] = tracker.fpA;
+    this.frames[this.top + FRAME.fpB] = tracker.fpB;
+  }
+
+  private push(decision: number): void {
+    this.room();
     const { frames, top } = this;
     frames[top + FRAME.decision] = decision;
     frames[top + FRAME.choice] = 0;
     frames[top + FRAME.choices] = 0;
     frames[top + FRAME.done] = -1;
     frames[top + FRAME.flags] = 0;
-    frames[top + FRAME.mark] = this.instance.tracker.mark();
     let only = -1;
     if (this.ample !== null) {
       only = this.ample.pick();
@@ -256,18 +280,27 @@ export class DepthFirst {
   }
 
   /** Decisions that lead to the top frame. */
-  private path(upTo = this.top): number[] {
-    const path = [...this.prefix];
-    for (let f = FRAME_WORDS; f <= upTo; f += FRAME_WORDS) path.push(this.frames[f + FRAME.decision]);
+  private path(): number[] {
+    const path: number[] = [];
+    for (let f = FRAME_WORDS; f <= this.top; f += FRAME_WORDS) path.push(this.frames[f + FRAME.decision]);
     return path;
   }
 
   /** Everything that this search knows, to go on later or in several threads. */
   whole(): SavedSearch {
-    const { transitions, depth, reduced, violations, visited, instance } = this;
+    const { transitions, depth, reduced, cyclic, violations, visited, instance } = this;
     const entries = visited.entries();
     const fired = [...instance.machine.rules.fired];
-    return { stacks: this.isDone ? [] : [this.save()], entries, transitions, depth, reduced, violations, fired };
+    return {
+      stacks: this.isDone ? [] : [this.save()],
+      entries,
+      transitions,
+      depth,
+      reduced,
+      cyclic,
+      violations,
+      fired,
+    };
   }
 
   /** Goes on from {@link whole}, with one stack; into a search that has seen nothing. */
@@ -277,6 +310,7 @@ export class DepthFirst {
     this.transitions = saved.transitions;
     this.depth = saved.depth;
     this.reduced = saved.reduced;
+    this.cyclic = saved.cyclic;
     this.violations.push(...saved.violations);
     this.close(saved.violations.map((v) => v.property));
     if (saved.stacks.length > 0) this.resume(saved.stacks[0]);
@@ -289,33 +323,28 @@ export class DepthFirst {
 
   /** All that is left to do, as numbers; {@link resume} goes on from it. */
   save(): number[] {
-    const out = [this.prefix.length, ...this.prefix, this.top / FRAME_WORDS + 1];
-    for (let f = 0; f <= this.top; f += FRAME_WORDS) {
-      for (let i = 0; i < FRAME.mark; i++) out.push(this.frames[f + i]);
+    return this.saved(this.top);
+  }
+
+  /** Frames up to one, each with the words that count. */
+  private saved(last: number): number[] {
+    const out: number[] = [];
+    for (let f = 0; f <= last; f += FRAME_WORDS) {
+      for (let i = 0; i < SAVED_WORDS; i++) out.push(this.frames[f + i]);
     }
     return out;
   }
 
   /** Goes on from what {@link save} or {@link give} made, in an instance of the same machine. */
   resume(saved: ArrayLike<number>): void {
-    const { agents, tracker } = this.instance;
+    const { agents } = this.instance;
     this.instance.rewind();
-    const prefix = Array.from({ length: saved[0] }, (_, i) => saved[1 + i]);
-    for (const decision of prefix) {
-      const { agent, choice } = unpacked(decision);
-      agents[agent].step(choice);
-    }
-    this.prefix = prefix;
     this.top = -FRAME_WORDS;
-    let at = 1 + prefix.length;
-    const count = saved[at++];
-    for (let n = 0; n < count; n++) {
+    for (let at = 0; at < saved.length; at += SAVED_WORDS) {
       const { agent, choice } = unpacked(saved[at + FRAME.decision]);
-      if (n > 0) agents[agent].step(choice);
-      this.top += FRAME_WORDS;
-      if (this.top + FRAME_WORDS > this.frames.length) this.growFrames();
-      for (let i = 0; i < FRAME.mark; i++) this.frames[this.top + i] = saved[at++];
-      this.frames[this.top + FRAME.mark] = tracker.mark();
+      if (at > 0) agents[agent].step(choice);
+      this.room();
+      for (let i = 0; i < SAVED_WORDS; i++) this.frames[this.top + i] = saved[at + i];
     }
   }
 
@@ -325,13 +354,18 @@ export class DepthFirst {
     // The top frame is kept: something must be left to do here.
     for (let f = 0; f < this.top; f += FRAME_WORDS) {
       if (frames[f + FRAME.only] >= 0 || frames[f + FRAME.agent] >= this.instance.agents.length) continue;
-      const path = this.path(f);
-      const saved = [path.length, ...path, 1];
-      for (let i = 0; i < FRAME.mark; i++) saved.push(frames[f + i]);
+      const piece = this.saved(f);
+      // Below it, nothing is left: neither for who gets it nor for who gives it.
+      for (let at = 0; at < piece.length - SAVED_WORDS; at += SAVED_WORDS) {
+        piece[at + FRAME.agent] = this.instance.agents.length;
+        piece[at + FRAME.only] = -1;
+        piece[at + FRAME.choice] = 0;
+        piece[at + FRAME.choices] = 0;
+      }
       frames[f + FRAME.agent] = this.instance.agents.length;
       frames[f + FRAME.choice] = 0;
       frames[f + FRAME.choices] = 0;
-      return saved;
+      return piece;
     }
     return null;
   }

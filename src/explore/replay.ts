@@ -1,6 +1,7 @@
 import type { Lane, LogLine } from '../machine/index.ts';
 import type { Decision } from './decision.ts';
 import type { Instance } from './instance.ts';
+import { MAY_REST } from './livelock.ts';
 import type { Property } from './search.ts';
 
 /** What one step of a run did, in lines of the event log. */
@@ -16,8 +17,10 @@ export interface Replay {
   readonly facts: number;
   /** Index of the first step that could not be taken, −1 if all were. */
   readonly failedAt: number;
-  /** Nothing could happen after the last step while an actor waited. */
+  /** Nothing could happen after the last step while an actor waited; or nothing but what need not. */
   readonly deadlocked: boolean;
+  /** An actor waits, and the last state is the one after this many steps: the steps since then can go on for ever. −1 if none. */
+  readonly recurs: number;
   /** Fingerprint of the last state, as 16 hexadecimal digits. */
   readonly fingerprint: string;
 }
@@ -31,6 +34,8 @@ export function replay(instance: Instance, run: readonly Decision[], tell = true
   const steps: Step[] = [];
   let failedAt = -1;
   machine.facts.bits = 0;
+  const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0');
+  const fingerprints = [hex(tracker.fpA) + hex(tracker.fpB)];
   for (let i = 0; i < run.length; i++) {
     const agent = agents[run[i].agent];
     if (agent === undefined || run[i].choice >= agent.choices()) {
@@ -39,17 +44,21 @@ export function replay(instance: Instance, run: readonly Decision[], tell = true
     }
     machine.facts.bits = 0;
     agent.step(run[i].choice);
+    fingerprints.push(hex(tracker.fpA) + hex(tracker.fpB));
     if (tell) steps.push({ agent: agent.name, lane: agent.lane, lines: machine.log.take() });
   }
   machine.log.on = false;
-  const stuck = agents.every((agent) => agent.choices() === 0) && instance.hasWaiting();
-  const hex = (n: number) => (n >>> 0).toString(16).padStart(8, '0');
+  const waits = instance.hasWaiting();
+  const stuck = waits && agents.every((agent) => agent.choices() === 0 || MAY_REST.includes(agent.name));
+  const fingerprint = fingerprints[fingerprints.length - 1];
+  const before = fingerprints.indexOf(fingerprint);
   return {
     steps,
     facts: machine.facts.bits,
     failedAt,
     deadlocked: stuck,
-    fingerprint: hex(tracker.fpA) + hex(tracker.fpB),
+    recurs: waits && before < fingerprints.length - 1 ? before : -1,
+    fingerprint,
   };
 }
 

@@ -30,7 +30,7 @@ export const MAX_WORKERS = 64;
 
 /** Pieces of work that wait at most, and their largest size in words; what is larger is not given away. */
 const RING = 64;
-const PIECE_WORDS = 8192;
+const PIECE_WORDS = 16384;
 
 const ORDER = { go: 0, stop: 1, stand: 2 } as const;
 

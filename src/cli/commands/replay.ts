@@ -125,7 +125,7 @@ function tell(job: Job, run: CaseRun, trace: Trace): [text: string, reproduced: 
     const step = `step ${told.failedAt + 1} of ${trace.decisions.length} of ${of}`;
     return differs(`${step}, by ${who}, cannot be taken${next ? ` (it is at '${next}')` : ''}`);
   }
-  if (!(id === 'I9' ? told.deadlocked : broken(told.facts)))
+  if (!(id === 'I9' ? told.deadlocked || told.recurs >= 0 : broken(told.facts)))
     return differs(`${id} ${name} of ${of} is not broken in the last step`);
   if (told.fingerprint !== trace.fingerprint)
     return differs(`${id} ${name} of ${of} is broken, but in another state than when the trace was kept`);
