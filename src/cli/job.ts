@@ -1,5 +1,5 @@
 /** One run of the checker: a case's variant under a profile, and what came of it, as plain data. */
-import type { Case, Feature, InvariantId, RunOptions, Verdict } from '../cases/index.ts';
+import type { Case, Feature, InvariantId, RunOptions, Sample, Verdict } from '../cases/index.ts';
 import { CaseRun } from '../cases/index.ts';
 import type { Decision, Reduction } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/index.ts';
@@ -16,6 +16,8 @@ export interface Job {
   readonly maxStates: number;
   /** Reductions to do without. */
   readonly without: readonly Reduction[];
+  /** Some runs instead of all. */
+  readonly sample?: Sample;
 }
 
 export interface BrokenInvariant {

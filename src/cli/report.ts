@@ -53,6 +53,7 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     bytesPerState: Number(finished.bytesPerState.toFixed(1)),
     stepsExact: first?.shortest ?? null,
     without: job.without,
+    sample: job.sample ?? null,
   };
 }
 
@@ -67,6 +68,12 @@ export function notes(job: Job, finished: Finished): string[] {
     );
   }
   if (finished.interrupted) out.push('interrupted: the search is not complete');
+  else if (job.sample?.kind === 'random' && finished.verdict === 'bounded')
+    out.push(
+      `${job.sample.runs.toLocaleString('en')} random runs (seed ${job.sample.seed}) broke nothing, which proves nothing`,
+    );
+  else if (job.sample !== undefined && finished.verdict === 'bounded')
+    out.push(`nothing is known of runs with more than ${job.sample.maxPreemptions} preemptions`);
   else if (!finished.exhausted && finished.verdict === 'bounded')
     out.push(
       `stopped at ${job.maxStates.toLocaleString('en')} states, before the search was exhausted: nothing is known of what lies behind (--max-states raises the bound)`,

@@ -1,5 +1,6 @@
 /** Runs one job to its end: in portions, in several threads once it is large, saved at intervals. */
-import type { CaseRun, InvariantId } from '../cases/index.ts';
+import type { CaseRun, InvariantId, Sample } from '../cases/index.ts';
+import { SampledRun } from '../cases/index.ts';
 import type { SavedSearch } from '../explore/index.ts';
 import { ProgramError, replay } from '../explore/index.ts';
 import type { CheckpointOf } from './checkpoint.ts';
@@ -19,6 +20,9 @@ const PORTION_MS = 40;
  */
 export type Watch = 'nothing' | 'portions' | 'programs';
 
+/** Transitions of a portion of a sample. */
+const SAMPLE_PORTION = 20_000;
+
 /** What a run tells, and how it is kept. */
 export interface RunHooks {
   readonly onProgress: (progress: Progress) => void;
@@ -37,6 +41,7 @@ const SHARE_AFTER = 300_000;
 
 /** Runs a job to its end. */
 export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<Finished> {
+  if (job.sample !== undefined) return runSampled(job, job.sample, watch, hooks);
   const { onProgress, isStopped, workers = 1, checkpoint, resume } = hooks;
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
@@ -80,13 +85,33 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
     }
   }
   if (!over && run.isDeciding) save(run.search.whole());
+  return finishedOf(job, run, seconds(), !over);
+}
+
+/** Some runs instead of all. */
+async function runSampled(job: Job, sample: Sample, watch: Watch, hooks: RunHooks): Promise<Finished> {
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const { definition, variant, profile, mutant, maxStates, without } = job;
+  const options = { mutant, maxStates, without };
+  const run = watched(watch, () => new SampledRun(definition, variant, profile, sample, options));
+  let over = false;
+  while (!over && !hooks.isStopped()) {
+    over = watched(watch, () => run.advance(SAMPLE_PORTION));
+    hooks.onProgress({ ...run.progress, seconds: seconds() });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return finishedOf(job, run, seconds(), !over);
+}
+
+function finishedOf(job: Job, run: CaseRun | SampledRun, seconds: number, interrupted: boolean): Finished {
   const outcome = run.outcome();
   const broken = outcome.broken.map(({ invariant, run: steps, blocks, shortest }) => {
     const { fingerprint } = replay(run.fresh(), steps, false);
     return { invariant: invariant.id as InvariantId, run: steps, blocks, shortest, fingerprint };
   });
   const expected = job.mutant === null ? outcome.expected : 'violated';
-  return { ...outcome, expected, broken, seconds: seconds(), interrupted: !over };
+  return { ...outcome, expected, broken, seconds, interrupted };
 }
 
 /** {@link SHARE_AFTER}, or what a test wants. */

@@ -1,5 +1,6 @@
 /** Runs jobs one after the other, or several at a time; Ctrl-C ends them with what they have. */
 import { Worker } from 'node:worker_threads';
+import type { Sample } from '../cases/index.ts';
 import type { Reduction } from '../explore/index.ts';
 import { ProgramError } from '../explore/index.ts';
 import type { Finished, Job, Progress } from './job.ts';
@@ -20,6 +21,7 @@ export interface Order {
   readonly mutant: string | null;
   readonly maxStates: number;
   readonly without: readonly Reduction[];
+  readonly sample?: Sample;
   /** Part of a search that several threads share; a whole run if absent. */
   readonly share?: Share;
 }
@@ -164,9 +166,18 @@ function threadLane(): LaneOfWork {
 }
 
 export function orderOf(job: Job): Order {
-  const { definition, file, variant, profile, mutant, maxStates, without } = job;
+  const { definition, file, variant, profile, mutant, maxStates, without, sample } = job;
   const name = file ?? definition.id;
-  return { name, id: definition.id, variant, profile: profile.name, mutant, maxStates, without };
+  return {
+    name,
+    id: definition.id,
+    variant,
+    profile: profile.name,
+    mutant,
+    maxStates,
+    without,
+    ...(sample && { sample }),
+  };
 }
 
 /** In a checkout the worker's module is TypeScript, which a thread of Node 20 runs only after it has registered tsx itself. */

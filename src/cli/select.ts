@@ -1,6 +1,6 @@
 /** Which runs a command line asks for. */
 import { existsSync } from 'node:fs';
-import type { Case } from '../cases/index.ts';
+import type { Case, Sample } from '../cases/index.ts';
 import { CASES, profileNamed } from '../cases/index.ts';
 import type { Reduction } from '../explore/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
@@ -18,6 +18,7 @@ export interface Selection {
   readonly tag?: string | undefined;
   readonly maxStates?: number | undefined;
   readonly without?: readonly Reduction[] | undefined;
+  readonly sample?: Sample | undefined;
 }
 
 interface Chosen {
@@ -41,12 +42,22 @@ export async function selectJobs(names: readonly string[], selection: Selection)
   const jobs: Job[] = [];
   const maxStates = selection.maxStates ?? DEFAULT_MAX_STATES;
   const without = selection.without ?? [];
+  const sample = selection.sample === undefined ? {} : { sample: selection.sample };
   for (const { definition, file } of chosen) {
     for (const variant of Object.keys(definition.variants)) {
       if (selection.variant !== undefined && variant !== selection.variant) continue;
       const mutants = definition.mutants ?? {};
       if (selection.mutant !== undefined && mutants[selection.mutant]?.variant !== variant) continue;
-      jobs.push({ definition, file, variant, profile, mutant: selection.mutant ?? null, maxStates, without });
+      jobs.push({
+        definition,
+        file,
+        variant,
+        profile,
+        mutant: selection.mutant ?? null,
+        maxStates,
+        without,
+        ...sample,
+      });
     }
   }
   if (jobs.length === 0) throw nothingFits(chosen, selection);

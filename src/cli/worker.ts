@@ -24,6 +24,7 @@ async function carryOut(order: Order): Promise<void> {
       mutant: mutant ?? undefined,
       maxStates,
       without: order.without,
+      sample: order.sample,
     });
     const job = jobs.find((j) => j.definition.id === id);
     if (job === undefined) throw new Error(`${name} has no case ${id} in this thread`);

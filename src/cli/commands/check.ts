@@ -1,6 +1,7 @@
 /** `pinhole check`: runs cases, prints verdicts and counterexamples. */
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { buildCommand } from '@stricli/core';
+import type { Sample } from '../../cases/index.ts';
 import { INVARIANTS } from '../../cases/index.ts';
 import type { Reduction } from '../../explore/index.ts';
 import { REDUCTIONS, replay } from '../../explore/index.ts';
@@ -32,6 +33,9 @@ export interface CheckFlags {
   readonly workers?: number;
   readonly maxStates?: number;
   readonly trace?: string;
+  readonly random?: number;
+  readonly seed?: number;
+  readonly preemptions?: number;
   readonly without?: readonly Reduction[];
   readonly checkpoint?: string;
   readonly checkpointEvery?: number;
@@ -50,6 +54,22 @@ function count(text: string): number {
 
 /** Seconds between two checkpoints, if nobody says otherwise. */
 const CHECKPOINT_EVERY = 60;
+
+/** A whole number, 0 too. */
+function whole(text: string): number {
+  return text === '0' ? 0 : count(text);
+}
+
+/** The sample that the flags ask for; undefined for all runs. */
+function sampleOf({ random, seed, preemptions, checkpoint, resume }: CheckFlags): Sample | undefined {
+  if (random === undefined && seed !== undefined)
+    throw new UsageError('--seed is of random runs; say how many with --random');
+  const maxPreemptions = preemptions === undefined ? {} : { maxPreemptions: preemptions };
+  if ((random ?? preemptions) !== undefined && (checkpoint ?? resume) !== undefined)
+    throw new UsageError('checkpoints are of exhaustive searches; leave --random and --preemptions out');
+  if (random !== undefined) return { kind: 'random', runs: random, seed: seed ?? 1, ...maxPreemptions };
+  return preemptions === undefined ? undefined : { kind: 'preemptions', maxPreemptions: preemptions };
+}
 
 /** Names of reductions, separated by commas. */
 function reductions(text: string): readonly Reduction[] {
@@ -122,6 +142,27 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         brief: 'write counterexamples to this file',
         placeholder: 'OUT',
       },
+      random: {
+        kind: 'parsed',
+        parse: count,
+        optional: true,
+        brief: 'so many random runs instead of all; what they break is shrunk',
+        placeholder: 'RUNS',
+      },
+      seed: {
+        kind: 'parsed',
+        parse: whole,
+        optional: true,
+        brief: 'seed of the random runs (default 1)',
+        placeholder: 'N',
+      },
+      preemptions: {
+        kind: 'parsed',
+        parse: whole,
+        optional: true,
+        brief: 'only runs with at most so many changes away from an agent that could have gone on',
+        placeholder: 'K',
+      },
       without: {
         kind: 'parsed',
         parse: reductions,
@@ -161,8 +202,10 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     if (outputs.length > 1)
       throw new UsageError('--json, --table and --format are different outputs; leave all but one out');
     if (flags.trace !== undefined) checkWritable(flags.trace);
+    const sample = sampleOf(flags);
     const resume = flags.resume === undefined ? undefined : { file: flags.resume, ...readCheckpoint(flags.resume) };
-    const jobs = resume === undefined ? await selectJobs(names, flags) : await jobOf(resume.of, names, flags);
+    const jobs =
+      resume === undefined ? await selectJobs(names, { ...flags, sample }) : await jobOf(resume.of, names, flags);
     const file = flags.checkpoint ?? flags.resume;
     if (file === undefined && flags.checkpointEvery !== undefined)
       throw new UsageError('--checkpoint-every says how often; name the file with --checkpoint');
