@@ -1,8 +1,12 @@
-/** VT-d translation caches (VT-d 6.2). What each is tagged by: table 17. */
-import { hex } from '../../bits/index.ts';
+/** VT-d translation caches (VT-d 6.2): how they are looked up, filled and emptied. */
 import type { Arena } from '../../machine/index.ts';
 import { Cache } from '../kit/cache.ts';
+import { CONTEXT, didOf, faultOf, IOTLB, PAGING, pageBits, sameBlock, TAG } from './cache-entries.ts';
+import { describeCaches } from './cache-text.ts';
+import { Requesters } from './requesters.ts';
 import { ENTRY_NAME } from './structures.ts';
+
+export { didOf, faultOf, pageBits, sameBlock, TAG } from './cache-entries.ts';
 
 /** Number of entries of each cache. A small, explored one has a single set. */
 export interface CacheSizes {
@@ -15,16 +19,6 @@ export interface CacheSizes {
   /** Sets of each of them, a power of two; 1 if absent. */
   readonly pagingSets?: number;
 }
-
-/**
- * Word 0 of every entry: valid 0, level 3:1, R and W 5:4, FPD 6, TT 8:7, AW 11:9, reason of a cached fault 15:12, domain id 31:16. A cached
- * fault (CAP.CM only) has the accesses that it refuses in R and W.
- */
-export const TAG = { valid: 1, level: 1, perms: 4, fpd: 6, tt: 7, aw: 9, fault: 12, did: 16 } as const;
-
-const CONTEXT = { tag: 0, sid: 1, tableHi: 2, tableLo: 3 } as const;
-const IOTLB = { tag: 0, sid: 1, vpnHi: 2, vpnLo: 3, pfnHi: 4, pfnLo: 5 } as const;
-const PAGING = { tag: 0, vpnHi: 1, vpnLo: 2, tableHi: 3, tableLo: 4 } as const;
 
 /** Bits of a tag that a translation of a level has in common with no other entry: the level, and no fault. */
 const LEVEL_AND_FAULT = (7 << TAG.level) | (0xf << TAG.fault);
@@ -40,16 +34,11 @@ function guessOf(sid: number): number {
   return (sid ^ (sid >>> 3) ^ (sid >>> 8)) & (CONTEXT_GUESSES - 1);
 }
 
-/** Whether two page numbers lie in one aligned block of 2^bits pages. */
-export function sameBlock(bits: number, aHi: number, aLo: number, bHi: number, bLo: number): boolean {
-  if (bits <= 18) return aHi === bHi && aLo >>> bits === bLo >>> bits;
-  return bits >= 45 || aHi >>> (bits - 18) === bHi >>> (bits - 18);
-}
+/** An address mask that covers every page; see {@link sameBlock}. */
+export const EVERY_PAGE = 64;
 
-/** Page-number bits below an entry at a level: 0 for a PTE, 9 for a PDE, … */
-export function pageBits(level: number): number {
-  return 9 * (level - 1);
-}
+/** An invalidation of at most 2^FEW_PAGES pages looks for each. */
+const FEW_PAGES = 5;
 
 /** First page of what a non-leaf entry at a level covers, upper part. */
 function pagingStartHi(level: number, vpnHi: number): number {
@@ -59,15 +48,6 @@ function pagingStartHi(level: number, vpnHi: number): number {
 /** Lower part. */
 function pagingStartLo(level: number, vpnLo: number): number {
   return level === 2 ? vpnLo & ~0x1ff : 0;
-}
-
-export function didOf(tag: number): number {
-  return tag >>> TAG.did;
-}
-
-/** Reason of a cached fault, 0 for an entry that is none. */
-export function faultOf(tag: number): number {
-  return (tag >>> TAG.fault) & 0xf;
 }
 
 export class VtdCaches {
@@ -85,6 +65,8 @@ export class VtdCaches {
    * explored: the word would tell apart states that nobody can tell apart.
    */
   private readonly sizesAt: number;
+  /** Null where the unit is explored, for the same reason. */
+  private readonly requesters: Requesters | null;
   /** By source id ({@link guessOf}), where the requester's entry was last; a guess, which is checked. */
   private readonly lastContext = new Int32Array(CONTEXT_GUESSES);
 
@@ -95,6 +77,7 @@ export class VtdCaches {
     this.words = arena.words;
     this.iotlbStride = sizes.iotlbWays * IOTLB_WORDS;
     this.iotlbBits = Math.log2(sizes.iotlbSets);
+    this.requesters = replaces ? new Requesters(arena) : null;
     this.sizesAt = replaces ? arena.region('vtd.iotlb-sizes', ['sizes']).base : -1;
     this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context, replaces);
     this.iotlb = new Cache(arena, 'vtd.iotlb', Object.keys(IOTLB), sizes.iotlbSets, sizes.iotlbWays, replaces);
@@ -253,6 +236,7 @@ export class VtdCaches {
       words[entry + IOTLB.pfnHi] = pfnHi;
       words[entry + IOTLB.pfnLo] = pfnLo;
     }
+    this.requesters?.note(sid);
     if (sizesAt >= 0 && ((words[sizesAt] >>> level) & 1) === 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
   }
 
@@ -326,6 +310,47 @@ export class VtdCaches {
     return this.words[at + PAGING.tableLo];
   }
 
+  /**
+   * Drops the IOTLB entries of a domain for pages of an aligned block.
+   * @param did −1 for all domains
+   * @param am the block has 2^am pages; {@link EVERY_PAGE} for all there are
+   */
+  dropTranslations(did: number, am: number, vpnHi: number, vpnLo: number): void {
+    const { iotlb, requesters, sizesAt } = this;
+    const count = requesters?.count ?? -1;
+    if (count >= 0 && am <= FEW_PAGES) {
+      for (let i = 0; i < count; i++) this.dropOfRequester((requesters as Requesters).sid(i), did, am, vpnHi, vpnLo);
+      return;
+    }
+    this.dropIn(iotlb.base, iotlb.at(iotlb.entries), did, am, vpnHi, vpnLo);
+    if (requesters === null || did >= 0 || am < EVERY_PAGE) return;
+    requesters.forget();
+    this.arena.set(sizesAt, 0);
+  }
+
+  /** Looks only at the sets in which the requester's pages of a block of 2^am pages, at most {@link FEW_PAGES}, would be. */
+  private dropOfRequester(sid: number, did: number, am: number, vpnHi: number, vpnLo: number): void {
+    const sizes = this.words[this.sizesAt];
+    for (let level = 1; level <= 3; level++) {
+      if (((sizes >>> level) & 1) === 0) continue;
+      const bits = pageBits(level);
+      const from = (vpnLo >>> Math.max(am, bits)) << Math.max(am - bits, 0);
+      for (let block = from; block < from + (1 << Math.max(am - bits, 0)); block++) {
+        const first = this.setAt(sid, vpnHi, block);
+        this.dropIn(first, first + this.iotlbStride, did, am, vpnHi, vpnLo);
+      }
+    }
+  }
+
+  private dropIn(first: number, end: number, did: number, am: number, vpnHi: number, vpnLo: number): void {
+    const { words } = this;
+    for (let at = first; at < end; at += IOTLB_WORDS) {
+      const tag = words[at];
+      if (tag === 0 || (did >= 0 && didOf(tag) !== did)) continue;
+      if (am >= EVERY_PAGE || this.translationInBlock(at, am, vpnHi, vpnLo)) this.iotlb.drop(at);
+    }
+  }
+
   /** Whether an IOTLB entry lies in the block of 2^am pages. */
   translationInBlock(at: number, am: number, vpnHi: number, vpnLo: number): boolean {
     const bits = Math.max(am, pageBits((this.words[at] >>> TAG.level) & 7));
@@ -340,31 +365,6 @@ export class VtdCaches {
 
   /** A line for each entry that is held. */
   describe(): string[] {
-    const { words } = this;
-    const out: string[] = [];
-    const rights = (tag: number) => ['-', 'R', 'W', 'RW'][(tag >>> TAG.perms) & 3];
-    const from = (hi: number, lo: number) => hex((hi * 0x40000 + lo) * 4096);
-    const frame = (hi: number, lo: number) => hex((hi * 0x100000 + lo) * 4096);
-    for (let level = 5; level >= 2; level--) {
-      const cache = this.paging[level];
-      for (let i = 0; i < cache.entries; i++) {
-        const at = cache.at(i);
-        if (words[at] === 0) continue;
-        const table = frame(words[at + PAGING.tableHi], words[at + PAGING.tableLo]);
-        const iova = from(words[at + PAGING.vpnHi], words[at + PAGING.vpnLo]);
-        const what = faultOf(words[at]) === 0 ? `table ${table}` : `fault ${hex(faultOf(words[at]))}`;
-        out.push(`${ENTRY_NAME[level]} cache: DID ${didOf(words[at])}, IOVA ${iova} -> ${what} (${rights(words[at])})`);
-      }
-    }
-    for (let i = 0; i < this.iotlb.entries; i++) {
-      const at = this.iotlb.at(i);
-      if (words[at] === 0) continue;
-      const size = ['', '4 KiB', '2 MiB', '1 GiB'][(words[at] >>> TAG.level) & 7];
-      const iova = from(words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo]);
-      const reason = faultOf(words[at]);
-      const page = reason !== 0 ? `fault ${hex(reason)}` : frame(words[at + IOTLB.pfnHi], words[at + IOTLB.pfnLo]);
-      out.push(`IOTLB: DID ${didOf(words[at])}, IOVA ${iova} -> ${page}, ${size} (${rights(words[at])})`);
-    }
-    return out;
+    return describeCaches(this.words, this.paging, this.iotlb);
   }
 }

@@ -3,7 +3,7 @@ import type { Dma } from '../../machine/index.ts';
 import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
 import type { VtdCaches } from './caches.ts';
-import { didOf, pageBits, sameBlock } from './caches.ts';
+import { didOf, EVERY_PAGE, pageBits, sameBlock } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
 
@@ -69,14 +69,11 @@ export function invalidateContext(
  * @returns number of non-leaf entries in the scope that were kept because of the hint
  */
 export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbInvalidation): number {
-  const { iotlb, paging } = caches;
+  const { paging } = caches;
   const page = inv.granularity === IOTLB_GRANULARITY.page;
   let kept = 0;
-  each(iotlb, (at, tag) => {
-    if (inv.granularity !== IOTLB_GRANULARITY.global && didOf(tag) !== inv.did) return;
-    if (page && !caches.translationInBlock(at, inv.am, inv.vpnHi, inv.vpnLo)) return;
-    iotlb.drop(at);
-  });
+  const did = inv.granularity === IOTLB_GRANULARITY.global ? -1 : inv.did;
+  caches.dropTranslations(did, page ? inv.am : EVERY_PAGE, inv.vpnHi, inv.vpnLo);
   for (let level = 2; level < paging.length; level++) {
     each(paging[level], (at, tag) => {
       if (inv.granularity !== IOTLB_GRANULARITY.global && didOf(tag) !== inv.did) return;
