@@ -72,6 +72,17 @@ describe('random runs', () => {
     expect(search.states).toBeLessThan(search.steps);
   });
 
+  test('delay a DMA for long: two preemptions, far apart, in a few hundred runs', () => {
+    let runs = 0;
+    for (let seed = 0; seed < 4; seed++) {
+      const options = { properties: [INVARIANTS.I3], maxSteps: 1000, seed };
+      const search = new RandomSearch(instanceOf('A7', 'write/read-back-first'), options);
+      while (!search.advance(10)) expect(search.runs).toBeLessThan(3000);
+      runs += search.runs;
+    }
+    expect(runs).toBeLessThan(2500);
+  });
+
   test('see every state of a small machine', () => {
     const all = new Search(new Instance(lostUpdate()), { properties: [] });
     while (!all.advance(100)) {}

@@ -24,13 +24,15 @@ export interface RandomViolation extends Violation {
   readonly seed: number;
 }
 
-/** Longest mean time between two looks for somebody else to run is 2^(this − 1) steps. */
+/** Longest mean time between two occasions for somebody else to run is 2^(this − 1) steps. */
 const PERSISTENCES = 6;
 
 /**
- * Random runs, for machines that are too large to be searched. All choices are uniform; so is who runs first and who runs when an agent can
- * not go on. How often an agent that could go on is asked to make room is drawn for each run (at every step, at every second, … every
- * 32nd): short races and late ones are both hit. Nothing is ever proved here, and no probability is promised.
+ * Random runs, for machines that are too large to be searched. Choices are uniform. Who runs is decided in one of two ways, as a coin says
+ * for each run: whoever comes up, or whoever comes first in a random order, in which an agent is put last now and then (as in PCT,
+ * "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010, but for the number of those occasions): races of a few steps
+ * want the one, a DMA that is late by twenty steps the other. How often there is an occasion is drawn for each run, too: at every step, at
+ * every second, … at every 32nd. Nothing is ever proved here, and no probability is promised.
  */
 export class RandomSearch {
   readonly instance: Instance;
@@ -47,6 +49,8 @@ export class RandomSearch {
   /** Agents that can step, and how many choices each agent has. */
   private readonly able: Int32Array;
   private readonly choices: Int32Array;
+  /** Who goes before whom in a run that has an order: by agent, the greatest first. */
+  private readonly rank: Int32Array;
   private open: readonly Property[];
 
   constructor(instance: Instance, options: RandomSearchOptions) {
@@ -56,6 +60,7 @@ export class RandomSearch {
     this.open = options.properties;
     this.able = new Int32Array(instance.agents.length);
     this.choices = new Int32Array(instance.agents.length);
+    this.rank = new Int32Array(instance.agents.length);
   }
 
   /** Distinct states seen; a lower bound once there are as many as are remembered. */
@@ -80,6 +85,8 @@ export class RandomSearch {
     const { maxSteps, maxPreemptions = Number.POSITIVE_INFINITY } = this.options;
     const random = randomFrom(seed);
     const persistence = 1 << random(PERSISTENCES);
+    const isOrdered = random(2) === 0;
+    if (isOrdered) this.order(random);
     let running = -1;
     let preemptions = 0;
     instance.rewind();
@@ -91,8 +98,13 @@ export class RandomSearch {
         return;
       }
       const goesOn = running >= 0 && choices[running] > 0;
-      if (!goesOn || (preemptions < maxPreemptions && random(persistence) === 0)) {
-        const next = this.able[random(count)];
+      const isOccasion = random(persistence) === 0;
+      if (!goesOn || preemptions < maxPreemptions) {
+        let next = running;
+        if (isOrdered) {
+          if (goesOn && isOccasion) this.rank[running] = -1 - run.length;
+          next = this.foremost(count);
+        } else if (!goesOn || isOccasion) next = this.able[random(count)];
         if (goesOn && next !== running) preemptions++;
         running = next;
       }
@@ -118,6 +130,24 @@ export class RandomSearch {
       if (this.choices[a] > 0) this.able[count++] = a;
     }
     return count;
+  }
+
+  /** Puts the agents in a random order. */
+  private order(random: (n: number) => number): void {
+    const { rank } = this;
+    for (let a = 0; a < rank.length; a++) {
+      const b = random(a + 1);
+      rank[a] = rank[b];
+      rank[b] = a;
+    }
+  }
+
+  /** The agent that comes first among the `count` that can step. */
+  private foremost(count: number): number {
+    const { able, rank } = this;
+    let first = able[0];
+    for (let i = 1; i < count; i++) if (rank[able[i]] > rank[first]) first = able[i];
+    return first;
   }
 
   private see(): void {

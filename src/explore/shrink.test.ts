@@ -41,7 +41,7 @@ describe('a random run that breaks a property', () => {
     const instance = instanceOf(id, variant);
     const lengths: number[] = [];
     let longest = 0;
-    for (const run of brokenRuns(instance, property, 12)) {
+    for (const run of brokenRuns(instance, property, 6)) {
       const shrunk = shrink(instance, run, property);
       expect(shrunk.isMinimal).toBe(true);
       expect(breaks(instance, shrunk.run, property)).toBe(true);

@@ -4,6 +4,12 @@ import type { Instance } from './instance.ts';
 import { tidy } from './replay.ts';
 import type { Property } from './search.ts';
 
+/**
+ * Parts of up to so many steps are left out wherever they begin, and of one agent alone, too: what undoes itself (once round a loop, a lock
+ * that is given back) can be spared only as a whole.
+ */
+const EVERYWHERE = 8;
+
 export interface ShrinkOptions {
   /** Replays that may be made of the run and its parts, except for tidying up; 20,000 if absent. */
   readonly maxReplays?: number;
@@ -68,21 +74,42 @@ class Shrinker {
   minimize(): void {
     for (let improved = true; improved && !this.isSpent; ) {
       improved = false;
-      for (let size = this.best.length >> 1; size >= 1; size >>= 1) {
+      let size = Math.max(this.best.length >> 1, Math.min(this.best.length, EVERYWHERE));
+      while (size >= 1) {
+        const stride = size > EVERYWHERE ? size : 1;
         // From the end: what came late was less often needed for something else.
-        for (let from = this.best.length - size; from > -size && !this.isSpent; from -= size) {
-          if (this.without(Math.max(from, 0), size)) improved = true;
+        for (let from = this.best.length - size; from > -stride && !this.isSpent; from -= stride) {
+          const start = Math.max(from, 0);
+          if (start >= this.best.length) continue;
+          if (this.replace(start, this.best.slice(start + size))) improved = true;
+          else if (stride === 1 && this.withoutOwn(start, size)) improved = true;
         }
+        size = size > EVERYWHERE ? size >> 1 : size - 1;
       }
       if (this.promptly()) improved = true;
     }
   }
 
-  /** Leaves out a part of the best run. @returns whether that is a better one */
-  private without(from: number, size: number): boolean {
-    const { best } = this;
-    const head = best.slice(0, from);
-    const tail = best.slice(from + size);
+  /** Leaves out so many steps of the agent that takes the step at `from`, with steps of others in between. @returns whether it could */
+  private withoutOwn(from: number, size: number): boolean {
+    const { agent } = this.best[from];
+    let left = size;
+    let last = from;
+    const tail: Decision[] = [];
+    for (let i = from; i < this.best.length; i++) {
+      if (left === 0 || this.best[i].agent !== agent) tail.push(this.best[i]);
+      else {
+        left--;
+        last = i;
+      }
+    }
+    // Fewer are another size's; without others in between, it was tried before.
+    return left === 0 && last !== from + size - 1 && this.replace(from, tail);
+  }
+
+  /** Takes other steps from `from` on. @returns whether that is a better run */
+  private replace(from: number, tail: readonly Decision[]): boolean {
+    const head = this.best.slice(0, from);
     if (this.take(head, tail)) return true;
     // A DMA takes the first free slot. Without one before it, a later one is in another slot, and its steps are another agent's.
     const slots = this.instance.machine.dma.agents.length;
