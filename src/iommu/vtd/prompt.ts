@@ -36,18 +36,28 @@ export class Prompt {
    * @returns 0, with the frame in the {@link Walk} of the core; a fault reason, which was recorded unless FPD is set; or {@link BLOCKED}
    */
   translate(sid: number, vpnHi: number, vpnLo: number, access: number): number {
-    const { caches, core, words } = this;
-    if (words[this.modeAt] !== LEGACY || isInterruptPage(vpnHi, vpnLo)) {
-      this.begin(sid, vpnHi, vpnLo, access);
-      return admit(core, core.walk, access) === STEP.done ? this.pass() : this.refuse(core.walk.fault);
-    }
+    const { caches, words } = this;
+    if (words[this.modeAt] !== LEGACY || isInterruptPage(vpnHi, vpnLo))
+      return this.beforeTables(sid, vpnHi, vpnLo, access);
     const hit = caches.findTranslation(sid, vpnHi, vpnLo, access);
     if (hit >= 0 && words[this.protectsAt] === 0) {
-      const { walk } = core;
+      const { walk } = this.core;
       walk.pfnHi = caches.pageHi(hit);
       walk.pfnLo = caches.pageLo(hit, vpnLo);
       if (!isInterruptFrame(walk.pfnHi, walk.pfnLo)) return 0;
     }
+    return this.afterLookUp(hit, sid, vpnHi, vpnLo, access);
+  }
+
+  /** Nothing is remapped, the interrupt range, or a table mode that the unit has not. */
+  private beforeTables(sid: number, vpnHi: number, vpnLo: number, access: number): number {
+    const { core } = this;
+    this.begin(sid, vpnHi, vpnLo, access);
+    return admit(core, core.walk, access) === STEP.done ? this.pass() : this.refuse(core.walk.fault);
+  }
+
+  /** @param hit what the IOTLB has for the request, −1 for nothing */
+  private afterLookUp(hit: number, sid: number, vpnHi: number, vpnLo: number, access: number): number {
     this.begin(sid, vpnHi, vpnLo, access);
     return hit >= 0 ? this.hit(hit) : this.miss();
   }
@@ -55,6 +65,9 @@ export class Prompt {
   /** As {@link translate}, for every kind of request. @param kind see {@link REQUEST} */
   request(sid: number, vpnHi: number, vpnLo: number, kind: number): number {
     const { caches, has, walk } = this.core;
+    // Only the interrupt range tells longer writes from those of a DWORD, and they are what devices send most.
+    if (kind === REQUEST.longWrite && !isInterruptPage(vpnHi, vpnLo))
+      return this.translate(sid, vpnHi, vpnLo, REQUEST.write);
     // 3.14: without CAP.ZLR a zero-length read is a read like another; in the interrupt range it passes either way (3.15).
     const access = kind === REQUEST.zeroLengthRead && has.cap.ZLR === 0 ? REQUEST.read : kind & RIGHTS;
     this.begin(sid, vpnHi, vpnLo, access);
