@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { INVARIANTS } from '../cases/invariants.ts';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
-import { Machine } from '../machine/index.ts';
+import { FACT, Machine, operation } from '../machine/index.ts';
 import type { Decision } from './decision.ts';
 import { Instance } from './instance.ts';
 import { RandomSearch } from './random-search.ts';
@@ -74,6 +74,81 @@ describe('a random run that breaks a property', () => {
     const more = instance.agents.findIndex((agent) => agent.choices() > 0);
     const longer = [...run, { agent: more, choice: 0 }];
     expect(shrink(instance, longer, INVARIANTS.I2)).toEqual(shrink(instance, run, INVARIANTS.I2));
+  });
+});
+
+describe('what is left out', () => {
+  /** An actor whose end, and nothing else, breaks I8. */
+  const breaking = (machine: Machine) =>
+    operation('break', {
+      run: () => {
+        machine.facts.bits |= FACT.lostFault;
+      },
+    });
+  const at = (agent: number, choice = 0): Decision => ({ agent, choice });
+
+  test('a DMA before the one that matters, which then is in another slot', () => {
+    const machine = new Machine();
+    machine.frame('page', 0x1000n, machine.owner('another process', 'other'));
+    machine.device('gpu', 0x100, 1, [0x1000n]).stray([0x1000n], 'read', 1);
+    machine.device('nic', 0x200, 2, [0x1000n]).stray([0x1000n], 'write', 1);
+    const [gpu, nic, slot0, slot1] = [0, 1, 2, 3];
+    const run = [gpu, nic, slot0, slot1, slot1].map((agent) => at(agent));
+    const instance = new Instance(machine);
+    expect(breaks(instance, run, INVARIANTS.I3)).toBe(true);
+    const shrunk = shrink(instance, run, INVARIANTS.I3);
+    expect(shrunk.run).toEqual([nic, slot0, slot0].map((agent) => at(agent)));
+  });
+
+  test('what a choice leads to, if another spares it', () => {
+    const machine = new Machine();
+    const word = machine.word('w');
+    machine.actor('driver', function* () {
+      yield* word.until(3);
+      yield* breaking(machine);
+    });
+    machine.hardware.push({
+      name: 'unit',
+      lane: 'iommu',
+      choices: () => (word.value === 0 ? 2 : 0),
+      step: (choice) => {
+        word.value = choice === 0 ? 3 : 1;
+      },
+    });
+    machine.hardware.push({
+      name: 'detour',
+      lane: 'iommu',
+      choices: () => (word.value === 1 || word.value === 2 ? 1 : 0),
+      step: () => word.value++,
+    });
+    const run = [at(1, 1), at(2), at(2), at(0), at(0)];
+    expect(shrink(new Instance(machine), run, INVARIANTS.I8).run).toEqual([at(1), at(0), at(0)]);
+  });
+
+  test('once round a loop of one agent, with a step of another in between', () => {
+    const machine = new Machine();
+    const [a, b] = [machine.word('a'), machine.word('b')];
+    machine.actor('cpu0', function* () {
+      for (let i = 0; i < 2; i++) {
+        yield* a.lock();
+        yield* b.lock();
+        yield* b.unlock();
+        yield* a.unlock();
+      }
+    });
+    machine.actor('cpu1', function* () {
+      yield* operation('look round', { run: () => {} });
+      yield* b.lock();
+      yield* a.lock();
+    });
+    const instance = new Instance(machine);
+    const shrunk = shrink(
+      instance,
+      [0, 0, 1, 0, 0, 0, 1].map((agent) => at(agent)),
+      INVARIANTS.I9,
+    );
+    expect(shrunk.run).toHaveLength(3);
+    expect(replay(instance, shrunk.run).deadlocked).toBe(true);
   });
 });
 
