@@ -2,13 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Agent, SoftwareWord } from '../machine/index.ts';
-import { Machine } from '../machine/index.ts';
+import { Machine, PHASE, SLOT } from '../machine/index.ts';
 import { randomFrom } from './conduct.ts';
 import type { Decision } from './decision.ts';
 import { Instance } from './instance.ts';
 import type { LivelockOptions } from './livelock.ts';
 import { hasCycle, LivelockSearch } from './livelock.ts';
 import { replay } from './replay.ts';
+import { OutsideStateError } from './twice.ts';
 
 /** Hardware that writes `to` when the word is `from`, as long as it may. */
 function mover(name: string, word: SoftwareWord, from: number, to: number, may: () => boolean = () => true): Agent {
@@ -139,6 +140,40 @@ describe('a cycle on which somebody waits for ever', () => {
     checkLasso(search);
   });
 
+  test('two DMAs that hold each other up in turn: who is in which slot matters', () => {
+    const machine = new Machine();
+    const { dma } = machine;
+    machine.device('nic', 0x100, 1, [0x1000n]).stray([0x1000n], 'read', 2);
+    machine.actor('driver', function* () {
+      yield {
+        name: 'wait for both',
+        ready: () => dma.inFlight(0) === 0,
+        run: () => {},
+      };
+    });
+    const [first, second] = [dma.at(0), dma.at(1)];
+    const isTurn = (slot: number) => dma.get(slot, SLOT.step) === 1;
+    machine.dma.translator = {
+      choices: () => 1,
+      immediate: () => {},
+      step: (slot) => {
+        const other = slot === first ? second : first;
+        if (dma.get(slot, SLOT.phase) === PHASE.issued) {
+          dma.set(slot, SLOT.phase, PHASE.translating);
+          dma.set(slot, SLOT.step, isTurn(other) ? 0 : 1);
+        } else if (isTurn(slot) && dma.get(other, SLOT.phase) === PHASE.translating) {
+          // Up to a change of places this is a step to where it was, and the other's would be one that never comes.
+          dma.set(slot, SLOT.step, 0);
+          dma.set(other, SLOT.step, 1);
+        } else dma.abort(slot);
+      },
+    };
+    const search = livelockOf(machine);
+    expect(search.verdict).toBe('violated');
+    expect(search.found?.waiting).toEqual(['driver']);
+    checkLasso(search);
+  });
+
   test('who may go on for ever need not end', () => {
     const { machine, go } = pingPong();
     machine.actor('server', () => go.until(2));
@@ -220,6 +255,18 @@ describe('bounds', () => {
     expect(search.advance(1)).toBe(false);
     expect(search.verdict).toBe('bounded');
   });
+});
+
+test('an operation that keeps something outside the machine is found out', () => {
+  const machine = new Machine();
+  const word = machine.word('w');
+  let outside = 0;
+  const step = () => {
+    outside++;
+    word.value = outside;
+  };
+  machine.hardware.push({ name: 'timer', lane: 'iommu', choices: () => 1, step });
+  expect(() => livelockOf(machine, { maxStates: 100 })).toThrow(OutsideStateError);
 });
 
 describe('whether there is a cycle at all', () => {

@@ -34,7 +34,7 @@ const RESTING = 2;
 
 /**
  * Looks for runs that go on for ever while an actor does not come to its end (I9): a path and a cycle, over the graph of all states.
- * Nothing is reduced, so it is for machines of up to some million states.
+ * Nothing is reduced, and a state with its edges takes about 100 bytes: it is for machines of up to some million states.
  *
  * A run counts if it is weakly fair to every agent but those that may rest: an agent that can step in every state from some time on does
  * step, again and again. Not more than that is asked: an agent that can step only now and then may miss every occasion (a waiter whose
