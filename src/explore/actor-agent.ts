@@ -2,6 +2,7 @@ import { join } from '../bits/index.ts';
 import type { Actor, Agent, Arena, Lane, Machine, Op, Program } from '../machine/index.ts';
 import { mixA, mixB } from '../machine/index.ts';
 import { END_KEY, minimalKeys } from './automaton.ts';
+import { JOIN, Position, RETURNS } from './position.ts';
 
 /** Most operations that one run of a program may have. A wait is a guard, so only a program that never ends has more. */
 export const MAX_OPERATIONS = 10_000;
@@ -52,61 +53,6 @@ function resultsOf(op: Op): readonly number[] | null {
 /** Calls a function of a user's; a caller that can interrupt one that never returns wraps it. */
 export type Guarded = <T>(call: () => T) => T;
 
-const JOIN = { none: 0, before: 1, after: 2 } as const;
-const RETURNS = { undeclared: 0, nothing: 1, number: 2, word: 3 } as const;
-
-/**
- * One position of a program, known by the results that it has had so far, with the operation that comes next. Operations are objects of
- * many shapes; here their parts lie in one.
- */
-class Node {
-  /** What comes next; null at the program's end. */
-  readonly op: Op | null;
-  readonly run: ((choice: number) => number | void) | null;
-  readonly ready: (() => boolean) | null;
-  readonly choices: number;
-  /** {@link JOIN}; none where every operation is a step of its own. */
-  readonly join: number;
-  /** Happens with the operation before it. */
-  readonly follows: boolean;
-  /** {@link RETURNS}. */
-  readonly returns: number;
-  readonly parent: number;
-  /** Result of the parent's operation that leads here. */
-  readonly lo: number;
-  readonly hi: number;
-  readonly depth: number;
-  /** Positions after this one, one for each result that was seen. */
-  readonly children: number[] = [];
-  /**
-   * What stands for the position in the state, 64 bits: of the path that leads here, the same in every process; in a program that is known
-   * as a whole, of all that can still come, so that positions with one future are one.
-   */
-  keyA = 0;
-  keyB = 0;
-  /** First position with the same key, where it is another one; −1 for none. */
-  twin = -1;
-
-  constructor(op: Op | null, parent: number, lo: number, hi: number, depth: number, split: boolean) {
-    this.op = op;
-    this.run = op === null ? null : op.run;
-    this.ready = op?.ready ?? null;
-    this.choices = op?.choices ?? 1;
-    this.join = split || op?.join === undefined ? JOIN.none : JOIN[op.join];
-    this.follows = !split && (op?.join === 'after' || op?.bound === true);
-    this.returns = RETURNS[op?.returns ?? 'undeclared'];
-    this.parent = parent;
-    this.lo = lo;
-    this.hi = hi;
-    this.depth = depth;
-  }
-
-  /** Whether the operation can happen now, in one way. */
-  isPlain(): boolean {
-    return this.choices === 1 && (this.ready === null || this.ready());
-  }
-}
-
 /**
  * A program as an agent. Its position is one word of the arena: the number of a node in a tree that grows as results
  * come in. Programs run only where the tree grows, never in the search itself.
@@ -122,7 +68,7 @@ export class ActorAgent implements Agent {
   /** Offset of the two words that have the node's key. */
   private readonly key: number;
   private readonly guarded: Guarded;
-  private readonly nodes: Node[] = [];
+  private readonly nodes: Position[] = [];
   /** A running program and the node that it stands at. */
   private running: { program: Program; node: number } | null = null;
   /** Undoes atomic blocks and joins, so that every op is a step: the cross-check of both. */
@@ -139,7 +85,7 @@ export class ActorAgent implements Agent {
     this.guarded = options.guarded;
     this.split = options.split;
     const program = this.start();
-    this.nodes.push(new Node(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
+    this.nodes.push(new Position(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
     this.running = { program, node: 0 };
     if (options.compile) this.compile();
     this.arena.set(this.key, this.nodes[0].keyA);
@@ -322,6 +268,8 @@ export class ActorAgent implements Agent {
 
   private grow(parent: number, lo: number, hi: number): number {
     const at = this.running?.node === parent ? this.running : { program: this.rerun(parent), node: parent };
+    // A program that throws, or is interrupted, goes on no more.
+    this.running = null;
     const from = this.nodes[parent];
     const op = this.resume(at.program, from.op, lo, hi, () => this.rerun(parent));
     if (from.depth + 1 > MAX_OPERATIONS) {
@@ -333,7 +281,7 @@ export class ActorAgent implements Agent {
       );
     }
     if (this.compiled) throw new Error(`[internal] ${this.name} has a position that was not compiled`);
-    const next = new Node(op, parent, lo, hi, from.depth + 1, this.split);
+    const next = new Position(op, parent, lo, hi, from.depth + 1, this.split);
     // All ends are one.
     next.keyA = op === null ? END_KEY : mixA(from.keyA, mixA(lo, hi));
     next.keyB = op === null ? END_KEY : mixB(from.keyB, mixB(lo, hi));

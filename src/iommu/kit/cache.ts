@@ -59,18 +59,25 @@ export class Cache {
   }
 
   /**
-   * Offset of an entry to fill in a set: an empty one, if there is one. For a cache that is explored, the victim of a full set would be
-   * one more free decision: it is large enough, or the case is told so.
+   * Offset of an entry to fill in a set: an empty one, if there is one.
    * @param first offset of the set's first entry
    */
   room(first: number): number {
     const { size, words } = this;
     const end = first + this.ways * size;
     for (let at = first; at < end; at += size) if (words[at] === 0) return at;
+    return this.replaced(first);
+  }
+
+  /**
+   * Offset of an entry of a full set that makes room. For a cache that is explored, the victim would be one more free decision: it is
+   * large enough, or the case is told so.
+   */
+  replaced(first: number): number {
     if (!this.replaces)
       throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
-    this.victim += size;
-    if (this.victim >= end - first) this.victim = 0;
+    this.victim += this.size;
+    if (this.victim >= this.ways * this.size) this.victim = 0;
     return first + this.victim;
   }
 }

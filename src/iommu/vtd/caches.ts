@@ -211,7 +211,12 @@ export class VtdCaches {
     const start = block << pageBits(level);
     const first = this.setAt(sid, vpnHi, block);
     let entry = -1;
+    let empty = -1;
     for (let at = first; at < first + this.iotlbStride; at += IOTLB_WORDS) {
+      if (words[at] === 0) {
+        if (empty < 0) empty = at;
+        continue;
+      }
       if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
         continue;
       // What is refused does not displace what is granted (another right of the page), nor the other way round (CAP.CM).
@@ -220,7 +225,7 @@ export class VtdCaches {
       entry = at;
       break;
     }
-    if (entry < 0) entry = iotlb.room(first);
+    if (entry < 0) entry = empty >= 0 ? empty : iotlb.replaced(first);
     if (arena.tracked) {
       arena.set(entry, tag);
       arena.set(entry + IOTLB.sid, sid);
