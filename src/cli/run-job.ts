@@ -7,7 +7,7 @@ import type { CheckpointOf } from './checkpoint.ts';
 import { checkSame, identityOf, writeCheckpoint } from './checkpoint.ts';
 import type { Finished, Job, Progress } from './job.ts';
 import { newRun } from './job.ts';
-import { decideShared } from './shared-run.ts';
+import { decideShared, Team } from './shared-run.ts';
 import { VERSION } from './version.ts';
 import { EndlessError, guarded, PORTION_LIMIT_MS, within } from './watchdog.ts';
 
@@ -36,7 +36,7 @@ export interface RunHooks {
   readonly resume?: { readonly file: string; readonly of: CheckpointOf; readonly saved: SavedSearch };
 }
 
-/** Transitions after which a search is worth several threads: they start in a fifth of a second. */
+/** Transitions after which a search is worth several threads. It goes on in this one until they are ready, a second or so later. */
 const SHARE_AFTER = 300_000;
 
 /** Runs a job to its end. */
@@ -59,30 +59,38 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
   };
   let portion = 256;
   let over = false;
-  let interrupted = false;
-  while (!over && !isStopped()) {
-    if (workers > 1 && run.isDeciding && run.search.transitions >= shareAfter()) {
-      const tell = (p: Omit<Progress, 'seconds'>) => onProgress({ ...p, seconds: seconds() });
-      const shared = await decideShared(job, run.search.whole(), workers, {
-        onProgress: tell,
-        isStopped,
-        wantsSave,
-        onSave: save,
-      });
-      run.adopt(shared.decided);
-      interrupted = shared.interrupted;
-      if (interrupted) break;
+  let team: Team | null = null;
+  try {
+    while (!over && !isStopped()) {
+      if (workers > 1 && run.isDeciding && run.search.transitions >= shareAfter()) {
+        team ??= new Team(job, workers);
+        if (process.env.PINHOLE_SHARE_AFTER !== undefined) await team.ready;
+      }
+      if (team?.isReady && run.isDeciding) {
+        const tell = (p: Omit<Progress, 'seconds'>) => onProgress({ ...p, seconds: seconds() });
+        const shared = await decideShared(job, run.search.whole(), team, {
+          onProgress: tell,
+          isStopped,
+          wantsSave,
+          onSave: save,
+        });
+        team.close();
+        run.adopt(shared.decided);
+        if (shared.interrupted) break;
+      }
+      const before = performance.now();
+      over = advance(run, portion, watch);
+      const took = performance.now() - before;
+      if (took < PORTION_MS / 2) portion *= 2;
+      else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
+      if (!over) {
+        onProgress({ ...run.progress, seconds: seconds() });
+        if (run.isDeciding && wantsSave()) save(run.search.whole());
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     }
-    const before = performance.now();
-    over = advance(run, portion, watch);
-    const took = performance.now() - before;
-    if (took < PORTION_MS / 2) portion *= 2;
-    else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
-    if (!over) {
-      onProgress({ ...run.progress, seconds: seconds() });
-      if (run.isDeciding && wantsSave()) save(run.search.whole());
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  } finally {
+    team?.close();
   }
   if (!over && run.isDeciding) save(run.search.whole());
   return finishedOf(job, run, seconds(), !over);
@@ -114,7 +122,7 @@ function finishedOf(job: Job, run: CaseRun | SampledRun, seconds: number, interr
   return { ...outcome, expected, broken, seconds, interrupted };
 }
 
-/** {@link SHARE_AFTER}, or what a test wants. */
+/** {@link SHARE_AFTER}, or what a test wants, which then waits for the threads. */
 function shareAfter(): number {
   return Number(process.env.PINHOLE_SHARE_AFTER ?? SHARE_AFTER);
 }

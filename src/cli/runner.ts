@@ -6,7 +6,7 @@ import { ProgramError } from '../explore/index.ts';
 import type { Finished, Job, Progress } from './job.ts';
 import type { RunHooks } from './run-job.ts';
 import { runJob } from './run-job.ts';
-import type { Part, Share } from './shared-run.ts';
+import type { Part } from './shared-run.ts';
 import { ProgressLine } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf } from './user-case/failure.ts';
@@ -22,13 +22,15 @@ export interface Order {
   readonly maxStates: number;
   readonly without: readonly Reduction[];
   readonly sample?: Sample;
-  /** Part of a search that several threads share; a whole run if absent. */
-  readonly share?: Share;
+  /** It is for a part of a search that several threads share, whose {@link Share} is sent once the thread is ready; a whole run if absent. */
+  readonly joins?: boolean;
 }
 
-/** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own; `stands`, `part`: of a shared search. */
+/** What a worker says. `refused`: a line for the user; `failed`: the stack of a bug of our own; `ready`, `stands`, `part`: of a shared search. */
 export type Report =
-  | { readonly kind: 'stands' | 'part'; readonly part: Part }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'stands'; readonly part: Part }
+  | { readonly kind: 'part'; readonly part: Part }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'finished'; readonly finished: Finished }
   | { readonly kind: 'refused' | 'failed'; readonly message: string };

@@ -3,7 +3,8 @@ import type { Worker } from 'node:worker_threads';
 import type { Decided, SavedSearch, Violation } from '../explore/index.ts';
 import { SharedFingerprintSet, SharedWork } from '../explore/index.ts';
 import type { Job, Progress } from './job.ts';
-import { orderOf, type Report, startWorker } from './runner.ts';
+import { type Order, orderOf, type Report, startWorker } from './runner.ts';
+import { UsageError } from './usage-error.ts';
 
 /** What a thread of a shared search is given beside the order. */
 export interface Share {
@@ -35,19 +36,68 @@ export interface SharedHooks {
   onSave(saved: SavedSearch): void;
 }
 
-/** Goes on from `saved` in so many threads. @returns the verdict; `exhausted` is false where it was stopped */
+/** Threads that have made the machine of a job, each for itself, and wait for their part of its search. */
+export class Team {
+  readonly threads: readonly Worker[];
+  readonly ready: Promise<void>;
+  private started = false;
+  private failure: unknown = null;
+
+  constructor(job: Job, workers: number) {
+    this.threads = Array.from({ length: workers }, () => startWorker());
+    const order: Order = { ...orderOf(job), joins: true };
+    this.ready = Promise.all(this.threads.map((thread) => answered(thread, order, 'ready'))).then(() => {
+      this.started = true;
+    });
+    this.ready.catch((error: unknown) => {
+      this.failure = error;
+    });
+  }
+
+  /** @throws what kept a thread from becoming so */
+  get isReady(): boolean {
+    if (this.failure !== null) throw this.failure;
+    return this.started;
+  }
+
+  close(): void {
+    for (const thread of this.threads) void thread.terminate();
+  }
+}
+
+/** What a thread reports of a kind, once it was sent a message. */
+function answered<K extends Report['kind']>(
+  thread: Worker,
+  message: unknown,
+  kind: K,
+  others: (report: Report) => void = () => {},
+): Promise<Extract<Report, { kind: K }>> {
+  return new Promise((resolve, reject) => {
+    thread.once('error', reject);
+    thread.once('exit', () => reject(new Error('a thread ended before its search')));
+    thread.on('message', (report: Report) => {
+      if (report.kind === kind) resolve(report as Extract<Report, { kind: K }>);
+      else if (report.kind === 'refused') reject(new UsageError(report.message));
+      else if (report.kind === 'failed') reject(new Error(report.message));
+      else others(report);
+    });
+    thread.postMessage(message);
+  });
+}
+
+/** Goes on from `saved` in the threads of a team that is ready. @returns the verdict; `exhausted` is false where it was stopped */
 export async function decideShared(
   job: Job,
   saved: SavedSearch,
-  workers: number,
+  { threads }: Team,
   hooks: SharedHooks,
 ): Promise<{ decided: Decided; interrupted: boolean }> {
+  const workers = threads.length;
   const bytes = SharedFingerprintSet.bytesFor(Math.max(job.maxStates, saved.entries.length / 2));
   const visited = new SharedFingerprintSet(new SharedArrayBuffer(bytes));
   visited.prepare(workers, saved.entries);
   const work = new SharedWork(new SharedArrayBuffer(SharedWork.BYTES));
   work.prepare(workers);
-  const threads: Worker[] = Array.from({ length: workers }, () => startWorker());
   const parts: (Part | null)[] = threads.map(() => null);
   let stands: (Part | null)[] = [];
   let interrupted = false;
@@ -65,28 +115,19 @@ export async function decideShared(
       fired: saved.fired.map((n, i) => n + all.reduce((sum, part) => sum + part.fired[i], 0)),
     };
   };
-  const ended = threads.map(
-    (thread, i) =>
-      new Promise<void>((resolve, reject) => {
-        thread.on('error', reject);
-        thread.on('exit', () => reject(new Error('a thread ended before its search')));
-        thread.on('message', (report: Report) => {
-          if (report.kind === 'stands') stands[i] = report.part;
-          else if (report.kind === 'part') {
-            parts[i] = report.part;
-            resolve();
-          } else if (report.kind === 'failed' || report.kind === 'refused') reject(new Error(report.message));
-        });
-        const share: Share = {
-          visited: visited.buffer,
-          work: work.buffer,
-          thread: i,
-          stacks: saved.stacks.filter((_, n) => n % workers === i),
-          broken: saved.violations.map((v) => v.property),
-        };
-        thread.postMessage({ ...orderOf(job), share });
-      }),
-  );
+  const ended = threads.map(async (thread, i) => {
+    const share: Share = {
+      visited: visited.buffer,
+      work: work.buffer,
+      thread: i,
+      stacks: saved.stacks.filter((_, n) => n % workers === i),
+      broken: saved.violations.map((v) => v.property),
+    };
+    const { part } = await answered(thread, share, 'part', (report) => {
+      if (report.kind === 'stands') stands[i] = report.part;
+    });
+    parts[i] = part;
+  });
   const all = Promise.all(ended);
   let over = false;
   const finished = all.then(() => {
@@ -115,11 +156,7 @@ export async function decideShared(
       else work.go();
     }
   }
-  try {
-    await finished;
-  } finally {
-    for (const thread of threads) void thread.terminate();
-  }
+  await finished;
   const { entries, ...known } = total();
   const states = entries.length / 2;
   const { expectedCollisions, bytes: used } = visited;

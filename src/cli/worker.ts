@@ -1,5 +1,6 @@
 /** A thread of `check --workers`: runs the jobs that it is sent, one at a time. */
 import { parentPort } from 'node:worker_threads';
+import type { CaseRun } from '../cases/index.ts';
 import { DepthFirst, SharedFingerprintSet, SharedWork } from '../explore/index.ts';
 import type { Job, Progress } from './job.ts';
 import { newRun } from './job.ts';
@@ -10,6 +11,8 @@ import type { Part, Share } from './shared-run.ts';
 import { UsageError } from './usage-error.ts';
 
 let stopped = false;
+/** A job whose search this thread is to take part in, and its machine. */
+let joined: { readonly job: Job; readonly run: CaseRun } | null = null;
 
 function report(message: Report): void {
   parentPort?.postMessage(message);
@@ -28,23 +31,36 @@ async function carryOut(order: Order): Promise<void> {
     });
     const job = jobs.find((j) => j.definition.id === id);
     if (job === undefined) throw new Error(`${name} has no case ${id} in this thread`);
-    if (order.share !== undefined) {
-      report({ kind: 'part', part: takePart(job, order.share) });
+    if (order.joins) {
+      joined = { job, run: newRun(job) };
+      report({ kind: 'ready' });
       return;
     }
     const onProgress = (progress: Progress) => report({ kind: 'progress', progress });
     const finished = await runWatched(job, { onProgress, isStopped: () => stopped });
     report({ kind: 'finished', finished });
   } catch (error) {
-    if (error instanceof UsageError) report({ kind: 'refused', message: error.message });
-    else report({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    tell(error);
   }
 }
 
+function tell(error: unknown): void {
+  if (error instanceof UsageError) report({ kind: 'refused', message: error.message });
+  else report({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}
+
 /** This thread's part of a shared search, to its end. */
-function takePart(job: Job, share: Share): Part {
+function takePart(share: Share): void {
+  try {
+    if (joined === null) throw new Error('a part of a search before its job');
+    report({ kind: 'part', part: searchedPart(joined.job, joined.run, share) });
+  } catch (error) {
+    tell(error);
+  }
+}
+
+function searchedPart(job: Job, run: CaseRun, share: Share): Part {
   const visited = new SharedFingerprintSet(share.visited);
-  const run = newRun(job);
   const { instance, properties } = run;
   const search = new DepthFirst(instance, { properties, visited, ample: !job.without.includes('ample') });
   search.close(share.broken);
@@ -63,7 +79,8 @@ function takePart(job: Job, share: Share): Part {
   return part([]);
 }
 
-parentPort?.on('message', (message: Order | 'stop') => {
+parentPort?.on('message', (message: Order | Share | 'stop') => {
   if (message === 'stop') stopped = true;
+  else if ('thread' in message) takePart(message);
   else void carryOut(message);
 });
