@@ -216,12 +216,12 @@ test('with several workers, the first that is wrong is told', async () => {
 });
 
 describe.concurrent('Ctrl-C', () => {
-  // Six counters to thirty: nearly a thousand million states.
+  // Six writers of one word, thirty times each: nearly a thousand million states.
   const long = caseOf(
     [
       "    console.error('begun');",
+      "    const word = machine.word('w');",
       '    for (const name of [1, 2, 3, 4, 5, 6].map(String)) {',
-      '      const word = machine.word(name);',
       '      machine.actor(name, function* () {',
       '        for (let i = 0; i < 30; i++) yield* word.set(i);',
       '      });',
@@ -233,14 +233,15 @@ describe.concurrent('Ctrl-C', () => {
     const folder = folderWith({ 'long.ts': long });
     const args = ['check', 'D3', 'long.ts', '--json', '--workers', workers];
     const { stdout, stderr, status } = await pinhole(args, folder, 'begun');
-    expect({ stderr, status }).toEqual({ stderr: 'begun\n', status: 130 });
+    // Each time that the machine is made.
+    expect(stderr).toMatch(/^(begun\n)+$/);
+    expect(status).toBe(130);
     expect(JSON.parse(stdout)).toMatchObject([
       // With two workers, it may have been interrupted too.
       workers === '1' ? { case: 'D3', verdict: 'violated', interrupted: false } : { case: 'D3' },
       { case: 'mine', verdict: 'bounded', interrupted: true, exhausted: false },
     ]);
     expect(JSON.parse(stdout)[1].states).toBeGreaterThan(10);
-    expect(status).toBe(130);
   });
 
   test('and says so to a person', async () => {
