@@ -1,6 +1,6 @@
 /** The packed package, installed in an empty folder elsewhere: the command, a user's own case, and the library. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -67,30 +67,12 @@ test('pinhole bench, which says that it measured what was built', () => {
   expect(status).toBe(0);
 });
 
-/** As in the README. */
-const VMM = `
-import { GCMD, REQUEST, RTADDR, VtdEmulator } from 'pinhole/vtd';
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
-const ram = new Uint8Array(64 << 20); // guest memory from address 0 on; has/read32/write32 callbacks do as well
-const iommu = new VtdEmulator({
-  memory: ram,
-  cap: { SAGAW: 0b00100, MGAW: 47 }, ecap: { SC: 1 }, haw: 46,
-  message: (hi, lo, data) => interrupt(hi, lo, data),
-});
-
-// The guest's accesses to the register block, of any size: numbers up to 4 bytes, bigints above.
-const mmioRead = (offset, size) => iommu.read(offset, size);
-const mmioWrite = (offset, size, value) => iommu.write(offset, size, value);
-
-// A device's DMA, one page at a time. Requester 0x10 is 00:02.0.
-function dmaWrite(requester, iova, bytes) {
-  const at = iommu.translate(requester, iova, REQUEST.longWrite);
-  if (at >= 0) ram.set(bytes, at); // else refused, and recorded where the guest looks for it
-  return at >= 0;
-}
-`;
-
-test('a VMM of a few lines', () => {
+test("the README's VMM of a few lines", () => {
+  const vmm = [...README.matchAll(/```ts\n([\s\S]*?)```/g)]
+    .map((m) => m[1])
+    .find((code) => code.includes('VtdEmulator'));
   const guest = `
     const messages = [];
     function interrupt(...message) { messages.push(message); }
@@ -112,7 +94,7 @@ test('a VMM of a few lines', () => {
     const refused = dmaWrite(0x10, 0x2008, [1, 2, 3]);
     console.log(JSON.stringify([landed, [...ram.slice(0x1234008, 0x123400c)], refused, mmioRead(0x34, 4), messages]));
   `;
-  writeFileSync(join(folder, 'vmm.mjs'), VMM + guest);
+  writeFileSync(join(folder, 'vmm.mjs'), `${vmm}${guest}`);
   const { stdout, stderr } = run('node', ['vmm.mjs']);
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toEqual([true, [1, 2, 3, 0], false, 2, [[0, 0xfee01000, 0]]]);
