@@ -4,7 +4,7 @@ import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import type { Property, Violation } from './search.ts';
-import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+import { isChecked, takeTwice } from './twice.ts';
 
 /** The set of states that were seen. */
 export interface Visited {
@@ -175,7 +175,7 @@ export class DepthFirst {
     const mark = frames[top + FRAME.mark];
     facts.bits = 0;
     instance.agents[a].step(choice);
-    if (this.transitions < CHECKED_TRANSITIONS) takeTwice(instance, a, choice, mark);
+    if (isChecked(this.transitions)) takeTwice(instance, a, choice, mark);
     this.transitions++;
     if (facts.bits !== 0) this.check(facts.bits, packed(a, choice));
     if (this.visited.add(tracker.fpA, tracker.fpB)) this.push(packed(a, choice));
@@ -218,7 +218,7 @@ export class DepthFirst {
     let only = -1;
     if (this.ample !== null) {
       only = this.ample.pick();
-      if (only >= 0 && this.transitions < CHECKED_TRANSITIONS) this.ample.verify(only);
+      if (only >= 0 && isChecked(this.transitions)) this.ample.verify(only);
     }
     frames[top + FRAME.only] = only;
     frames[top + FRAME.agent] = only < 0 ? -1 : only - 1;

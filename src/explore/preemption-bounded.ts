@@ -7,7 +7,7 @@ import { FingerprintSet } from './fingerprint-set.ts';
 import type { InstanceOptions, Reduction } from './instance.ts';
 import { Instance } from './instance.ts';
 import type { Property, Violation } from './search.ts';
-import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+import { isChecked, takeTwice } from './twice.ts';
 
 export interface PreemptionBoundedOptions {
   readonly properties: readonly Property[];
@@ -166,7 +166,7 @@ export class PreemptionBounded {
     frames[top + FRAME.choice] = choice + 1;
     machine.facts.bits = 0;
     instance.agents[agent].step(choice);
-    if (this.transitions < CHECKED_TRANSITIONS) takeTwice(instance, agent, choice, mark);
+    if (isChecked(this.transitions)) takeTwice(instance, agent, choice, mark);
     this.transitions++;
     if (machine.facts.bits !== 0) this.check(machine.facts.bits, packed(agent, choice));
     this.seen.add(tracker.fpA, tracker.fpB);

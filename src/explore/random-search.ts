@@ -5,7 +5,7 @@ import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { IntList } from './int-list.ts';
 import type { Property, Violation } from './search.ts';
-import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+import { isChecked, takeTwice } from './twice.ts';
 
 export interface RandomSearchOptions {
   /** 32 bits. The first run has this seed itself, each later one a seed made of it and of the run's number. */
@@ -112,7 +112,7 @@ export class RandomSearch {
       const mark = tracker.mark();
       machine.facts.bits = 0;
       agents[running].step(choice);
-      if (this.steps < CHECKED_TRANSITIONS) takeTwice(instance, running, choice, mark);
+      if (isChecked(this.steps)) takeTwice(instance, running, choice, mark);
       this.steps++;
       run.push(packed(running, choice));
       if (machine.facts.bits !== 0) this.check(machine.facts.bits, seed);

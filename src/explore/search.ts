@@ -4,7 +4,7 @@ import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { RowQueue } from './row-queue.ts';
-import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+import { isChecked, takeTwice } from './twice.ts';
 
 /** A property of every step, as the search needs it. */
 export interface Property {
@@ -116,7 +116,7 @@ export class Search {
         enabled = true;
         facts.bits = 0;
         agents[a].step(choice);
-        if (this.transitions < CHECKED_TRANSITIONS) takeTwice(instance, a, choice, mark);
+        if (isChecked(this.transitions)) takeTwice(instance, a, choice, mark);
         this.transitions++;
         if (facts.bits !== 0) this.check(facts.bits, state, packed(a, choice));
         if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, packed(a, choice));

@@ -3,7 +3,7 @@ import { packed } from './decision.ts';
 import { FingerprintMap } from './fingerprint-map.ts';
 import type { Instance } from './instance.ts';
 import { IntList } from './int-list.ts';
-import { CHECKED_TRANSITIONS, takeTwice } from './twice.ts';
+import { isChecked, takeTwice } from './twice.ts';
 
 /** Target of an edge whose state was not numbered any more. */
 export const BEYOND = -1;
@@ -115,7 +115,7 @@ export class StateGraph {
     }
     stack.at[top + 2] = choice + 1;
     agents[agent].step(choice);
-    if (this.transitions < CHECKED_TRANSITIONS) takeTwice(this.instance, agent, choice, stack.at[top + 4]);
+    if (isChecked(this.transitions)) takeTwice(this.instance, agent, choice, stack.at[top + 4]);
     this.transitions++;
     let to = this.numbers.get(tracker.fpA, tracker.fpB);
     if (to >= 0) {
