@@ -148,7 +148,8 @@ export class CaseRun {
     const lasso = this.livelock?.found;
     if (lasso) {
       const run = [...lasso.path, ...lasso.cycle];
-      broken.push({ invariant: INVARIANTS.I9, run, blocks: countBlocks(run), shortest: true });
+      // The path is the shortest to where a run may stay for ever; the cycle after it only is short.
+      broken.push({ invariant: INVARIANTS.I9, run, blocks: countBlocks(run), shortest: false });
     }
     const sure = decided.exhausted && (this.livelock === null || this.livelock.verdict !== 'bounded');
     const verdict = broken.length > 0 ? 'violated' : sure ? 'holds' : 'bounded';
