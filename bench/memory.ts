@@ -2,13 +2,15 @@
  * Memory of a search of so many states, in this process: `npm run bench:memory [-- --states N]`. Prints an array as `pinhole bench --json` does.
  * The largest size of the process is its whole resident set, Node included.
  */
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { CaseRun, profileNamed } from '../src/cases/index.ts';
-import type { VtdProfile } from '../src/iommu/vtd/index.ts';
-import d1 from './cases/d1-dmas.ts';
+import { newRun } from '../src/cli/job.ts';
+import { selectJobs } from '../src/cli/select.ts';
 
 const { values } = parseArgs({ options: { states: { type: 'string', default: '20000000' } } });
-const run = new CaseRun(d1, 'six', profileNamed('spec') as VtdProfile, { maxStates: Number(values.states) });
+const file = fileURLToPath(new URL('cases/d1-dmas.ts', import.meta.url));
+const [job] = await selectJobs([file], { variant: 'six', maxStates: Number(values.states) });
+const run = newRun(job);
 const start = performance.now();
 while (!run.advance(2_000_000)) {
   if (process.stderr.isTTY) process.stderr.write(`\r${run.progress.states.toLocaleString('en')} states`);
