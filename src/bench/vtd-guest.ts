@@ -63,13 +63,14 @@ export class VtdGuest {
   translate(order: Int32Array, from: number, count: number): number {
     const { iommu } = this;
     const { length } = order;
+    const { read } = REQUEST;
     let at = from;
     let wrong = 0;
     for (let i = 0; i < count; i++) {
       const page = order[at] as number;
       at++;
       if (at === length) at = 0;
-      const reason = iommu.translatePage(DEVICE, FIRST_GIB + (page >>> 18), page & 0x3ffff, REQUEST.read);
+      const reason = iommu.translatePage(DEVICE, FIRST_GIB + (page >>> 18), page & 0x3ffff, read);
       if (reason !== 0 || iommu.frameLo !== (page & 0xfffff)) wrong++;
     }
     if (wrong > 0) throw new Error(`${wrong} of ${count} translations went wrong`);

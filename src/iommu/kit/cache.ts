@@ -74,10 +74,13 @@ export class Cache {
    * large enough, or the case is told so.
    */
   replaced(first: number): number {
-    if (!this.replaces)
-      throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
+    if (!this.replaces) this.tooSmall();
     this.victim += this.size;
     if (this.victim >= this.ways * this.size) this.victim = 0;
     return first + this.victim;
+  }
+
+  private tooSmall(): never {
+    throw new RangeError(`${this.region.name} of ${this.ways} entries is too small for this case; give it more`);
   }
 }

@@ -1,5 +1,17 @@
 /** What the caches' entries consist of, and what they are tagged by (VT-d 6.2, table 17). */
 
+/** Number of entries of each cache. A small, explored one has a single set. */
+export interface CacheSizes {
+  readonly context: number;
+  /** Sets, a power of two. */
+  readonly iotlbSets: number;
+  readonly iotlbWays: number;
+  /** Entries of each paging-structure cache (PDE, PDPE, PML4E, PML5E), all sets together. */
+  readonly pagingStructure: number;
+  /** Sets of each of them, a power of two; 1 if absent. */
+  readonly pagingSets?: number;
+}
+
 /**
  * Word 0 of every entry: valid 0, level 3:1, R and W 5:4, FPD 6, TT 8:7, AW 11:9, reason of a cached fault 15:12, domain id 31:16. A cached
  * fault (CAP.CM only) has the accesses that it refuses in R and W.

@@ -1,27 +1,27 @@
 /** VT-d translation caches (VT-d 6.2): how they are looked up, filled and emptied. */
 import type { Arena } from '../../machine/index.ts';
 import { Cache } from '../kit/cache.ts';
-import { CONTEXT, didOf, faultOf, IOTLB, PAGING, pageBits, sameBlock, TAG } from './cache-entries.ts';
+import type { CacheSizes } from './cache-entries.ts';
+import { CONTEXT, didOf, IOTLB, PAGING, pageBits, sameBlock, TAG } from './cache-entries.ts';
 import { describeCaches } from './cache-text.ts';
 import { Requesters } from './requesters.ts';
 import { ENTRY_NAME } from './structures.ts';
 
+export type { CacheSizes } from './cache-entries.ts';
 export { didOf, faultOf, pageBits, sameBlock, TAG } from './cache-entries.ts';
 
-/** Number of entries of each cache. A small, explored one has a single set. */
-export interface CacheSizes {
-  readonly context: number;
-  /** Sets, a power of two. */
-  readonly iotlbSets: number;
-  readonly iotlbWays: number;
-  /** Entries of each paging-structure cache (PDE, PDPE, PML4E, PML5E), all sets together. */
-  readonly pagingStructure: number;
-  /** Sets of each of them, a power of two; 1 if absent. */
-  readonly pagingSets?: number;
-}
+/**
+ * Constants that look-ups use, again as this module's own: V8 folds those, while each use of an imported one is a load, a check that its module has
+ * been run, and one more of each for a property. That was a third of a miss.
+ */
+const { valid: VALID, level: LEVEL, perms: PERMS, fault: FAULT_AT, did: DID } = TAG;
+const { sid: SID, vpnHi: VPN_HI, vpnLo: VPN_LO, pfnHi: PFN_HI, pfnLo: PFN_LO } = IOTLB;
+const { vpnHi: START_HI, vpnLo: START_LO } = PAGING;
+const CONTEXT_SID = CONTEXT.sid;
+const FAULT_MASK = 0xf << FAULT_AT;
 
 /** Bits of a tag that a translation of a level has in common with no other entry: the level, and no fault. */
-const LEVEL_AND_FAULT = (7 << TAG.level) | (0xf << TAG.fault);
+const LEVEL_AND_FAULT = (7 << LEVEL) | FAULT_MASK;
 
 const IOTLB_WORDS = Object.keys(IOTLB).length;
 const PAGING_WORDS = Object.keys(PAGING).length;
@@ -60,6 +60,8 @@ export class VtdCaches {
   /** Words of one set of the IOTLB. */
   private readonly iotlbStride: number;
   private readonly iotlbBits: number;
+  private readonly iotlbBase: number;
+  private readonly iotlbMask: number;
   /**
    * Offset of a word with bit `level` set where the IOTLB may hold a page of that level's size: the others need no look. −1 where the unit is
    * explored: the word would tell apart states that nobody can tell apart.
@@ -92,18 +94,26 @@ export class VtdCaches {
           replaces,
         ),
     );
+    this.iotlbBase = this.iotlb.base;
+    this.iotlbMask = this.iotlb.sets - 1;
     this.lastContext.fill(this.context.base);
+  }
+
+  /** {@link findContext}, if it is where the requester's was last; −1 if not, which says nothing. */
+  lastContextOf(sid: number): number {
+    const at = this.lastContext[guessOf(sid)];
+    return this.words[at + CONTEXT_SID] === sid && this.words[at] !== 0 ? at : -1;
   }
 
   /** Offset of the context-cache entry of a requester, −1 for none. */
   findContext(sid: number): number {
     const { context, lastContext, words } = this;
-    const last = lastContext[guessOf(sid)];
     // One entry a requester: a guess that fits is what the search would find.
-    if (words[last + CONTEXT.sid] === sid && words[last] !== 0) return last;
+    const last = this.lastContextOf(sid);
+    if (last >= 0) return last;
     for (let i = 0; i < context.entries; i++) {
       const at = context.at(i);
-      if (words[at] === 0 || words[at + CONTEXT.sid] !== sid) continue;
+      if (words[at] === 0 || words[at + CONTEXT_SID] !== sid) continue;
       lastContext[guessOf(sid)] = at;
       return at;
     }
@@ -114,7 +124,7 @@ export class VtdCaches {
     const known = this.findContext(sid);
     const at = known >= 0 ? known : this.context.room(this.context.base);
     this.arena.set(at, tag);
-    this.arena.set(at + CONTEXT.sid, sid);
+    this.arena.set(at + CONTEXT_SID, sid);
     this.arena.set(at + CONTEXT.tableHi, tableHi);
     this.arena.set(at + CONTEXT.tableLo, tableLo);
   }
@@ -133,7 +143,7 @@ export class VtdCaches {
   }
 
   contextSid(at: number): number {
-    return this.words[at + CONTEXT.sid];
+    return this.words[at + CONTEXT_SID];
   }
 
   /**
@@ -142,9 +152,10 @@ export class VtdCaches {
    * @param block number of the page in units of its size, lower part
    */
   private setAt(sid: number, vpnHi: number, block: number): number {
-    const { iotlb, iotlbBits } = this;
-    const hash = block ^ (block >>> iotlbBits) ^ Math.imul(vpnHi, 0x9e3779b1) ^ Math.imul(sid, 0x85ebca6b);
-    return iotlb.base + (hash & (iotlb.sets - 1)) * this.iotlbStride;
+    // `| 0`: operands of Math.imul that V8 does not know to be integers go through floating point.
+    const hash =
+      block ^ (block >>> this.iotlbBits) ^ Math.imul(vpnHi | 0, 0x9e3779b1 | 0) ^ Math.imul(sid | 0, 0x85ebca6b | 0);
+    return this.iotlbBase + (hash & this.iotlbMask) * this.iotlbStride;
   }
 
   /** The first of {@link nthTranslation} with the rights, for translation at once. @param rights R 1, W 2 */
@@ -164,11 +175,11 @@ export class VtdCaches {
     const block = vpnLo >>> bits;
     const start = block << bits;
     let at = this.setAt(sid, vpnHi, block);
-    for (const end = at + this.iotlbStride; at < end; at += IOTLB_WORDS) {
-      if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
-        continue;
+    const end = at + this.iotlbStride;
+    for (; at < end; at += IOTLB_WORDS) {
+      if (words[at + VPN_LO] !== start || words[at + VPN_HI] !== vpnHi || words[at + SID] !== sid) continue;
       const tag = words[at];
-      if ((tag & LEVEL_AND_FAULT) === level << TAG.level && (rights & ~((tag >>> TAG.perms) & 3)) === 0) return at;
+      if ((tag & LEVEL_AND_FAULT) === level << LEVEL && (rights & ~((tag >>> PERMS) & 3)) === 0) return at;
     }
     return -1;
   }
@@ -183,9 +194,9 @@ export class VtdCaches {
       const first = this.setAt(sid, vpnHi, vpnLo >>> pageBits(level));
       for (let at = first; at < first + this.iotlbStride; at += iotlb.size) {
         const tag = words[at];
-        if (tag === 0 || ((tag >>> TAG.level) & 7) !== level || words[at + IOTLB.sid] !== sid) continue;
-        if (((tag >>> TAG.perms) & access) === 0) continue;
-        if (!sameBlock(pageBits(level), words[at + IOTLB.vpnHi], words[at + IOTLB.vpnLo], vpnHi, vpnLo)) continue;
+        if (tag === 0 || ((tag >>> LEVEL) & 7) !== level || words[at + SID] !== sid) continue;
+        if (((tag >>> PERMS) & access) === 0) continue;
+        if (!sameBlock(pageBits(level), words[at + VPN_HI], words[at + VPN_LO], vpnHi, vpnLo)) continue;
         if (n-- === 0) return at;
       }
     }
@@ -194,52 +205,53 @@ export class VtdCaches {
 
   /** Upper 20 bits of the page frame that the entry gives. */
   pageHi(at: number): number {
-    return this.words[at + IOTLB.pfnHi];
+    return this.words[at + PFN_HI];
   }
 
   /** Lower 20 bits of the page frame that the entry gives for the page. */
   pageLo(at: number, vpnLo: number): number {
-    const level = (this.words[at] >>> TAG.level) & 7;
-    return this.words[at + IOTLB.pfnLo] | (vpnLo & ((1 << pageBits(level)) - 1));
+    const level = (this.words[at] >>> LEVEL) & 7;
+    return this.words[at + PFN_LO] | (vpnLo & ((1 << (9 * (level - 1))) - 1));
   }
 
   /** @param pfnLo of the leaf, aligned to its size */
   fillTranslation(sid: number, tag: number, vpnHi: number, vpnLo: number, pfnHi: number, pfnLo: number): void {
-    const { arena, iotlb, sizesAt, words } = this;
-    const level = (tag >>> TAG.level) & 7;
-    const block = vpnLo >>> pageBits(level);
-    const start = block << pageBits(level);
+    const { arena, sizesAt, words } = this;
+    const level = (tag >>> LEVEL) & 7;
+    const bits = 9 * (level - 1);
+    const block = vpnLo >>> bits;
+    const start = block << bits;
     const first = this.setAt(sid, vpnHi, block);
+    const end = first + this.iotlbStride;
     let entry = -1;
     let empty = -1;
-    for (let at = first; at < first + this.iotlbStride; at += IOTLB_WORDS) {
-      if (words[at] === 0) {
+    for (let at = first; at < end; at += IOTLB_WORDS) {
+      const held = words[at];
+      if (held === 0) {
         if (empty < 0) empty = at;
         continue;
       }
-      if (words[at + IOTLB.vpnLo] !== start || words[at + IOTLB.vpnHi] !== vpnHi || words[at + IOTLB.sid] !== sid)
-        continue;
+      if (words[at + VPN_LO] !== start || words[at + VPN_HI] !== vpnHi || words[at + SID] !== sid) continue;
       // What is refused does not displace what is granted (another right of the page), nor the other way round (CAP.CM).
-      if ((faultOf(words[at]) === 0) !== (faultOf(tag) === 0)) continue;
-      if (((words[at] >>> TAG.level) & 7) !== level) continue;
+      if (((held & FAULT_MASK) === 0) !== ((tag & FAULT_MASK) === 0) || ((held >>> LEVEL) & 7) !== level) continue;
       entry = at;
       break;
     }
-    if (entry < 0) entry = empty >= 0 ? empty : iotlb.replaced(first);
+    if (entry < 0) entry = empty >= 0 ? empty : this.iotlb.replaced(first);
     if (arena.tracked) {
       arena.set(entry, tag);
-      arena.set(entry + IOTLB.sid, sid);
-      arena.set(entry + IOTLB.vpnHi, vpnHi);
-      arena.set(entry + IOTLB.vpnLo, start);
-      arena.set(entry + IOTLB.pfnHi, pfnHi);
-      arena.set(entry + IOTLB.pfnLo, pfnLo);
+      arena.set(entry + SID, sid);
+      arena.set(entry + VPN_HI, vpnHi);
+      arena.set(entry + VPN_LO, start);
+      arena.set(entry + PFN_HI, pfnHi);
+      arena.set(entry + PFN_LO, pfnLo);
     } else {
       words[entry] = tag;
-      words[entry + IOTLB.sid] = sid;
-      words[entry + IOTLB.vpnHi] = vpnHi;
-      words[entry + IOTLB.vpnLo] = start;
-      words[entry + IOTLB.pfnHi] = pfnHi;
-      words[entry + IOTLB.pfnLo] = pfnLo;
+      words[entry + SID] = sid;
+      words[entry + VPN_HI] = vpnHi;
+      words[entry + VPN_LO] = start;
+      words[entry + PFN_HI] = pfnHi;
+      words[entry + PFN_LO] = pfnLo;
     }
     this.requesters?.note(sid);
     if (sizesAt >= 0 && ((words[sizesAt] >>> level) & 1) === 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
@@ -259,8 +271,8 @@ export class VtdCaches {
     const startLo = pagingStartLo(level, vpnLo);
     let at = cache.at(this.pagingSet(level, did, vpnHi, vpnLo) * cache.ways);
     for (const end = at + cache.ways * PAGING_WORDS; at < end; at += PAGING_WORDS) {
-      if (words[at + PAGING.vpnHi] !== startHi || words[at + PAGING.vpnLo] !== startLo) continue;
-      if (words[at] !== 0 && didOf(words[at]) === did) return at;
+      if (words[at + START_HI] !== startHi || words[at + START_LO] !== startLo) continue;
+      if (words[at] !== 0 && words[at] >>> DID === did) return at;
     }
     return -1;
   }
@@ -281,30 +293,44 @@ export class VtdCaches {
     tableHi: number,
     tableLo: number,
   ): void {
-    const tag = TAG.valid | (level << TAG.level) | (perms << TAG.perms) | (did << TAG.did);
+    const tag = VALID | (level << LEVEL) | (perms << PERMS) | (did << DID);
     this.setPaging(level, tag, vpnHi, vpnLo, tableHi, tableLo);
   }
 
   /** A paging entry that led to a fault (CAP.CM). @param tag with reason, rights that it refuses and domain id */
   fillPagingFault(level: number, tag: number, vpnHi: number, vpnLo: number): void {
-    this.setPaging(level, tag | (level << TAG.level), vpnHi, vpnLo, 0, 0);
+    this.setPaging(level, tag | (level << LEVEL), vpnHi, vpnLo, 0, 0);
   }
 
   private setPaging(level: number, tag: number, vpnHi: number, vpnLo: number, tableHi: number, tableLo: number): void {
     const cache = this.paging[level];
     if (cache.entries === 0) return;
-    const did = didOf(tag);
-    const known = this.findPaging(level, did, vpnHi, vpnLo);
-    const at = known >= 0 ? known : cache.room(cache.at(this.pagingSet(level, did, vpnHi, vpnLo) * cache.ways));
-    this.arena.set(at, tag);
-    this.arena.set(at + PAGING.vpnHi, pagingStartHi(level, vpnHi));
-    this.arena.set(at + PAGING.vpnLo, pagingStartLo(level, vpnLo));
-    this.arena.set(at + PAGING.tableHi, tableHi);
-    this.arena.set(at + PAGING.tableLo, tableLo);
+    const { arena, words } = this;
+    const did = tag >>> DID;
+    const startHi = pagingStartHi(level, vpnHi);
+    const startLo = pagingStartLo(level, vpnLo);
+    const first = cache.at(this.pagingSet(level, did, vpnHi, vpnLo) * cache.ways);
+    const end = first + cache.ways * PAGING_WORDS;
+    let entry = -1;
+    let empty = -1;
+    for (let at = first; at < end; at += PAGING_WORDS) {
+      if (words[at] === 0) {
+        if (empty < 0) empty = at;
+      } else if (words[at + START_HI] === startHi && words[at + START_LO] === startLo && words[at] >>> DID === did) {
+        entry = at;
+        break;
+      }
+    }
+    if (entry < 0) entry = empty >= 0 ? empty : cache.replaced(first);
+    arena.set(entry, tag);
+    arena.set(entry + START_HI, startHi);
+    arena.set(entry + START_LO, startLo);
+    arena.set(entry + PAGING.tableHi, tableHi);
+    arena.set(entry + PAGING.tableLo, tableLo);
   }
 
   pagingPerms(at: number): number {
-    return (this.words[at] >>> TAG.perms) & 3;
+    return (this.words[at] >>> PERMS) & 3;
   }
 
   pagingTableHi(at: number): number {
@@ -358,14 +384,14 @@ export class VtdCaches {
 
   /** Whether an IOTLB entry lies in the block of 2^am pages. */
   translationInBlock(at: number, am: number, vpnHi: number, vpnLo: number): boolean {
-    const bits = Math.max(am, pageBits((this.words[at] >>> TAG.level) & 7));
-    return sameBlock(bits, this.words[at + IOTLB.vpnHi], this.words[at + IOTLB.vpnLo], vpnHi, vpnLo);
+    const bits = Math.max(am, pageBits((this.words[at] >>> LEVEL) & 7));
+    return sameBlock(bits, this.words[at + VPN_HI], this.words[at + VPN_LO], vpnHi, vpnLo);
   }
 
   /** Whether a cached non-leaf entry at a level covers part of the block of 2^am pages. */
   pagingInBlock(at: number, level: number, am: number, vpnHi: number, vpnLo: number): boolean {
     const bits = Math.max(am, pageBits(level));
-    return sameBlock(bits, this.words[at + PAGING.vpnHi], this.words[at + PAGING.vpnLo], vpnHi, vpnLo);
+    return sameBlock(bits, this.words[at + START_HI], this.words[at + START_LO], vpnHi, vpnLo);
   }
 
   /** A line for each entry that is held. */

@@ -179,6 +179,11 @@ export class VtdCore {
     return this.log?.on === true;
   }
 
+  /** Whether there is anybody to {@link say} things to, or who counts the rules that {@link fire}. */
+  get observed(): boolean {
+    return this.log !== null || this.rules !== null;
+  }
+
   /** See {@link MODE}. */
   get mode(): number {
     return this.arena.words[this.internal.base + INTERNAL.mode];

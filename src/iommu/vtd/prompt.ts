@@ -6,17 +6,22 @@ import { INTERNAL, MODE } from './core.ts';
 import { FAULT } from './faults.ts';
 import { isProtected } from './protected-memory.ts';
 import { admit, BLOCKED, isInterruptPage, REQUEST, RIGHTS, suffices } from './request.ts';
+import { ShortWalk } from './short-walk.ts';
+import type { Walk } from './walk.ts';
 import { contextTag, isInterruptFrame, STEP } from './walk.ts';
 
-/** Looked at for every request: a constant of this module is looked at sooner. */
+// Again as this module's own, which V8 folds (see `caches.ts`).
 const LEGACY = MODE.legacy;
+const isInterrupt = isInterruptPage;
+const leadsToInterrupts = isInterruptFrame;
 
 export class Prompt {
   private readonly core: VtdCore;
   private readonly caches: VtdCaches;
   private readonly words: Int32Array;
+  private readonly walk: Walk;
+  private readonly short: ShortWalk;
   /** Offsets of {@link INTERNAL} words. */
-  private readonly hasPaging: boolean;
   private readonly modeAt: number;
   private readonly protectsAt: number;
 
@@ -24,7 +29,8 @@ export class Prompt {
     this.core = core;
     this.caches = core.caches;
     this.words = core.arena.words;
-    this.hasPaging = core.caches.paging[2].entries > 0;
+    this.walk = core.walk;
+    this.short = new ShortWalk(core);
     this.modeAt = core.internal.base + INTERNAL.mode;
     this.protectsAt = core.internal.base + INTERNAL.protects;
   }
@@ -37,14 +43,15 @@ export class Prompt {
    */
   translate(sid: number, vpnHi: number, vpnLo: number, access: number): number {
     const { caches, words } = this;
-    if (words[this.modeAt] !== LEGACY || isInterruptPage(vpnHi, vpnLo))
-      return this.beforeTables(sid, vpnHi, vpnLo, access);
+    if (words[this.modeAt] !== LEGACY || isInterrupt(vpnHi, vpnLo)) return this.beforeTables(sid, vpnHi, vpnLo, access);
     const hit = caches.findTranslation(sid, vpnHi, vpnLo, access);
     if (hit >= 0 && words[this.protectsAt] === 0) {
-      const { walk } = this.core;
-      walk.pfnHi = caches.pageHi(hit);
-      walk.pfnLo = caches.pageLo(hit, vpnLo);
-      if (!isInterruptFrame(walk.pfnHi, walk.pfnLo)) return 0;
+      const { walk } = this;
+      const pfnHi = caches.pageHi(hit);
+      const pfnLo = caches.pageLo(hit, vpnLo);
+      walk.pfnHi = pfnHi;
+      walk.pfnLo = pfnLo;
+      if (!leadsToInterrupts(pfnHi, pfnLo)) return 0;
     }
     return this.afterLookUp(hit, sid, vpnHi, vpnLo, access);
   }
@@ -58,6 +65,7 @@ export class Prompt {
 
   /** @param hit what the IOTLB has for the request, −1 for nothing */
   private afterLookUp(hit: number, sid: number, vpnHi: number, vpnLo: number, access: number): number {
+    if (hit < 0 && this.words[this.protectsAt] === 0 && this.short.translate(sid, vpnHi, vpnLo, access)) return 0;
     this.begin(sid, vpnHi, vpnLo, access);
     return hit >= 0 ? this.hit(hit) : this.miss();
   }
@@ -105,15 +113,9 @@ export class Prompt {
     if (result === STEP.done) return this.pass();
     if (result === STEP.fault) return this.refuse(walk.fault);
     let top = true;
-    if (this.hasPaging) {
-      for (let level = 2; top && level <= walk.level; level++) {
-        const entry = this.caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
-        if (entry >= 0 && this.core.usePaging(level, entry)) top = false;
-      }
-    } else {
-      const { level } = walk;
-      walker.descend(walk);
-      top = walk.level === level;
+    for (let level = 2; top && level <= walk.level; level++) {
+      const entry = this.caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
+      if (entry >= 0 && this.core.usePaging(level, entry)) top = false;
     }
     while (result === STEP.more) {
       const { level } = walk;

@@ -78,23 +78,24 @@ export class Walk {
 }
 
 export class Walker {
-  private readonly memory: Memory;
+  readonly memory: Memory;
   private readonly limits: WalkLimits;
   private readonly halves = new Int32Array(4);
   private readonly rootReserved: readonly number[];
   private readonly contextReserved: readonly number[];
-  private readonly tableReservedLo = SS_TABLE.reserved[0];
-  private readonly tableReservedHi: number;
-  private readonly leafReservedLo: number;
-
+  /** Bits of a paging entry that must be 0: lower half of one that references a table, upper half of any. */
+  readonly tableReservedLo = SS_TABLE.reserved[0];
+  readonly tableReservedHi: number;
+  /** Lower half of a leaf, by level: PS is among them where there is no page of that size. */
+  readonly leafReservedLo: Int32Array;
   /** Upper parts of page numbers from here on are beyond the width, by AW. */
-  private readonly vpnHiLimit: readonly number[];
+  readonly vpnHiLimit: Int32Array;
   private readonly passThroughLimit: number;
 
   constructor(memory: Memory, limits: WalkLimits) {
     this.memory = memory;
     this.limits = limits;
-    this.vpnHiLimit = [0, 1, 2, 3].map((aw) => 2 ** (Math.min(30 + 9 * aw, limits.mgaw) - 30));
+    this.vpnHiLimit = Int32Array.from({ length: 4 }, (_, aw) => 2 ** (Math.min(30 + 9 * aw, limits.mgaw) - 30));
     this.passThroughLimit = 2 ** (limits.haw - 30);
     const above = aboveWidth(limits.haw, 63);
     this.rootReserved = [...ROOT_ENTRY.reserved].map((mask, i) => (i === 1 ? mask | above : mask));
@@ -102,7 +103,11 @@ export class Walker {
     const unusedDid = ((1 << (did + 16)) - 1) & ~((1 << (did + limits.didBits)) - 1);
     this.contextReserved = [...CONTEXT_ENTRY.reserved].map((mask, i) => (i === 2 ? mask | unusedDid : mask));
     this.tableReservedHi = SS_TABLE.reserved[1] | aboveWidth(limits.haw, 51);
-    this.leafReservedLo = SS_PAGE.reserved[0] | (limits.snoopControl ? 0 : 1 << SS_PAGE.SNP.lo);
+    const leaf = SS_PAGE.reserved[0] | (limits.snoopControl ? 0 : 1 << SS_PAGE.SNP.lo);
+    // Address bits below the size of a large page are reserved.
+    const large = (level: 2 | 3) =>
+      (((limits.sslps >>> (level - 2)) & 1) === 0 ? PS : 0) | (level === 2 ? 0x001ff000 : 0x3ffff000);
+    this.leafReservedLo = Int32Array.of(0, leaf, leaf | large(2), leaf | large(3), PS, PS);
   }
 
   /** Step 1: the root entry of the bus. */
@@ -189,13 +194,9 @@ export class Walker {
     walk.entryHi = hi;
     const perms = walk.perms & lo & 3;
     if (!suffices(perms, walk.access)) return this.refuse(walk, missingRight(perms, walk.access));
-    const large = level > 1 && (lo & PS) !== 0;
-    if (large && !this.hasLargePages(level)) return this.refuse(walk, FAULT.pagingReserved);
-    const leaf = level === 1 || large;
-    let reserved = leaf ? this.leafReservedLo : this.tableReservedLo;
-    // Address bits below the size of a large page are reserved.
-    if (large) reserved |= level === 2 ? 0x001ff000 : 0x3ffff000;
-    if ((lo & reserved) !== 0 || (hi & this.tableReservedHi) !== 0) return this.refuse(walk, FAULT.pagingReserved);
+    const leaf = level === 1 || (lo & PS) !== 0;
+    const reserved = (lo & (leaf ? this.leafReservedLo[level] : this.tableReservedLo)) | (hi & this.tableReservedHi);
+    if (reserved !== 0) return this.refuse(walk, FAULT.pagingReserved);
     walk.perms = perms;
     walk.takePointer(lo, hi);
     if (!leaf) {
@@ -205,42 +206,14 @@ export class Walker {
     return STEP.done;
   }
 
-  /**
-   * Takes {@link entry} for entries that reference tables and grant what is wanted, in locals; the first one that does not, a leaf included, is
-   * left to it. For translation at once, where nobody looks at the walk in between.
-   */
-  descend(walk: Walk): void {
-    const { memory, tableReservedHi } = this;
-    const other = this.tableReservedLo | PS;
-    const { vpnHi, vpnLo, access } = walk;
-    let { level, perms, pfnHi, pfnLo } = walk;
-    for (; level > 1; level--) {
-      const at = memory.locate(pfnHi * 0x100000 + pfnLo, indexAt(level, vpnHi, vpnLo));
-      if (at < 0) break;
-      const lo = memory.lo(at);
-      const hi = memory.hi(at);
-      if (((lo & other) | (hi & tableReservedHi) | (access & ~(perms & lo))) !== 0) break;
-      perms &= lo;
-      pfnHi = hi & 0xfffff;
-      pfnLo = lo >>> 12;
-    }
-    walk.level = level;
-    walk.perms = perms;
-    walk.pfnHi = pfnHi;
-    walk.pfnLo = pfnLo;
-  }
-
-  private hasLargePages(level: number): boolean {
-    return level <= 3 && ((this.limits.sslps >>> (level - 2)) & 1) !== 0;
-  }
-
   private refuse(walk: Walk, reason: number): number {
     walk.fault = reason;
     return STEP.fault;
   }
 }
 
-const PS = 1 << SS_PAGE.PS.lo;
+/** In an entry above level 1: a leaf. */
+export const PS = 1 << SS_PAGE.PS.lo;
 
 /** Index of the entry at a level for a page. */
 export function indexAt(level: number, vpnHi: number, vpnLo: number): number {
