@@ -67,7 +67,7 @@ export class SampledRun {
 
   /** How far it is. */
   get progress(): { states: number; depth: number; frontier: number } {
-    return { states: this.search.states, depth: 0, frontier: 0 };
+    return { states: this.search.states, depth: this.search.depth, frontier: 0 };
   }
 
   outcome(): Outcome {
@@ -86,7 +86,7 @@ export class SampledRun {
       broken: broken.sort((a, b) => a.run.length - b.run.length),
       states: search.states,
       transitions: search instanceof Random ? search.steps : search.transitions,
-      depth: broken.reduce((most, { run }) => Math.max(most, run.length), 0),
+      depth: search.depth,
       exhausted,
       expectedCollisions: search.states ** 2 / 2 ** 65,
       bytesPerState: 0,

@@ -59,6 +59,8 @@ export class PreemptionBounded {
   /** What broke, each with some run that has as few preemptions as can be (not as few steps). */
   readonly violations: PreemptedViolation[] = [];
   transitions = 0;
+  /** Steps of the longest run. */
+  depth = 0;
   /** Preemptions that runs may have now. */
   bound = 0;
   /** No bound cuts anything off: whatever can happen was looked at. */
@@ -149,6 +151,7 @@ export class PreemptionBounded {
     frames[top + FRAME.choices] = 0;
     frames[top + FRAME.enabled] = 0;
     frames[top + FRAME.mark] = tracker.mark();
+    if (top > this.depth * FRAME_WORDS) this.depth = top / FRAME_WORDS;
   }
 
   private follow(): void {

@@ -40,6 +40,8 @@ export class RandomSearch {
   readonly violations: RandomViolation[] = [];
   runs = 0;
   steps = 0;
+  /** Steps of the longest run. */
+  depth = 0;
   /** Runs that were cut off by {@link RandomSearchOptions.maxSteps}. */
   cut = 0;
   private readonly options: RandomSearchOptions;
@@ -115,6 +117,7 @@ export class RandomSearch {
       if (isChecked(this.steps)) takeTwice(instance, running, choice, mark);
       this.steps++;
       run.push(packed(running, choice));
+      if (run.length > this.depth) this.depth = run.length;
       if (machine.facts.bits !== 0) this.check(machine.facts.bits, seed);
       this.see();
     }
