@@ -95,6 +95,8 @@ export class DepthFirst {
   private frames = new Int32Array(256 * FRAME_WORDS);
   /** Offset of the top frame, −FRAME_WORDS when there is none. */
   private top = -FRAME_WORDS;
+  /** Stacks that are gone on with once this one is empty: several threads left them ({@link restore}). */
+  private later: readonly number[][] = [];
 
   constructor(instance: Instance, options: DepthFirstOptions) {
     this.instance = instance;
@@ -129,7 +131,7 @@ export class DepthFirst {
   }
 
   get isDone(): boolean {
-    return this.top < 0;
+    return this.top < 0 && this.later.length === 0;
   }
 
   /** Nothing is left that could break. */
@@ -146,7 +148,7 @@ export class DepthFirst {
   advance(count: number): boolean {
     const { maxStates } = this.options;
     for (let end = this.transitions + count; this.transitions < end; ) {
-      if (this.top < 0) {
+      if (this.isDone) {
         this.exhausted = !this.bounded;
         return true;
       }
@@ -154,6 +156,12 @@ export class DepthFirst {
       if (maxStates !== undefined && this.visited.size >= maxStates) {
         this.bounded = true;
         return true;
+      }
+      if (this.top < 0) {
+        const [stack, ...later] = this.later;
+        this.later = later;
+        this.resume(stack);
+        continue;
       }
       this.next();
     }
@@ -292,7 +300,7 @@ export class DepthFirst {
     const entries = visited.entries();
     const fired = [...instance.machine.rules.fired];
     return {
-      stacks: this.isDone ? [] : [this.save()],
+      stacks: [...(this.top < 0 ? [] : [this.save()]), ...this.later],
       entries,
       transitions,
       depth,
@@ -303,9 +311,8 @@ export class DepthFirst {
     };
   }
 
-  /** Goes on from {@link whole}, with one stack; into a search that has seen nothing. */
+  /** Goes on from {@link whole}, or from what several threads had left; into a search that has seen nothing. */
   restore(saved: SavedSearch): void {
-    const { rules } = this.instance.machine;
     this.visited.load(saved.entries);
     this.transitions = saved.transitions;
     this.depth = saved.depth;
@@ -313,10 +320,8 @@ export class DepthFirst {
     this.cyclic = saved.cyclic;
     this.violations.push(...saved.violations);
     this.close(saved.violations.map((v) => v.property));
-    if (saved.stacks.length > 0) this.resume(saved.stacks[0]);
-    saved.fired.forEach((n, i) => {
-      rules.fired[i] = n;
-    });
+    this.later = saved.stacks;
+    this.countFired(saved.fired);
   }
 
   // ---- cutting the search into parts ------------------------------------------------------------------------------
@@ -337,7 +342,8 @@ export class DepthFirst {
 
   /** Goes on from what {@link save} or {@link give} made, in an instance of the same machine. */
   resume(saved: ArrayLike<number>): void {
-    const { agents } = this.instance;
+    const { agents, machine } = this.instance;
+    const fired = [...machine.rules.fired];
     this.instance.rewind();
     this.top = -FRAME_WORDS;
     for (let at = 0; at < saved.length; at += SAVED_WORDS) {
@@ -346,6 +352,15 @@ export class DepthFirst {
       this.room();
       for (let i = 0; i < SAVED_WORDS; i++) this.frames[this.top + i] = saved[at + i];
     }
+    // These steps were counted where they were taken first.
+    this.countFired(fired);
+  }
+
+  private countFired(counts: readonly number[]): void {
+    const { fired } = this.instance.machine.rules;
+    counts.forEach((n, i) => {
+      fired[i] = n;
+    });
   }
 
   /** Gives away what is left of the lowest frame that has something left. @returns null where there is nothing to spare */
