@@ -124,7 +124,7 @@ export class SharedFingerprintSet {
     this.head[HEAD.workers] = workers;
   }
 
-  /** As {@link FingerprintSet.add}; false, too, where the table is full ({@link isFull}). */
+  /** As {@link FingerprintSet.add}; false, too, for what is new where the table is full ({@link isFull}). */
   add(a: number, b: number): boolean {
     if (this.head[HEAD.growing] !== 0) this.pause();
     const { slots } = this;
@@ -134,6 +134,7 @@ export class SharedFingerprintSet {
     for (let i = homeOf(keyA, capacity); ; ) {
       let slotA = slots[2 * i];
       if (slotA === 0) {
+        if (this.head[HEAD.full] !== 0) return false;
         slotA = Atomics.compareExchange(slots, 2 * i, 0, keyA);
         if (slotA === 0) {
           Atomics.store(slots, 2 * i + 1, keyB);

@@ -65,21 +65,27 @@ export class SharedWork {
 
   /** Everybody ends with what they have. */
   stop(): void {
-    this.order(ORDER.stop);
+    Atomics.store(this.control, CONTROL.order, ORDER.stop);
+    this.tell();
   }
 
-  /** Everybody stands still, so that the whole search can be saved. */
+  /** Everybody stands still, so that the whole search can be saved; unless they end already. */
   stand(): void {
-    this.order(ORDER.stand);
+    this.order(ORDER.go, ORDER.stand);
   }
 
-  /** Everybody goes on. */
+  /** Everybody goes on who stands still. */
   go(): void {
-    this.order(ORDER.go);
+    this.order(ORDER.stand, ORDER.go);
   }
 
-  private order(order: number): void {
-    Atomics.store(this.control, CONTROL.order, order);
+  /** Never takes {@link stop} back: who has ended would be waited for. */
+  private order(from: number, to: number): void {
+    const isSo = this.locked(() => Atomics.compareExchange(this.control, CONTROL.order, from, to) === from);
+    if (isSo) this.tell();
+  }
+
+  private tell(): void {
     Atomics.notify(this.control, CONTROL.order);
     this.wake();
   }
@@ -176,10 +182,10 @@ export class SharedWork {
     let counted = false;
     for (;;) {
       const bell = Atomics.load(control, CONTROL.bell);
-      const order = Atomics.load(control, CONTROL.order);
-      if (order === ORDER.stop) return null;
+      if (this.isStopped) return null;
       const piece = this.locked(() => {
-        const found = order === ORDER.stand ? null : this.takeOne();
+        // Read under the lock, so that no piece is taken any more once everybody is to stand: it would be in nobody's hands when they are saved.
+        const found = Atomics.load(control, CONTROL.order) === ORDER.stand ? null : this.takeOne();
         if (found !== null) {
           if (counted) Atomics.sub(control, CONTROL.idle, 1);
           return found;

@@ -4,7 +4,7 @@ import { buildCommand } from '@stricli/core';
 import type { Sample } from '../../cases/index.ts';
 import { INVARIANTS } from '../../cases/index.ts';
 import type { Reduction } from '../../explore/index.ts';
-import { REDUCTIONS, replay } from '../../explore/index.ts';
+import { MAX_WORKERS, REDUCTIONS, replay } from '../../explore/index.ts';
 import type { CheckpointOf } from '../checkpoint.ts';
 import { readCheckpoint } from '../checkpoint.ts';
 import type { Finished, Job } from '../job.ts';
@@ -49,6 +49,13 @@ const EXIT = { fine: 0, differs: 1, bound: 3, interrupted: INTERRUPTED } as cons
 function count(text: string): number {
   const n = Number(text);
   if (!/^\d+$/.test(text) || n < 1 || !Number.isSafeInteger(n)) throw new UsageError('give a whole number from 1 up');
+  return n;
+}
+
+/** A number of threads. */
+function threads(text: string): number {
+  const n = count(text);
+  if (n > MAX_WORKERS) throw new UsageError(`give at most ${MAX_WORKERS}; more threads are no quicker`);
   return n;
 }
 
@@ -123,7 +130,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
       format: { kind: 'enum', values: ['ktap'], optional: true, brief: 'verdicts as KTAP lines' },
       workers: {
         kind: 'parsed',
-        parse: count,
+        parse: threads,
         optional: true,
         brief: 'threads: several runs at a time, or one search shared by all (default 1)',
         placeholder: 'N',
