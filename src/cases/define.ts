@@ -92,7 +92,8 @@ export function defineCase(definition: CaseDefinition): Case {
 /** The verdict that is expected under a profile. */
 export function expectedOf(definition: Pick<CaseDefinition, 'variants'>, variant: string, profile: string): Verdict {
   const expected = definition.variants[variant];
-  return typeof expected === 'string' ? expected : (expected[profile] ?? expected.spec);
+  if (typeof expected === 'string') return expected;
+  return expected[profile] ?? expected[profileNamed(profile)?.basis ?? 'spec'] ?? expected.spec;
 }
 
 /** The profile with this name. */

@@ -52,12 +52,16 @@ export class GlobalCommands {
     arena.set(core.internal.base + INTERNAL.tableMode, regs.get(RTADDR, RTADDR.TTM));
     if (core.mode !== MODE.off) this.setMode(true);
     regs.put(GSTS, GSTS.RTPS, 0);
-    if (core.has.cap.ESRTPS === 1) {
-      invalidateContext(core.caches, core.dma, CONTEXT_GRANULARITY.global, 0, 0, 0);
-      invalidateIotlb(core.caches, core.dma, EVERYTHING);
-      if (core.telling) core.say('SRTP invalidates all caches (CAP.ESRTPS)');
-    }
+    if (core.has.cap.ESRTPS === 1) this.forgetAll('SRTP invalidates all caches (CAP.ESRTPS)');
+    else if (core.profile.forgetsAtSwitch) this.forgetAll('SRTP drops all caches');
     this.start(PENDING.rootPointer);
+  }
+
+  private forgetAll(why: string): void {
+    const { core } = this;
+    invalidateContext(core.caches, core.dma, CONTEXT_GRANULARITY.global, 0, 0, 0);
+    invalidateIotlb(core.caches, core.dma, EVERYTHING);
+    if (core.telling) core.say(why);
   }
 
   private enableQueue(on: number): void {
@@ -70,6 +74,7 @@ export class GlobalCommands {
   private enableTranslation(on: number): void {
     const { core } = this;
     const was = core.mode !== MODE.off;
+    if ((on === 1) !== was && core.profile.forgetsAtSwitch) this.forgetAll('a change of TE drops all caches');
     if (on === 1 && !was) {
       this.setMode(true);
       drainAll(core);

@@ -2,6 +2,8 @@
 export interface VtdProfile {
   readonly name: string;
   readonly title: string;
+  /** The profile whose verdicts hold where a case expects nothing else of this one. */
+  readonly basis?: string;
   /** Keeps non-leaf entries (VT-d 6.2.5); `qemu-10` has no such cache. */
   readonly pagingStructureCaches: boolean;
   /** IVA.IH and the descriptor's IH keep non-leaf entries (VT-d 6.5.1.2). */
@@ -10,6 +12,8 @@ export interface VtdProfile {
   readonly drains: boolean;
   /** Does not record a fault of a requester that has a pending one (VT-d 7.2.1 leaves that to the implementation). */
   readonly collapsesFaults: boolean;
+  /** Drops all caches when GCMD.TE changes and at SRTP; with CAP.ESRTPS = 0 it need not (VT-d 6.6). */
+  readonly forgetsAtSwitch: boolean;
 }
 
 export const PROFILES: readonly VtdProfile[] = [
@@ -20,15 +24,29 @@ export const PROFILES: readonly VtdProfile[] = [
     honoursInvalidationHint: true,
     drains: true,
     collapsesFaults: false,
+    forgetsAtSwitch: false,
   },
   {
     // hw/i386/intel_iommu.c of QEMU 10.0: no paging-structure cache, IH not looked at, vtd_process_wait_desc completes
-    // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained; vtd_try_collapse_fault.
+    // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained; vtd_try_collapse_fault;
+    // vtd_handle_gcmd_te and vtd_handle_gcmd_srtp call vtd_reset_caches.
     name: 'qemu-10',
     title: 'what QEMU 10.0 does',
     pagingStructureCaches: false,
     honoursInvalidationHint: false,
     drains: false,
     collapsesFaults: true,
+    forgetsAtSwitch: true,
+  },
+  {
+    // 11.1: as 10.0 here; `dma-drain` is no option any more.
+    name: 'qemu-11',
+    title: 'what QEMU 11.1 does',
+    basis: 'qemu-10',
+    pagingStructureCaches: false,
+    honoursInvalidationHint: false,
+    drains: false,
+    collapsesFaults: true,
+    forgetsAtSwitch: true,
   },
 ];
