@@ -140,4 +140,26 @@ describe('stories', () => {
     expect(lines.some((line) => line.includes('DR=1 DW=1'))).toBe(true);
     expect(lines.some((line) => line.includes('owner: another process'))).toBe(true);
   });
+
+  test('vtd-syncmap-race: the flag is read before it is set, and nothing is flushed behind the PTE', () => {
+    const lines = story('vtd-syncmap-race', 'buggy');
+    const order = [
+      'the write buffers are flushed',
+      'PTE[1] = 0x21d201803',
+      'iotlb_sync_map is 0: nothing to flush',
+      'iotlb_sync_map = 1',
+      'DMA read 0x1000',
+      'reads PDE 0x0',
+    ].map((part) => lines.findIndex((line) => line.includes(part)));
+    expect(order).not.toContain(-1);
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    expect(lines.filter((line) => line.includes('the write buffers are flushed'))).toHaveLength(1);
+  });
+
+  test('vtd-syncmap-race: with the flag right, 6.17 finds no unit on the list; in caching mode a cached fault stays', () => {
+    expect(story('vtd-syncmap-race', 'linux-6.17')).toContain('no unit is on the list of the domain: nothing to flush');
+    const lines = story('vtd-syncmap-race', 'linux-6.17/caching-mode');
+    expect(lines).toContain('no unit is on the list of the domain: nothing to flush');
+    expect(lines.at(-2)).toBe('a cached fault refuses it: the tables are not read (DID 1)');
+  });
 });

@@ -9,6 +9,19 @@ import { K5 } from './k5.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
+import { SYNCMAP_RACE } from './vtd-syncmap-race.ts';
 
 /** Every case that ships, in the order in which they are listed. */
-export const CASES: readonly Case[] = [A1, A2, A7, D1, D2, D3, MERGE_PSC, SUPERPAGE_TAIL, PSI_UNALIGNED_MASK, K5];
+export const CASES: readonly Case[] = [
+  A1,
+  A2,
+  A7,
+  D1,
+  D2,
+  D3,
+  MERGE_PSC,
+  SUPERPAGE_TAIL,
+  PSI_UNALIGNED_MASK,
+  SYNCMAP_RACE,
+  K5,
+];

@@ -1,13 +1,13 @@
 import { encode, encode64 } from '../bits/index.ts';
-import type { Drain, DriverVersion, Mutation } from '../guest/index.ts';
+import type { Drain, DriverVersion, Invalidator, Mutation, NewMapping } from '../guest/index.ts';
 import { InvalidationQueue, LEAF, PageTable, RegisterInvalidation, VERSIONS, VtdDomain } from '../guest/index.ts';
 import type { VtdOptions, VtdProfile } from '../iommu/vtd/index.ts';
-import { CAP, CONTEXT_ENTRY, GCMD, IQA, ROOT_ENTRY, RTADDR, Vtd } from '../iommu/vtd/index.ts';
+import { CAP, CONTEXT_ENTRY, ECAP, GCMD, IQA, ROOT_ENTRY, RTADDR, Vtd } from '../iommu/vtd/index.ts';
 import type { Cpu, Device, Frame, MachineOptions, Pool, StoreOrder } from '../machine/index.ts';
 import { Machine } from '../machine/index.ts';
 
 /** Addresses of the tables of the report of seed 003 (PML4E 0x19db5c1003, PDPE 0x1a1cacb003, PDE 0x1a30a72003). */
-const ADDRESS = {
+export const ADDRESS = {
   root: 0x103a00000n,
   context: 0x103a01000n,
   queue: 0x103a02000n,
@@ -51,15 +51,19 @@ export class VtdScene {
   readonly unit: Vtd;
   readonly cpu: Cpu;
   readonly domain: VtdDomain;
+  /** Carries {@link cpu}'s invalidations; null where registers do. */
+  readonly queue: InvalidationQueue | null;
   /** Free page-table pages. */
   readonly tables: Pool;
   private readonly tableFrames: readonly Frame[];
   private readonly tableOwner: number;
+  private readonly options: SceneOptions;
 
   constructor(options: SceneOptions) {
     const machine = new Machine(options.machine);
+    this.options = options;
     this.machine = machine;
-    const { profile, pdEntries = [0, 1], ptEntries = [0, 1, 2, 3], version = VERSIONS.ideal, via = 'queue' } = options;
+    const { profile, pdEntries = [0, 1], ptEntries = [0, 1, 2, 3], via = 'queue' } = options;
     const unit = new Vtd(
       {
         arena: machine.arena,
@@ -68,6 +72,7 @@ export class VtdScene {
         dma: machine.dma,
         log: machine.log,
         rules: machine.rules,
+        flushWriteBuffers: () => machine.memory.writeBackAll(),
       },
       { ...options.unit, ecap: { C: machine.memory.coherent ? 1 : 0, ...options.unit?.ecap }, profile },
     );
@@ -98,19 +103,37 @@ export class VtdScene {
 
     this.cpu = machine.cpu('cpu0', options.stores);
     const drain = options.drain ?? { reads: via === 'queue', writes: true };
-    const invalidator =
-      via === 'queue'
-        ? new InvalidationQueue(machine, this.cpu, unit, ADDRESS.queue, ADDRESS.status, drain)
-        : new RegisterInvalidation(this.cpu, unit, drain);
-    if (via === 'queue') this.enableQueue();
-    this.domain = new VtdDomain(
+    this.queue =
+      via === 'queue' ? new InvalidationQueue(machine, this.cpu, unit, ADDRESS.queue, ADDRESS.status, drain) : null;
+    if (this.queue !== null) this.enableQueue();
+    this.domain = this.domainOn(this.cpu, this.queue ?? new RegisterInvalidation(this.cpu, unit, drain));
+  }
+
+  /** The domain as another CPU handles it. @param newMapping what it does for a mapping that was not there before */
+  domainOn(cpu: Cpu, invalidator: Invalidator, newMapping?: NewMapping): VtdDomain {
+    const { machine, unit, options } = this;
+    const { version = VERSIONS.ideal, via = 'queue', mutation } = options;
+    // domain_flush_cache(), where walks do not snoop; the buffers of CAP.RWBF are none of its business.
+    const writesBack = unit.regs.get(ECAP, ECAP.C) === 0 && mutation?.noCacheFlush !== true;
+    const maxAddressMask = unit.regs.get(CAP, CAP.MAMV);
+    const domain = { did: DID, version, via, largestLeaf: 3, maxAddressMask };
+    return new VtdDomain(
       machine,
-      new PageTable(this.cpu, this.tables, ADDRESS.pml4, 4, this.tableOwner, options.mutation?.noCacheFlush !== true),
+      new PageTable(cpu, this.tables, ADDRESS.pml4, 4, this.tableOwner, writesBack),
       this.tables,
       invalidator,
-      { did: DID, version, via, largestLeaf: 3, maxAddressMask: unit.regs.get(CAP, CAP.MAMV) },
-      options.mutation,
+      newMapping === undefined ? domain : { ...domain, newMapping },
+      mutation,
     );
+  }
+
+  /** Another CPU and the queue as it uses it, with a status word of its own. */
+  secondCpu(): { cpu: Cpu; queue: InvalidationQueue } {
+    if (this.queue === null) throw new RangeError('a second CPU needs the queue; leave via out');
+    const status = ADDRESS.status + 8n;
+    this.machine.poke(status, 0n);
+    const cpu = this.machine.cpu('cpu1', this.options.stores);
+    return { cpu, queue: this.queue.on(cpu, status) };
   }
 
   /** What firmware and the driver's start do: tables, RTADDR, SRTP, TE. */

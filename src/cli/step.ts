@@ -3,7 +3,7 @@ import type { CaseRun, InvariantId } from '../cases/index.ts';
 import type { Decision } from '../explore/index.ts';
 import { replay } from '../explore/index.ts';
 import type { Colours } from './story.ts';
-import { brokenLine, finalState, laneHead, stepLines, storyTitle } from './story.ts';
+import { brokenLine, finalState, hasSeveralDrivers, laneHead, stepLines, storyTitle } from './story.ts';
 
 const KEYS = 'Enter: next step; b: back; s: state of caches, tables and pages; q: quit';
 
@@ -20,6 +20,7 @@ export async function walk(
   colours: Colours,
 ): Promise<void> {
   const { steps } = replay(run.fresh(), decisions);
+  const named = hasSeveralDrivers(steps);
   // Steps that have been taken.
   let at = 0;
   print([storyTitle(run, colours), colours.dim(KEYS), '', laneHead(colours)].join('\n'));
@@ -29,12 +30,12 @@ export async function walk(
     if (key === '') {
       if (at === steps.length) print(colours.dim('that was the last step; b: back, q: quit'));
       else {
-        print(stepLines(steps[at], ++at, colours).join('\n'));
+        print(stepLines(steps[at], ++at, colours, named).join('\n'));
         if (at === steps.length) print(brokenLine(invariant, at, colours));
       }
     } else if (key === 'b') {
       if (at > 0) at--;
-      print(at === 0 ? colours.dim('at the start') : stepLines(steps[at - 1], at, colours).join('\n'));
+      print(at === 0 ? colours.dim('at the start') : stepLines(steps[at - 1], at, colours, named).join('\n'));
     } else if (key === 's') {
       const instance = run.fresh();
       const told = replay(instance, decisions.slice(0, at));

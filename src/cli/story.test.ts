@@ -27,6 +27,16 @@ describe('steps in lanes', () => {
       '   3  │       │       (queue goes on)',
     ]);
   });
+
+  test('where several actors fill the lane of the driver, its lines say whose they are', () => {
+    const driver = (agent: string, text: string) => ({
+      agent,
+      lane: 'driver' as const,
+      lines: [{ lane: 'driver' as const, text }],
+    });
+    const steps = [driver('cpu0', 'one'), driver('cpu1', 'two'), { agent: 'cpu0', lane: 'driver' as const, lines: [] }];
+    expect(laneLines(steps, PLAIN).slice(1)).toEqual(['   1  cpu0: one', '   2  cpu1: two', '   3  (cpu0 goes on)']);
+  });
 });
 
 describe('a counterexample', () => {

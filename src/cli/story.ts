@@ -29,15 +29,24 @@ export function laneHead(colours: Colours): string {
   return ' '.repeat(INDENT) + colours.bold(head.trimEnd());
 }
 
-/** One step; only its first line is numbered. @param number from 1 */
-export function stepLines(step: Replay['steps'][number], number: number, colours: Colours): string[] {
+/** Whether several actors fill the driver's lane, so that its lines say whose they are. */
+export function hasSeveralDrivers(steps: Replay['steps']): boolean {
+  return new Set(steps.filter((step) => step.lane === 'driver').map((step) => step.agent)).size > 1;
+}
+
+/** One step; only its first line is numbered. @param number from 1. @param named lines of the driver's lane say whose they are */
+export function stepLines(step: Replay['steps'][number], number: number, colours: Colours, named: boolean): string[] {
   const lines = step.lines.length > 0 ? step.lines : [{ lane: step.lane, text: `(${step.agent} goes on)` }];
-  return lines.map((line, k) => laneLine(k === 0 ? String(number) : '', line.lane, line.text, colours));
+  const who = named && step.lines.length > 0 && step.lane === 'driver' ? `${step.agent}: ` : '';
+  return lines.map(({ lane, text }, k) =>
+    laneLine(k === 0 ? String(number) : '', lane, lane === 'driver' ? who + text : text, colours),
+  );
 }
 
 /** The steps of a replay, numbered, in lanes. */
 export function laneLines(steps: Replay['steps'], colours: Colours): string[] {
-  return [laneHead(colours), ...steps.flatMap((step, i) => stepLines(step, i + 1, colours))];
+  const named = hasSeveralDrivers(steps);
+  return [laneHead(colours), ...steps.flatMap((step, i) => stepLines(step, i + 1, colours, named))];
 }
 
 /** What the hardware's caches hold, what the tables say, and whose the page frames of the story are. */

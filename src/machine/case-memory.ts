@@ -16,6 +16,8 @@ const MAX_WORDS = 512;
  */
 export class CaseMemory implements Memory {
   readonly coherent: boolean;
+  /** Whatever holds a store back from walks, and what it does in the end: for the story. */
+  holder = 'cache writes back';
   private readonly arena: Arena;
   private readonly frames: Frames;
   private readonly log: EventLog;
@@ -127,10 +129,15 @@ export class CaseMemory implements Memory {
     for (let i = 1; i < this.named.length; i++) {
       if (!this.differs(i) || n-- > 0) continue;
       const at = this.region.base + i * this.cells;
-      if (this.log.on) this.log.say('memory', `cache writes back ${this.describe(at)}`);
+      if (this.log.on) this.log.say('memory', `${this.holder} ${this.describe(at)}`);
       this.writeBack(at);
       return;
     }
+  }
+
+  /** Writes everything back at once. */
+  writeBackAll(): void {
+    for (let i = 1; i < this.named.length; i++) this.writeBack(this.region.base + i * this.cells);
   }
 
   private differs(index: number): boolean {

@@ -2,6 +2,7 @@
 import { hex } from '../../bits/index.ts';
 import type { Machine, Pool, Program } from '../../machine/index.ts';
 import type { Invalidator } from './invalidation.ts';
+import type { NewMapping } from './new-mapping.ts';
 import type { PageTable } from './page-table.ts';
 import { isPresent, pagesUnder } from './page-table.ts';
 import type { DriverVersion } from './versions.ts';
@@ -15,6 +16,8 @@ export interface DomainOptions {
   readonly largestLeaf: number;
   /** CAP.MAMV: a larger mask makes the driver invalidate the whole domain. */
   readonly maxAddressMask: number;
+  /** What is done for a new mapping; nothing, if absent: neither CAP.CM nor CAP.RWBF. */
+  readonly newMapping?: NewMapping;
 }
 
 /** What a case may leave out or change of the driver, to show that a verdict depends on it. */
@@ -60,8 +63,15 @@ export class VtdDomain {
     const { did } = this.options;
     const what = `iommu_map(${hex(iova)}, ${hex(phys)}, ${hex(size)})`;
     yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
-    yield* this.domainMapping(first, frame, pages);
+    yield* this.install(first, frame, pages);
     yield* this.machine.note('iommu_map returns', 'after', () => grants.granted(did, first, pages, frame));
+  }
+
+  /** What {@link map} does, but for what it promises: for cases in which that depends on somebody else as well. Arguments in pages. */
+  *install(first: number, frame: number, pages: number): Program {
+    yield* this.domainMapping(first, frame, pages);
+    const { newMapping } = this.options;
+    if (newMapping !== undefined) yield* newMapping.sync(() => this.flush(first, pages, false));
   }
 
   /** `iommu_unmap`: takes the mapping out, invalidates, then frees tables. A superpage that is hit goes whole. */

@@ -1,9 +1,10 @@
 /** How the driver asks a VT-d unit to invalidate: by the queue (`qi_submit_sync`) or by registers (`__iommu_flush_iotlb`). */
 import { encode, encode64 } from '../../bits/index.ts';
-import { IOTLB_INV_DSC, WAIT_DSC } from '../../iommu/vtd/commands.ts';
-import { IOTLB, IOTLB_GRANULARITY, IQT, IVA } from '../../iommu/vtd/registers.ts';
+import { CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC } from '../../iommu/vtd/commands.ts';
+import { CONTEXT_GRANULARITY, IOTLB, IOTLB_GRANULARITY, IQT, IVA } from '../../iommu/vtd/registers.ts';
 import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
-import { atomic } from '../../machine/index.ts';
+import { atomic, bdf } from '../../machine/index.ts';
+import { spinLock, spinUnlock } from './lock.ts';
 
 /** Whether DMA in flight is to be drained before the invalidation counts as complete. */
 export interface Drain {
@@ -44,16 +45,43 @@ export class InvalidationQueue implements Invalidator {
   private readonly base: bigint;
   private readonly status: bigint;
   private readonly drain: Drain;
+  private readonly machine: Machine;
   private readonly tail: SoftwareWord;
+  /** `qi->q_lock`, held while descriptors are posted; null while one CPU alone submits. */
+  private lock: SoftwareWord | null = null;
 
-  /** @param base byte address of the queue's page. @param status byte address of the status word */
-  constructor(machine: Machine, cpu: Cpu, unit: MmioBlock, base: bigint, status: bigint, drain: Drain) {
+  /** @param base byte address of the queue's page. @param status byte address of the status word. @param tail absent, if nobody has it yet */
+  constructor(
+    machine: Machine,
+    cpu: Cpu,
+    unit: MmioBlock,
+    base: bigint,
+    status: bigint,
+    drain: Drain,
+    tail: SoftwareWord = machine.word('queue tail'),
+  ) {
+    this.machine = machine;
     this.cpu = cpu;
     this.unit = unit;
     this.base = base;
     this.status = status;
     this.drain = drain;
-    this.tail = machine.word('queue tail');
+    this.tail = tail;
+  }
+
+  /** The same queue as another CPU submits to it and waits, each at its own status word. Only before the machine starts. */
+  on(cpu: Cpu, status: bigint): InvalidationQueue {
+    const { machine, unit, base, drain, tail } = this;
+    this.lock ??= machine.word('q_lock');
+    const other = new InvalidationQueue(machine, cpu, unit, base, status, drain, tail);
+    other.lock = this.lock;
+    return other;
+  }
+
+  /** Invalidates what the context cache has of one function. @param did domain id that the entry is tagged by (6.2.2: 0 for one that faults) */
+  flushContext(did: number, sid: number): Program {
+    const words = encode(CONTEXT_INV_DSC, { G: CONTEXT_GRANULARITY.device, DID: did, SID: sid });
+    return this.submit(words, `queues context-cache invalidate: ${bdf(sid)}, DID ${did}; a wait behind it; IQT`);
   }
 
   flushPages(flush: PageFlush): Program {
@@ -85,15 +113,18 @@ export class InvalidationQueue implements Invalidator {
   private *post(descriptor: readonly bigint[], note: string): Program {
     const { cpu, base, status } = this;
     const wait = encode(WAIT_DSC, { SW: 1, DATA: QI_DONE, ADDR: status });
-    const first = yield* this.tail.getOwn();
+    if (this.lock !== null) yield* spinLock(this.lock);
     const words = [...descriptor, ...wait];
     yield* cpu.write64(status, QI_IN_USE, note);
+    // Read in the step of the first store: before it, another CPU may move the tail.
+    const first = yield* this.tail.getOwn();
     for (let i = 0; i < words.length; i++) {
       yield* cpu.write64(base + BigInt((first + 8 * i) % QUEUE), words[i], '');
     }
     const tail = (first + 2 * DESCRIPTOR) % QUEUE;
     yield* this.tail.set(tail, true);
     yield* cpu.mmioWrite(this.unit, IQT.offset, 8, BigInt(tail), null);
+    if (this.lock !== null) yield* spinUnlock(this.lock);
   }
 
   private drainBits(): { DR: number; DW: number } {
