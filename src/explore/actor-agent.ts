@@ -218,14 +218,25 @@ export class ActorAgent implements Agent {
   }
 
   /**
-   * Goes to the position that stands for this one in the minimal automaton, if it is another: a step taken from there must come to the
-   * same state, or two operations of one name are two things. @returns whether there is one
+   * Positions that are one with this one in the minimal automaton: a step taken from there must come to the same state, or two operations
+   * of one name are two things. All of them at first, as a search may never stand at any other of them; then one.
    */
-  toTwin(): boolean {
-    const { twin } = this.nodes[this.arena.words[this.position]];
-    if (twin < 0) return false;
+  twins(choice: number): readonly number[] {
+    const here = this.nodes[this.arena.words[this.position]];
+    if (here.twin < 0) return [];
+    if (here.compared > choice) return [here.twin];
+    here.compared = choice + 1;
+    const all: number[] = [];
+    for (let at = here.twin; this.nodes[at] !== here; at = this.nodes[at].twin) {
+      this.nodes[at].compared = choice + 1;
+      all.push(at);
+    }
+    return all;
+  }
+
+  /** Goes to one of the {@link twins}. */
+  standAt(twin: number): void {
     this.arena.set(this.position, twin);
-    return true;
   }
 
   private wrong(at: number, message: (name: string) => string): ProgramError {

@@ -17,7 +17,7 @@ interface Position {
 /**
  * Gives positions with one future one key, so that the tree is a minimal automaton wherever the state has the key: from
  * the leaves up, a key is made of the operation and of the keys that each of its results leads to. An operation is known by its
- * name and by how it is taken; two of one name that do two things are found when they are taken (`ActorAgent.toTwin`).
+ * name and by how it is taken; two of one name that do two things are found when they are taken (`ActorAgent.twins`).
  */
 export function minimalKeys(nodes: Position[]): void {
   for (let at = nodes.length - 1; at >= 0; at--) {
@@ -43,7 +43,11 @@ export function minimalKeys(nodes: Position[]): void {
     const key = `${node.keyA} ${node.keyB}`;
     const known = first.get(key);
     if (known === undefined) first.set(key, at);
-    else node.twin = known;
+    else {
+      const { twin } = nodes[known];
+      node.twin = twin < 0 ? known : twin;
+      nodes[known].twin = at;
+    }
   });
 }
 

@@ -34,8 +34,10 @@ export class Position {
    */
   keyA = 0;
   keyB = 0;
-  /** First position with the same key, where it is another one; −1 for none. */
+  /** Next position with the same key, in a ring of all that have it; −1 where it is alone. */
   twin = -1;
+  /** Choices of its operation in which the positions of the ring were compared. */
+  compared = 0;
 
   constructor(op: Op | null, parent: number, lo: number, hi: number, depth: number, split: boolean) {
     this.op = op;

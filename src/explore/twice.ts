@@ -7,7 +7,7 @@ export function isChecked(transition: number): boolean {
 }
 
 /**
- * Takes a step that was just taken once more from where it began, and once from the position that stands for the actor's in its minimal automaton.
+ * Takes a step that was just taken once more from where it began, and from positions that are one with the actor's in its minimal automaton.
  * What an operation keeps outside the machine, and two operations of one name that do two things, show as another outcome.
  * @param mark where the step began
  */
@@ -15,16 +15,18 @@ export function takeTwice(instance: Instance, agent: number, choice: number, mar
   const { agents, actors, tracker, machine } = instance;
   const { fpA, fpB } = tracker;
   const { bits } = machine.facts;
-  const again = (toTwin: boolean): boolean => {
+  const again = (twin: number): boolean => {
     tracker.undo(mark);
-    if (toTwin && !actors[agent].toTwin()) return true;
+    if (twin >= 0) actors[agent].standAt(twin);
     if (agents[agent].choices() <= choice) return false;
     machine.facts.bits = 0;
     agents[agent].step(choice);
     return tracker.fpA === fpA && tracker.fpB === fpB;
   };
   const actor = actors[agent];
-  if (actor !== undefined && !again(true)) {
+  tracker.undo(mark);
+  const twins = actor?.twins(choice) ?? [];
+  if (actor !== undefined && !twins.every(again)) {
     tracker.undo(mark);
     throw new OutsideStateError(
       actor.name,
@@ -33,7 +35,7 @@ export function takeTwice(instance: Instance, agent: number, choice: number, mar
       'is the name of two operations that do two things; give them two names',
     );
   }
-  if (!again(false)) {
+  if (!again(-1)) {
     tracker.undo(mark);
     throw new OutsideStateError(
       agents[agent].name,
