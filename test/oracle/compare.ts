@@ -1,0 +1,98 @@
+/** Runs a script on both back ends and compares everything that was read. */
+import type { Configuration } from './configurations.ts';
+import type { Deviation } from './deviations.ts';
+import { DEVIATIONS } from './deviations.ts';
+import type { ModelPlatform } from './model-platform.ts';
+import type { Platform } from './platform.ts';
+import type { Script } from './script.ts';
+import { LAYOUT, lower } from './script.ts';
+
+/** One value that is not the same. */
+export interface Difference {
+  /** Index of the operation after which it was read; the script's length at the end. */
+  readonly op: number;
+  /** Its name: `RESULT`, `FSTS`, `register 0x28`, `memory 0x200000`, … */
+  readonly field: string;
+  readonly model: string;
+  readonly qemu: string;
+}
+
+export interface Comparison {
+  /** The first difference that no deviation explains. */
+  readonly unexplained: Difference | null;
+  /** DMA requests of devices whose outcome was compared. */
+  readonly translations: number;
+  /** Values that were compared and were equal, or were not and are explained. */
+  readonly compared: number;
+  /** Which deviations were met, and how often. */
+  readonly met: ReadonlyMap<string, number>;
+}
+
+export interface Pair {
+  readonly configuration: Configuration;
+  readonly model: ModelPlatform;
+  readonly qemu: Platform;
+}
+
+/** @param deviations what may differ; {@link DEVIATIONS} if absent */
+export async function compare(
+  pair: Pair,
+  script: Script,
+  deviations: readonly Deviation[] = DEVIATIONS,
+): Promise<Comparison> {
+  const { program, ops } = lower(script);
+  const each = async (platform: Platform) => {
+    await platform.reset();
+    return platform.run(program.accesses);
+  };
+  // QEMU works while the model does.
+  const [theirs, ours] = await Promise.all([each(pair.qemu), each(pair.model)]);
+  const met = new Map<string, number>();
+  let compared = 0;
+  let translations = 0;
+  let ends = false;
+  for (let i = 0; i < program.labels.length && !ends; i++) {
+    const label = program.labels[i];
+    if (label === '') continue;
+    if (label === 'RESULT' || (label === 'FSTS' && script[ops[i]]?.op === 'edu')) translations++;
+    compared += label === 'registers' ? theirs[i].length / 8 : 1;
+    if (theirs[i] === ours[i]) continue;
+    for (const [field, model, qemu] of split(label, ours[i], theirs[i])) {
+      const difference = { op: ops[i], field, model, qemu };
+      const why = deviations.find((deviation) => deviation.explains(difference, script, pair.configuration));
+      if (why === undefined) return { unexplained: difference, translations, compared, met };
+      met.set(why.name, (met.get(why.name) ?? 0) + 1);
+      // Behind it the two are in different states, and nothing can be compared any more.
+      ends ||= why.ends;
+    }
+  }
+  return { unexplained: null, translations, compared, met };
+}
+
+/** The parts of a dump that differ. */
+function split(label: string, ours: string, theirs: string): [string, string, string][] {
+  const base = { registers: 0, FRCD: 0x220, memory: LAYOUT.data, status: LAYOUT.status }[label];
+  if (base === undefined) return [[label, ours, theirs]];
+  const parts: [string, string, string][] = [];
+  const name = base < LAYOUT.status ? 'register' : label;
+  for (let i = 0; i < theirs.length; i += 8) {
+    const [a, b] = [ours.slice(i, i + 8), theirs.slice(i, i + 8)];
+    if (a !== b) parts.push([`${name} 0x${(base + i / 2).toString(16)}`, number(a), number(b)]);
+  }
+  return parts;
+}
+
+/** Bytes, lowest first, as a number. */
+function number(bytes: string): string {
+  return Buffer.from(bytes, 'hex').readUInt32LE().toString(16);
+}
+
+/** What the fields named are read as on a platform, in order. */
+export async function readFields(platform: Platform, script: Script, fields: readonly string[]) {
+  const { program } = lower(script);
+  await platform.reset();
+  const values = await platform.run(program.accesses);
+  return Object.fromEntries(
+    fields.map((field) => [field, values.filter((_, i) => program.labels[i] === field)]),
+  ) as Record<string, string[]>;
+}

@@ -1,0 +1,82 @@
+/** What is compared: a configuration is data. Which registers say what it is are read from QEMU, and the model is built from them. */
+import { get } from '../../src/bits/index.ts';
+import type { VtdEmulatorOptions } from '../../src/iommu/vtd/index.ts';
+import { CAP, ECAP, PROFILES, VER } from '../../src/iommu/vtd/index.ts';
+import { ModelPlatform } from './model-platform.ts';
+import type { Platform } from './platform.ts';
+import { MAP, Program } from './platform.ts';
+
+export interface Configuration {
+  readonly name: string;
+  /** Options of `-device intel-iommu`. Interrupt remapping is off: the model has none. */
+  readonly qemu: readonly string[];
+  /** How scripts are made: see generate.ts. */
+  readonly tables: {
+    /** Context-entry AW, and how often: 1 is 3 levels, 2 is 4 levels. */
+    readonly aw: readonly number[];
+    /** Whether SNP is reserved in leaves. */
+    readonly snoopControl: boolean;
+    /** Host address width. */
+    readonly haw: number;
+    /** Bits of the widest address that a table translates. */
+    readonly widest: number;
+  };
+}
+
+export const CONFIGURATIONS: readonly Configuration[] = [
+  {
+    name: 'legacy, 48 bits',
+    qemu: ['intremap=off'],
+    tables: { aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'legacy, 39 bits',
+    qemu: ['intremap=off', 'aw-bits=39'],
+    tables: { aw: [1, 1, 1, 2], snoopControl: false, haw: 39, widest: 39 },
+  },
+  {
+    name: 'legacy, 48 bits, caching mode, snoop control',
+    qemu: ['intremap=off', 'caching-mode=on', 'snoop-control=on'],
+    tables: { aw: [2, 1], snoopControl: true, haw: 48, widest: 48 },
+  },
+];
+
+/** The profile of the QEMU that the oracle runs. */
+export const QEMU_11 = PROFILES.find(({ name }) => name === 'qemu-11') as (typeof PROFILES)[number];
+
+/**
+ * The model with the capabilities that a platform reports.
+ * @throws RangeError where the platform has what the model has not
+ */
+export async function modelOf(platform: Platform): Promise<ModelPlatform> {
+  const program = new Program();
+  for (const offset of [0x00, 0x08, 0x0c, 0x10, 0x14]) program.read32(MAP.iommu + offset, '');
+  await platform.reset();
+  const [ver, capLo, capHi, ecapLo, ecapHi] = (await platform.run(program.accesses)).map(
+    (text) => Number.parseInt(text, 16) | 0,
+  );
+  return new ModelPlatform(optionsOf([ver], [capLo, capHi], [ecapLo, ecapHi]));
+}
+
+function optionsOf(ver: number[], cap: number[], ecap: number[]): Omit<VtdEmulatorOptions, 'memory'> {
+  const decoded = { ver: fieldsOf(VER, ver), cap: fieldsOf(CAP, cap), ecap: fieldsOf(ECAP, ecap) };
+  // QEMU takes `aw-bits` both as MGAW and as the host's width (vtd_init).
+  return { ...decoded, haw: decoded.cap.MGAW + 1, profile: QEMU_11 };
+}
+
+type Fields = Parameters<typeof get>[0];
+
+/** The values of all fields. @throws RangeError where a bit is set that is no field of ours */
+function fieldsOf(of: { readonly name: string; readonly fields: Readonly<Record<string, Fields>> }, halves: number[]) {
+  const words = Int32Array.from(halves);
+  const values = Object.fromEntries(Object.entries(of.fields).map(([name, field]) => [name, get(field, words)]));
+  for (const field of Object.values(of.fields)) clear(field, words);
+  const left = words.findIndex((word) => word !== 0);
+  if (left >= 0)
+    throw new RangeError(`${of.name} has bits that the model does not know: 0x${(words[left] >>> 0).toString(16)}`);
+  return values as Record<string, number>;
+}
+
+function clear(field: Fields, words: Int32Array): void {
+  for (let n = field.lo; n <= field.hi; n++) words[n >> 5] &= ~(1 << (n & 31));
+}

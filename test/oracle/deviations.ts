@@ -1,0 +1,289 @@
+/**
+ * Where QEMU does something else than the model, one entry each: one field under one condition. The list is for QEMU 11.1.3; functions
+ * are those of its hw/i386/intel_iommu.c. Each entry has a script on which the oracle looks whether it is still there: one that is gone
+ * fails the oracle, as one that is missing does.
+ */
+import { get } from '../../src/bits/index.ts';
+import { FECTL, FSTS, GSTS } from '../../src/iommu/vtd/index.ts';
+import type { Difference } from './compare.ts';
+import type { Configuration } from './configurations.ts';
+import * as proofs from './proofs.ts';
+import type { Script } from './script.ts';
+import { look } from './tables.ts';
+
+export interface Deviation {
+  readonly name: string;
+  /** What QEMU does. */
+  readonly title: string;
+  /** What says otherwise, or leaves it open. */
+  readonly clause: string;
+  /** Function of hw/i386/intel_iommu.c. */
+  readonly qemu: string;
+  /** VT-d leaves it to hardware: a difference, and no mistake. */
+  readonly permitted: boolean;
+  /** Whether the two are in different states from there on, so that what follows in the script cannot be compared. */
+  readonly ends: boolean;
+  explains(difference: Difference, script: Script, configuration: Configuration): boolean;
+  /** A script that meets it, under the first configuration. */
+  readonly proof: string;
+}
+
+const number = (text: string) => Number.parseInt(text, 16);
+const isRequest = (script: Script, op: number) => script[op]?.op === 'dma' || script[op]?.op === 'edu';
+/** What a request changes first where one side refuses it and the other does not. */
+const OUTCOME = ['FRCD.reason', 'FSTS', 'RESULT'];
+const FAULTED = 0x80000000;
+const ALL_ONES = (1n << 64n) - 1n;
+const T1 = 0x40000000;
+const FSTS_PFO = 1;
+
+export const DEVIATIONS: readonly Deviation[] = [
+  {
+    name: 'interrupt-range-by-page',
+    title: 'a large page that overlaps 0xFEEx_xxxx is refused as a whole (0xE), not only where it leads there',
+    clause: 'VT-d 3.15, 7.1.3 LGN.4',
+    qemu: 'vtd_do_iommu_translate',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field, model }, script, configuration) => {
+      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      const found = look(script, op, configuration);
+      if (found.kind !== 'leaf' || found.bits === 12) return false;
+      const [first, last] = [found.frame, found.frame + (1n << BigInt(found.bits)) - 1n];
+      const overlaps = first <= 0xfeefffffn && last >= 0xfee00000n;
+      return overlaps && !(found.page >= 0xfee00000n && found.page <= 0xfeefffffn) && model !== 'dead0004';
+    },
+    proof: proofs.INTERRUPT_RANGE_BY_PAGE,
+  },
+  {
+    name: 'pass-through-width',
+    title: 'an address beyond the host address width is passed through',
+    clause: 'VT-d 7.1.3 LGN.1.3',
+    qemu: 'vtd_do_iommu_translate',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script, configuration) => {
+      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      const found = look(script, op, configuration);
+      return found.kind === 'pass' && found.iova >> BigInt(configuration.tables.haw) !== 0n;
+    },
+    proof: proofs.PASS_THROUGH_WIDTH,
+  },
+  {
+    name: 'cached-right-missing',
+    title: 'a cached translation without the right that is wanted refuses silently, whatever the tables say by now',
+    clause: 'VT-d 6.5.3.5, 7.2.1',
+    qemu: 'vtd_lookup_iotlb, vtd_do_iommu_translate (the memory core refuses by IOMMUTLBEntry.perm)',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field, qemu }, script, configuration) => {
+      const now = script[op];
+      if (now?.op !== 'edu' || !OUTCOME.includes(field) || number(qemu) >= FAULTED) return false;
+      const found = look(script, op, configuration);
+      const bits = BigInt(found.kind === 'pass' ? 12 : found.bits);
+      // Another access to the page has filled it in before.
+      return script.some(
+        (then, i) => i < op && then.op === 'edu' && then.write !== now.write && then.iova >> bits === now.iova >> bits,
+      );
+    },
+    proof: proofs.CACHED_RIGHT_MISSING,
+  },
+  {
+    name: 'context-reserved-unqualified',
+    title: 'a reserved bit in a context entry (0xB) is recorded whatever FPD says',
+    clause: 'VT-d 7.1.3, table 30: LCT.3 is qualified',
+    qemu: 'vtd_qualified_faults',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field, model, qemu }, script, configuration) => {
+      if (!isRequest(script, op)) return false;
+      const { lo } = look(script, op, configuration).context;
+      if ((lo & 2n) === 0n) return false;
+      // Recorded, or lost as the record is in use.
+      if (field === 'FSTS') return number(qemu) - number(model) === FSTS_PFO;
+      return field === 'FRCD.reason' && number(model) < FAULTED && (number(qemu) & ~T1) >>> 0 === FAULTED + 0xb;
+    },
+    proof: proofs.CONTEXT_RESERVED_UNQUALIFIED,
+  },
+  {
+    name: 'empty-wait',
+    title: 'a wait descriptor with none of SW, IF and FN is an error',
+    clause: 'VT-d 6.5.2.9',
+    qemu: 'vtd_process_wait_desc',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script) => {
+      const now = script[op];
+      return now?.op === 'inv' && ['IQH', 'FSTS'].includes(field) && (now.lo & 0x7fn) === 5n;
+    },
+    proof: proofs.EMPTY_WAIT,
+  },
+  {
+    name: 'queue-stays-stopped',
+    title: 'clearing FSTS.IQE does not make the queue go on; the next write of the tail does',
+    clause: 'VT-d 6.5.2.11',
+    qemu: 'vtd_handle_fsts_write',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field, model, qemu }, script) => {
+      const now = script[op];
+      const clears = now?.op === 'clear' || (now?.op === 'reg' && now.offset === 0x34);
+      const iqe = (text: string) => get(FSTS.IQE, Int32Array.of(number(text)));
+      return clears && field === 'FSTS' && iqe(model) === 1 && iqe(qemu) === 0;
+    },
+    proof: proofs.QUEUE_STAYS_STOPPED,
+  },
+  {
+    name: 'foreign-descriptors',
+    title: 'descriptors of functions that ECAP does not report (device TLBs, interrupt entries) are taken',
+    clause: 'VT-d 6.5.2.11, table 26',
+    qemu: 'vtd_process_inv_desc',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script) => {
+      const now = script[op];
+      if (now?.op !== 'inv' || !['IQH', 'FSTS'].includes(field)) return false;
+      return [3n, 4n].includes(now.lo & 0xfn);
+    },
+    proof: proofs.FOREIGN_DESCRIPTORS,
+  },
+  {
+    name: 'fault-address-wide',
+    title: 'FRCD.FI keeps address bits from the widest AGAW on',
+    clause: 'VT-d 11.4.7.6',
+    qemu: 'vtd_report_dmar_fault',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }, _script, { tables }) =>
+      field === 'register 0x224' && number(qemu) % 2 ** (tables.widest - 32) === number(model),
+    proof: proofs.FAULT_ADDRESS_WIDE,
+  },
+  {
+    name: 'no-iqercd',
+    title: 'IQERCD is not there: which error stopped the queue is not told',
+    clause: 'VT-d 11.4.9.9',
+    qemu: 'vtd_handle_inv_queue_error',
+    permitted: false,
+    ends: false,
+    explains: ({ field, qemu }) => field === 'register 0xb0' && qemu === '0',
+    proof: proofs.NO_IQERCD,
+  },
+  {
+    name: 'event-data-wide',
+    title: 'IEDATA keeps bits 31:16',
+    clause: 'VT-d 11.4.9.6',
+    qemu: 'vtd_init',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }) => field === 'register 0xa4' && number(qemu) % 0x10000 === number(model),
+    proof: 'reg 0xa4 4 0x12345678',
+  },
+  {
+    name: 'no-upper-event-address',
+    title: 'FEUADDR and IEUADDR are reserved',
+    clause: 'VT-d 11.4.7.5, 11.4.9.8: may be, without extended interrupt mode',
+    qemu: 'vtd_init',
+    permitted: true,
+    ends: false,
+    explains: ({ field, qemu }) => ['register 0x44', 'register 0xac'].includes(field) && qemu === '0',
+    proof: 'reg 0x44 4 0x12345678',
+  },
+  {
+    name: 'context-domain-is-global',
+    title: 'a domain-selective invalidation of the context cache is done, and reported, as a global one',
+    clause: 'VT-d 6.5.1.1, 11.4.6.1: CAIG says which was done',
+    qemu: 'vtd_context_cache_invalidate',
+    permitted: true,
+    ends: false,
+    explains: ({ field, model, qemu }) => field === 'register 0x2c' && number(model) - number(qemu) === 0x08000000,
+    proof: 'reg 0x28 8 0xc000000000000001',
+  },
+  {
+    name: 'interrupt-range-silent',
+    title: 'reads of 0xFEEx_xxxx are refused silently, long writes are taken as interrupts',
+    clause: 'VT-d 3.15',
+    qemu: 'vtd_mem_ir_read, vtd_mem_ir_write (a memory region in the way of the unit)',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script) => {
+      const now = script[op];
+      if (now?.op !== 'dma' && now?.op !== 'edu') return false;
+      return OUTCOME.includes(field) && now.iova >> 20n === 0xfeen;
+    },
+    proof: proofs.INTERRUPT_RANGE_SILENT,
+  },
+  {
+    name: 'all-ones-unreadable',
+    title:
+      'a paging entry of all ones counts as one that could not be read (0x7; 0x3 at the top), not as one with reserved bits',
+    clause: 'VT-d 7.1.3, table 30',
+    qemu: 'vtd_get_pte, vtd_iova_to_sspte',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field, model, qemu }, script, configuration) => {
+      if (!isRequest(script, op) || field !== 'FRCD.reason' || (number(model) & 0xff) !== 0xc) return false;
+      return [0x3, 0x7].includes(number(qemu) & 0xff) && look(script, op, configuration).entry === ALL_ONES;
+    },
+    proof: proofs.ALL_ONES_UNREADABLE,
+  },
+  {
+    name: 'queue-address-latched',
+    title: 'IQA gives back the address that was in force when the queue was switched on',
+    clause: 'VT-d 11.4.9.3',
+    qemu: 'vtd_mem_read',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }, script) => {
+      if (field === 'register 0x90') return number(model) % 0x1000 === number(qemu) % 0x1000;
+      return field === 'register 0x94' && script.some((each) => each.op === 'reg' && each.offset === 0x90);
+    },
+    proof: 'reg 0x90 8 0x1f0000',
+  },
+  {
+    name: 'queue-stays-on',
+    title: 'QIE is cleared only where the queue is empty and its last descriptor was a wait',
+    clause: 'VT-d 6.5.2: software must see to both',
+    qemu: 'vtd_handle_gcmd_qie',
+    permitted: true,
+    ends: true,
+    // IRTPS may differ besides: irtps-without-remapping.
+    explains: ({ op, field, model, qemu }, script) =>
+      script[op]?.op === 'qie' &&
+      field === 'GSTS' &&
+      ((number(qemu) ^ number(model)) & ~(1 << GSTS.IRTPS.lo)) === 1 << GSTS.QIES.lo,
+    proof: proofs.QUEUE_STAYS_ON,
+  },
+  {
+    name: 'irtps-without-remapping',
+    title: 'SIRTP sets IRTPS where ECAP reports no interrupt remapping',
+    clause: 'VT-d 11.4.4.1',
+    qemu: 'vtd_handle_gcmd_sirtp',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }) =>
+      ['GSTS', 'register 0x1c'].includes(field) && number(qemu) - number(model) === 1 << GSTS.IRTPS.lo,
+    proof: 'reg 0x18 4 0x1000000',
+  },
+  {
+    name: 'register-invalidation-hangs',
+    title: 'a register-based request while the queue is on is dropped with ICC or IVT set, for ever',
+    clause: 'VT-d 6.5.1: software must not',
+    qemu: 'vtd_handle_ccmd_write, vtd_handle_iotlb_write',
+    permitted: true,
+    ends: false,
+    explains: ({ field, model, qemu }) =>
+      ['register 0x2c', 'register 0xfc'].includes(field) && number(qemu) >= 0x80000000 && number(model) < 0x80000000,
+    proof: proofs.REGISTER_INVALIDATION_HANGS,
+  },
+  {
+    name: 'pending-stays',
+    title: 'FECTL.IP stays set when the last fault record is cleared; a write of FSTS clears it',
+    clause: 'VT-d 11.4.7.2',
+    qemu: 'vtd_mem_write (DMAR_FRCD_REG_0_3), vtd_handle_fsts_write',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }) =>
+      ['FECTL', 'register 0x38'].includes(field) && number(qemu) - number(model) === 1 << FECTL.IP.lo,
+    proof: proofs.PENDING_STAYS,
+  },
+];

@@ -1,0 +1,284 @@
+/**
+ * Random scripts with a structure: tables in which translations succeed and every fault comes up, then DMA, changes of tables with and
+ * without invalidation, switching, wild writes. What a script does is decided here once; it is the same text for both back ends.
+ *
+ * Some orders leave it to hardware what happens, and tell nothing: context entries are therefore changed as software must (6.5.3.3: the entry,
+ * the context cache, the IOTLB). Paging entries are changed as it likes.
+ */
+import { Random } from '../conformance/vtd/unit.ts';
+import type { Configuration } from './configurations.ts';
+import { CLEARED, SID } from './platform.ts';
+import type { Op, Script } from './script.ts';
+import { LAYOUT } from './script.ts';
+import type { Domain } from './world.ts';
+import { INTERRUPTS, PS, ROOT, World } from './world.ts';
+
+export class Generator {
+  private readonly random: Random;
+  private readonly world: World;
+  private readonly ops: Op[] = [];
+  private queued = false;
+  private enabled = false;
+  private nextStatus = 0;
+  private over = false;
+
+  constructor(seed: number, { tables }: Configuration) {
+    this.random = new Random(seed);
+    this.world = new World(this.random, tables, (at, value) => this.push({ op: 'store', at, value }));
+  }
+
+  /** @param length DMA requests, about. @returns a script that sets a unit up and uses it */
+  script(length: number): Script {
+    const { random } = this;
+    this.queued = random.chance(60);
+    if (this.queued) this.startQueue();
+    const early = random.chance(10);
+    if (early) this.dma();
+    this.push({ op: 'srtp', value: ROOT });
+    this.push({ op: 'te', on: 1 });
+    this.enabled = true;
+    for (let n = 0; n < length && !this.over; ) n += this.step();
+    return this.ops;
+  }
+
+  private push(op: Op): void {
+    this.ops.push(op);
+  }
+
+  private reg(offset: number, size: 4 | 8, value: bigint): void {
+    this.push({ op: 'reg', offset, size, value });
+  }
+
+  // ---- steps ----------------------------------------------------------------------------------------------------
+
+  /** @returns DMA requests made */
+  private step(): number {
+    const { random } = this;
+    const what = random.below(1000);
+    if (what < 740) return this.dma();
+    if (what < 775) return this.edu();
+    if (what < 850) this.push({ op: 'clear' });
+    else if (what < 900) this.change(random.chance(70));
+    else if (what < 950) this.invalidate();
+    else if (what < 975) this.changeContext();
+    else if (what < 985) this.wild();
+    else if (what < 990) this.toggle();
+    else if (what < 992) this.push({ op: 'srtp', value: ROOT });
+    else if (what < 997) this.wait();
+    else this.push({ op: 'dump' });
+    return 0;
+  }
+
+  /** An address that some entry maps, or would map, and where that leads. */
+  private address(sid: number): { iova: bigint; gpa: bigint } {
+    const { random } = this;
+    const domain = this.world.owner.get(sid) as Domain;
+    const place = random.pick(domain.places);
+    const bits = BigInt(12 + 9 * (place.level - 1));
+    let offset = BigInt(random.below(LAYOUT.dataBytes / 4)) * 4n;
+    if (place.level === 1) offset &= 0xfffn;
+    else if (place.level > 2) offset |= BigInt(LAYOUT.data);
+    let iova = place.base | offset;
+    if (random.chance(2)) iova |= 1n << BigInt(30 + random.below(34));
+    // In the interrupt range QEMU has something else in the way: seldom.
+    if (iova >= INTERRUPTS - 0x1000n && iova <= INTERRUPTS + 0x100000n) iova += 0x200000n;
+    if (this.enabled && random.below(2000) === 0) iova = INTERRUPTS | offset;
+    const frame = place.value & 0xffffffffff000n & ~((1n << bits) - 1n);
+    return { iova, gpa: this.enabled ? this.inRam(frame | offset) : this.inRam(iova) };
+  }
+
+  /** Where a test device may look: nothing decodes at some addresses, registers do at others. */
+  private inRam(gpa: bigint): bigint {
+    return gpa >= BigInt(CLEARED.from) && gpa < BigInt(LAYOUT.data + LAYOUT.dataBytes) ? gpa : BigInt(LAYOUT.data);
+  }
+
+  private dma(): number {
+    const { random } = this;
+    const device = random.below(2);
+    const { iova, gpa } = this.address(SID.testdev[device]);
+    let length = 4;
+    if (random.chance(8)) length = 4 * (1 + random.below(16));
+    if (random.chance(1)) length = 1 + random.below(64);
+    if (!this.enabled && !isData(iova)) return this.idle();
+    this.push({ op: 'dma', device, iova, length, gpa });
+    return 1;
+  }
+
+  /** While nothing is translated, DMA goes where it may. */
+  private idle(): number {
+    const gpa = BigInt(LAYOUT.data + this.random.below(LAYOUT.dataBytes / 4) * 4);
+    this.push({ op: 'dma', device: this.random.below(2), iova: gpa, length: 4, gpa });
+    return 1;
+  }
+
+  private edu(): number {
+    const { random } = this;
+    const { iova } = this.address(SID.edu);
+    const length = random.pick([4, 8, 64, 256]);
+    const inside = (random.below(64) * 64) & ~255;
+    if (!this.enabled && !isData(iova)) return this.idle();
+    this.push({ op: 'edu', write: random.chance(50), iova, inside, length });
+    return 1;
+  }
+
+  /** A paging entry changes. @param told whether the caches are told of it */
+  private change(told: boolean): void {
+    const { random } = this;
+    const place = random.pick(random.pick(this.world.domains).places);
+    const leaf = place.level === 1 || (place.value & PS) !== 0n;
+    if (leaf) place.value = this.world.leaf(place.level);
+    else place.value = random.chance(50) ? place.value ^ BigInt(1 + random.below(3)) : (place.value & ~0xfffn) | 3n;
+    this.push({ op: 'store', at: place.at, value: place.value });
+    if (!told) return;
+    const am = 9 * (place.level - 1);
+    if (am <= 18 && random.chance(60)) this.invalidatePage(place.did, place.base, am);
+    else if (random.chance(50)) this.invalidateDomain(place.did);
+    else this.invalidateAll();
+  }
+
+  private invalidate(): void {
+    const { random } = this;
+    const { did, places } = random.pick(this.world.domains);
+    const how = random.below(5);
+    if (how < 2) return this.invalidatePage(did, random.pick(places).base, random.below(20));
+    if (how === 2) return this.invalidateDomain(random.pick([did, did, random.below(0x10000)]));
+    if (how === 3) return this.invalidateAll();
+    this.invalidateContext(random.pick([1, 2, 3]), random.below(4), random.pick([...this.world.owner.keys()]), did);
+  }
+
+  private invalidatePage(did: number, base: bigint, am: number): void {
+    const { random } = this;
+    const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
+    const [ih, drain] = [random.below(2), random.below(4)];
+    const low = BigInt(am) | (BigInt(ih) << 6n);
+    if (this.queued) {
+      this.push({ op: 'inv', lo: 0x32n | (BigInt(drain) << 6n) | (BigInt(did) << 16n), hi: address | low });
+    } else {
+      this.reg(0xf0, 8, address | low);
+      this.reg(0xf8, 8, (1n << 63n) | (3n << 60n) | (BigInt(drain) << 48n) | (BigInt(did) << 32n));
+    }
+  }
+
+  private invalidateDomain(did: number): void {
+    if (this.queued) this.push({ op: 'inv', lo: 0x22n | (BigInt(did) << 16n), hi: 0n });
+    else this.reg(0xf8, 8, (1n << 63n) | (2n << 60n) | (BigInt(did) << 32n));
+  }
+
+  private invalidateAll(): void {
+    if (this.queued) this.push({ op: 'inv', lo: 0x12n, hi: 0n });
+    else this.reg(0xf8, 8, (1n << 63n) | (1n << 60n));
+  }
+
+  private invalidateContext(granularity: number, fm: number, sid: number, did: number): void {
+    const selectors = (BigInt(fm) << 32n) | (BigInt(sid) << 16n) | BigInt(did);
+    if (this.queued) this.push({ op: 'inv', lo: 1n | (BigInt(granularity) << 4n) | (selectors << 16n), hi: 0n });
+    else this.reg(0x28, 8, (1n << 63n) | (BigInt(granularity) << 61n) | selectors);
+  }
+
+  /** As software must: the entry, the context cache, the IOTLB (6.5.3.3). */
+  private changeContext(): void {
+    const { random } = this;
+    const { world } = this;
+    const sid = random.pick([...world.owner.keys()]);
+    const before = this.world.owner.get(sid) as Domain;
+    const after = random.pick(this.world.domains);
+    world.assign(sid, after);
+    this.invalidateContext(random.pick([1, 3]), random.below(4), sid, before.did);
+    if (random.chance(50)) this.invalidateAll();
+    else for (const { did } of this.world.domains) this.invalidateDomain(did);
+  }
+
+  private startQueue(): void {
+    const size = this.random.below(2);
+    this.reg(0x88, 8, 0n);
+    this.reg(0x90, 8, BigInt(LAYOUT.queue | size));
+    this.push({ op: 'qie', on: 1 });
+  }
+
+  /** A wait descriptor that writes a status, raises the event, or both. */
+  private wait(): void {
+    const { random } = this;
+    if (!this.queued) return;
+    const address = BigInt(LAYOUT.status + 4 * (this.nextStatus++ & 511));
+    const flags = random.pick([2, 2, 2, 3, 1, 6]);
+    const lo = 5n | (BigInt(flags) << 4n) | (BigInt(random.word()) << 32n);
+    this.push({ op: 'inv', lo, hi: (flags & 2) !== 0 ? address : 0n });
+  }
+
+  private toggle(): void {
+    this.enabled = !this.enabled;
+    this.push({ op: 'te', on: this.enabled ? 1 : 0 });
+  }
+
+  /** What no driver does: registers written at random, descriptors that are none. */
+  private wild(): void {
+    const { random } = this;
+    switch (random.below(11)) {
+      case 0:
+        // FEDATA … FEUADDR, IEDATA … IEUADDR.
+        return this.reg(random.pick([0x3c, 0x40, 0x44, 0xa4, 0xa8, 0xac]), 4, BigInt(random.word()));
+      case 1:
+        // FECTL, IECTL: with IM = 0 messages are sent, to the local interrupt controllers or to nobody.
+        return this.reg(random.pick([0x38, 0xa0]), 4, BigInt(random.word()));
+      case 2:
+        return this.reg(random.pick([0x9c, 0x34]), 4, BigInt(random.word()));
+      case 3:
+        // Read-only and reserved registers.
+        return this.reg(
+          random.pick([0x00, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x1c, 0x48, 0x60, 0x80, 0x84]),
+          4,
+          BigInt(random.word()),
+        );
+      case 4:
+        // Written and not set: it takes effect with SRTP only, which writes it again.
+        return this.reg(0x20, 8, random.big(64));
+      case 5:
+        // Fault records: bit 127 clears, the rest is read-only.
+        return this.reg(random.pick([0x220, 0x224, 0x228, 0x22c]), 4, BigInt(random.word()));
+      case 6:
+        if (this.queued && !random.chance(5)) return;
+        // Granularity 0 is none; without IVT and ICC nothing happens.
+        this.reg(0xf8, 8, (random.big(1) << 63n) | (random.big(2) << 60n) | random.big(48));
+        return this.reg(0x28, 8, random.pick([random.big(34), (1n << 63n) | random.big(32)]));
+      case 7:
+        // The queue is switched off, as software may behind a wait only; or its address is changed while it is on.
+        if (!this.queued) return;
+        if (random.chance(70)) this.push({ op: 'inv', lo: 0x25n, hi: BigInt(LAYOUT.status) });
+        this.push({ op: 'qie', on: 0 });
+        this.queued = false;
+        return;
+      case 8:
+        if (!this.queued) return this.reg(0x90, 8, random.big(64));
+        return;
+      case 9:
+        // GCMD: commands of functions that the unit lacks, with the states of the others.
+        if (this.over) return;
+        return this.reg(0x18, 4, this.command() | (1n << BigInt(random.pick([22, 23, 24, 25, 27, 28, 29]))));
+      default:
+        this.descriptor();
+    }
+  }
+
+  /** State bits of GCMD as they are. */
+  private command(): bigint {
+    return (BigInt(this.enabled ? 1 : 0) << 31n) | (BigInt(this.queued ? 1 : 0) << 26n);
+  }
+
+  private descriptor(): void {
+    const { random } = this;
+    if (!this.queued) return;
+    const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n]);
+    const spoilt = valid | (1n << BigInt(random.below(64)));
+    this.push({
+      op: 'inv',
+      lo: random.chance(50) ? spoilt : random.big(4),
+      hi: random.chance(70) ? 0n : random.big(7),
+    });
+    // The queue may have stopped there, and nothing could be invalidated any more: that is the end of the script.
+    this.over = true;
+  }
+}
+
+function isData(iova: bigint): boolean {
+  return iova >= BigInt(LAYOUT.data) && iova < BigInt(LAYOUT.data + LAYOUT.dataBytes);
+}

@@ -1,0 +1,218 @@
+/**
+ * `npm run test:qemu`: compares the model with QEMU.
+ *
+ *   --seed N          first seed (default: from the clock, and printed)
+ *   --ops M           DMA requests in all, over the configurations (default 120000)
+ *   --config NAME     only configurations whose name contains this
+ *   --replay FILE     runs one script of that form in place of random ones, and prints what differs
+ *
+ * PINHOLE_QEMU names a qemu-system-x86_64 to use; PINHOLE_ORACLE_REPORT a file for the counts.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { compare, readFields } from './compare.ts';
+import type { Configuration } from './configurations.ts';
+import { CONFIGURATIONS, modelOf } from './configurations.ts';
+import { DEVIATIONS } from './deviations.ts';
+import { Generator } from './generate.ts';
+import type { Qemu } from './qemu-platform.ts';
+import { findQemu, QemuPlatform } from './qemu-platform.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { parse, print } from './script.ts';
+import { shrink } from './shrink.ts';
+
+/** DMA requests of one script. */
+const SCRIPT_LENGTH = 150;
+/** A script that shows a difference is printed where it is no longer than this; the shrinker is expected to get there. */
+const REPORT_LINES = 20;
+/** Of all comparisons, at most this part may be explained by deviations. */
+const MOST_EXEMPT = 0.01;
+/** Mismatches that are shrunk and printed; more of them tell nothing new. */
+const MOST_REPORTS = 3;
+
+interface Tally {
+  translations: number;
+  compared: number;
+  readonly met: Map<string, number>;
+}
+
+class Oracle {
+  private passed = 0;
+  private failed = 0;
+  private readonly qemu: Qemu;
+  private readonly all: Tally = { translations: 0, compared: 0, met: new Map() };
+
+  constructor(qemu: Qemu) {
+    this.qemu = qemu;
+  }
+
+  private check(what: string, good: boolean, detail = ''): void {
+    if (good) this.passed++;
+    else this.failed++;
+    if (!good) console.log(`FAILED ${what}${detail === '' ? '' : `\n${detail}`}`);
+  }
+
+  /** All that is compared under one configuration. */
+  async configuration(configuration: Configuration, seed: number, requests: number): Promise<void> {
+    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
+    try {
+      const model = await modelOf(qemu);
+      const pair = { configuration, qemu, model };
+      const tally: Tally = { translations: 0, compared: 0, met: new Map() };
+      const start = performance.now();
+      let reports = 0;
+      let scripts = 0;
+      for (; tally.translations < requests && reports < MOST_REPORTS; scripts++) {
+        const script = new Generator(seed + scripts, configuration).script(SCRIPT_LENGTH);
+        const result = await compare(pair, script);
+        add(tally, result);
+        if (result.unexplained === null) continue;
+        reports++;
+        const judge = async (of: typeof script) => (await compare(pair, of)).unexplained;
+        const least = await shrink(script, result.unexplained, judge);
+        const { op, field, model: ours, qemu: theirs } = (await judge(least)) ?? result.unexplained;
+        const lines = least.map(print).slice(0, REPORT_LINES);
+        const where = op < least.length ? `after line ${op + 1}` : 'at the end';
+        this.check(
+          `${configuration.name}, seed ${seed + scripts}: ${field} ${where}: model ${ours}, QEMU ${theirs}; replay:`,
+          false,
+          lines.join('\n'),
+        );
+      }
+      const seconds = (performance.now() - start) / 1000;
+      const rate = Math.round(tally.translations / seconds);
+      console.log(
+        `${configuration.name}: ${tally.translations} translations in ${scripts} scripts, ${tally.compared} values compared, ${seconds.toFixed(1)} s, ${rate} translations a second`,
+      );
+      this.check(`${configuration.name}: something was compared`, tally.translations > 0 && tally.compared > 0);
+      this.check(`${configuration.name}: no mismatch`, reports === 0);
+      add(this.all, tally);
+    } finally {
+      await qemu.close();
+    }
+  }
+
+  /** Each deviation is still there, and explains what it is said to explain. */
+  async deviations(configuration: Configuration): Promise<void> {
+    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
+    try {
+      const pair = { configuration, qemu, model: await modelOf(qemu) };
+      for (const deviation of DEVIATIONS) {
+        const script = parse(deviation.proof);
+        const others = DEVIATIONS.filter((each) => each !== deviation);
+        const { unexplained, met } = await compare(pair, script);
+        const without = await compare(pair, script, others);
+        const good = unexplained === null && met.has(deviation.name) && without.unexplained !== null;
+        this.check(
+          `deviation ${deviation.name} is still there`,
+          good,
+          JSON.stringify({ unexplained, met: [...met], without: without.unexplained }),
+        );
+      }
+    } finally {
+      await qemu.close();
+    }
+  }
+
+  /** What the specification says, read on both. */
+  async scenarios(configuration: Configuration): Promise<void> {
+    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
+    try {
+      const model = await modelOf(qemu);
+      for (const { title, clause, text, reads } of SCENARIOS) {
+        for (const platform of [qemu, model]) {
+          const found = await readFields(platform, parse(text), Object.keys(reads));
+          const same = isDeepStrictEqual(found, reads);
+          this.check(
+            `${platform.name}: ${title} (VT-d ${clause})`,
+            same,
+            `wanted ${JSON.stringify(reads)}\nread   ${JSON.stringify(found)}`,
+          );
+        }
+      }
+    } finally {
+      await qemu.close();
+    }
+  }
+
+  /** @returns the status to exit with */
+  summary(): number {
+    const { translations, compared, met } = this.all;
+    console.log('Deviations of QEMU met:');
+    for (const { name, title, permitted } of DEVIATIONS)
+      console.log(`  ${String(met.get(name) ?? 0).padStart(6)} ${name}${permitted ? ' (permitted)' : ''}: ${title}`);
+    const exempt = [...met.values()].reduce((a, b) => a + b, 0);
+    const part = compared === 0 ? 1 : exempt / compared;
+    console.log(
+      `${translations} translations; ${exempt} of ${compared} comparisons exempted (${(100 * part).toFixed(3)} %)`,
+    );
+    this.check(`at most ${100 * MOST_EXEMPT} % of the comparisons are exempted`, part <= MOST_EXEMPT);
+    console.log(`${this.passed} passed, ${this.failed} failed`);
+    const report = process.env.PINHOLE_ORACLE_REPORT;
+    if (report !== undefined)
+      writeFileSync(
+        report,
+        JSON.stringify({ success: this.failed === 0, numPassedTests: this.passed, numFailedTests: this.failed }),
+      );
+    return this.failed > 0 ? 1 : 0;
+  }
+}
+
+function add(to: Tally, from: { translations: number; compared: number; met: ReadonlyMap<string, number> }): void {
+  to.translations += from.translations;
+  to.compared += from.compared;
+  for (const [name, count] of from.met) to.met.set(name, (to.met.get(name) ?? 0) + count);
+}
+
+/** Runs one script and prints every difference that nothing explains, the first one. */
+async function replay(qemu: Qemu, configuration: Configuration, file: string): Promise<number> {
+  const platform = await QemuPlatform.start(qemu, configuration.qemu);
+  try {
+    const model = await modelOf(platform);
+    const script = parse(readFileSync(file, 'utf8'));
+    const { unexplained, met, compared } = await compare({ configuration, qemu: platform, model }, script);
+    console.log(
+      `${configuration.name}: ${compared} values compared; deviations: ${[...met.keys()].join(', ') || 'none'}`,
+    );
+    if (unexplained !== null) console.log(JSON.stringify(unexplained));
+    return unexplained === null ? 0 : 1;
+  } finally {
+    await platform.close();
+  }
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      ops: { type: 'string', default: '120000' },
+      config: { type: 'string', default: '' },
+      replay: { type: 'string' },
+    },
+  });
+  const seed = Number(values.seed ?? Date.now() % 1_000_000_000);
+  const requests = Number(values.ops);
+  const chosen = CONFIGURATIONS.filter(({ name }) => name.includes(values.config));
+  if (!Number.isInteger(seed) || !(requests > 0) || chosen.length === 0) {
+    console.error('test:qemu: --seed and --ops are numbers, --config is part of a configuration’s name');
+    return 2;
+  }
+  const qemu = findQemu();
+  if (values.replay !== undefined) return replay(qemu, chosen[0], values.replay);
+  console.log(`QEMU ${qemu.version}, seed ${seed}`);
+  const oracle = new Oracle(qemu);
+  await oracle.deviations(CONFIGURATIONS[0]);
+  await oracle.scenarios(CONFIGURATIONS[0]);
+  for (const each of chosen) await oracle.configuration(each, seed, Math.ceil(requests / chosen.length));
+  return oracle.summary();
+}
+
+main().then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error) => {
+    console.error(error);
+    process.exitCode = 1;
+  },
+);

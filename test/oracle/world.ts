@@ -1,0 +1,199 @@
+/**
+ * Tables of a random script: two domains, a context entry for each device, page tables in which every leaf size and every fault comes up
+ * often. What is written is handed out as stores.
+ */
+import type { Random } from '../conformance/vtd/unit.ts';
+import type { Configuration } from './configurations.ts';
+import { CLEARED, SID } from './platform.ts';
+import { LAYOUT } from './script.ts';
+
+export const ROOT = BigInt(CLEARED.from);
+const CONTEXTS = ROOT + 0x1000n;
+const FIRST_TABLE = Number(ROOT) + 0x2000;
+const LAST_TABLE = LAYOUT.queue - 0x10000;
+
+/** Far above RAM, and nothing decodes there. */
+const NOWHERE = 0x4_0000_0000n;
+export const INTERRUPTS = 0xfee00000n;
+export const PS = 0x80n;
+const SNP = 0x800n;
+const ALL_ONES = (1n << 64n) - 1n;
+
+/** An entry of a page table: where it is, what it says, and the input addresses below it. */
+export interface Place {
+  readonly at: number;
+  readonly level: number;
+  readonly base: bigint;
+  readonly did: number;
+  value: bigint;
+}
+
+export interface Domain {
+  readonly did: number;
+  readonly aw: number;
+  readonly top: bigint;
+  readonly places: Place[];
+}
+
+/** Takes a 64-bit store. */
+type Store = (at: number, value: bigint) => void;
+
+export class World {
+  readonly domains: Domain[] = [];
+  /** Whose tables a device has, by source id. */
+  readonly owner = new Map<number, Domain>();
+  private readonly random: Random;
+  private readonly tables: Configuration['tables'];
+  private readonly store: Store;
+  private nextTable = FIRST_TABLE;
+
+  constructor(random: Random, tables: Configuration['tables'], store: Store) {
+    this.random = random;
+    this.tables = tables;
+    this.store = store;
+    this.build();
+  }
+
+  private build(): void {
+    const { random } = this;
+    for (let did = 1; did <= 2; did++) this.domains.push(this.domain(did));
+    for (const sid of [SID.edu, ...SID.testdev]) {
+      this.assign(sid, random.pick(this.domains));
+    }
+    // Reserved: 11:1, and from the host address width on; the upper half.
+    const spoiled = random.chance(3);
+    const above = 1n << BigInt(this.tables.haw + random.below(64 - this.tables.haw));
+    let root = CONTEXTS | 1n;
+    let rootHi = 0n;
+    if (spoiled) {
+      const how = random.below(4);
+      if (how === 0) root = CONTEXTS;
+      else if (how === 1) root |= 1n << BigInt(1 + random.below(11));
+      else if (how === 2) root |= above;
+      else rootHi = random.big(64);
+    }
+    this.store(Number(ROOT), root);
+    if (rootHi !== 0n) this.store(Number(ROOT) + 8, rootHi);
+  }
+
+  private contextAt(sid: number): number {
+    return Number(CONTEXTS) + sid * 16;
+  }
+
+  private contextEntry(domain: Domain): [bigint, bigint] {
+    const { random } = this;
+    let lo = domain.top | 1n;
+    let hi = BigInt(domain.aw) | (BigInt(domain.did) << 8n);
+    if (random.chance(5)) lo |= 2n;
+    // 70:67 are ignored.
+    if (random.chance(5)) hi |= BigInt(random.below(16)) << 3n;
+    if (!random.chance(12)) return [lo, hi];
+    switch (random.below(9)) {
+      case 0:
+        return [lo & ~1n, hi];
+      case 1:
+        return [lo | (BigInt(random.below(3) + 1) * 4n), hi];
+      case 2:
+        return [lo | 8n, (hi & ~7n) | (this.tables.haw === 39 ? 1n : 2n)];
+      case 3:
+        return [lo | (1n << BigInt(4 + random.below(8))), hi];
+      case 4:
+        return [lo | (1n << BigInt(this.tables.haw + random.below(64 - this.tables.haw))), hi];
+      case 5:
+        return [lo, hi | (1n << BigInt(24 + random.below(40)))];
+      case 6:
+        return [lo, hi | 0x80n];
+      case 7:
+        return [lo, (hi & ~7n) | BigInt(random.below(8))];
+      default:
+        return [(lo & 0xfffn) | NOWHERE, hi];
+    }
+  }
+
+  private domain(did: number): Domain {
+    const aw = this.random.pick(this.tables.aw);
+    const domain: Domain = { did, aw, top: BigInt(this.nextTable), places: [] };
+    this.table(domain, aw + 2, 0n);
+    return domain;
+  }
+
+  /** Fills a table of a level. Index 0 of level 2 stays empty: a page of 1 GiB at 0 then leads past the first 2 MiB. */
+  private table(domain: Domain, level: number, base: bigint): number {
+    const { random } = this;
+    const at = this.nextTable;
+    this.nextTable += 0x1000;
+    const indices = new Set<number>();
+    const count = level === 1 ? 8 : level === 2 ? 4 : 2;
+    while (indices.size < count) {
+      const index = random.pick([0, 1, 511, random.below(512), random.below(512)]);
+      if (level !== 2 || index !== 0) indices.add(index);
+    }
+    for (const index of indices) {
+      const below = base | (BigInt(index) << BigInt(12 + 9 * (level - 1)));
+      const place: Place = { at: at + index * 8, level, base: below, did: domain.did, value: 0n };
+      const leaf = level === 1 || (level <= 3 && random.chance(level === 2 ? 30 : 20));
+      place.value = leaf || this.nextTable >= LAST_TABLE ? this.leaf(level) : this.branch(domain, level, below);
+      domain.places.push(place);
+      this.store(place.at, place.value);
+    }
+    return at;
+  }
+
+  private branch(domain: Domain, level: number, base: bigint): bigint {
+    const { random, tables } = this;
+    const table = this.table(domain, level - 1, base);
+    let value = BigInt(table) | 3n | this.ignored(level, false);
+    if (!random.chance(4)) return value;
+    const how = random.below(5);
+    if (how === 0) value &= ~BigInt(1 + random.below(3));
+    else if (how === 1) value |= SNP;
+    else if (how === 2) value |= 1n << BigInt(tables.haw + random.below(52 - tables.haw));
+    else if (how === 3) value |= level === 4 ? PS : 1n << 62n;
+    else value = (value & 0xfffn) | NOWHERE;
+    return value;
+  }
+
+  /** What an entry of a level says that maps a page. */
+  leaf(level: number): bigint {
+    const { random, tables } = this;
+    const size = BigInt(level > 1 ? PS : 0n);
+    const rights = random.pick([3n, 3n, 3n, 3n, 3n, 1n, 2n, 0n]);
+    let value = this.target(level) | size | rights | this.ignored(level, true);
+    if (tables.snoopControl && random.chance(20)) value |= SNP;
+    if (!random.chance(6)) return value;
+    const how = random.below(6);
+    if (how === 0) value |= SNP;
+    else if (how === 1) value |= 1n << BigInt(tables.haw + random.below(52 - tables.haw));
+    else if (how === 2) value |= 1n << 62n;
+    else if (how === 3 && level > 1) value |= 1n << BigInt(12 + random.below(9 * (level - 1)));
+    else if (how === 4) value = random.chance(10) ? ALL_ONES : value;
+    else value = random.big(64) & ~3n;
+    return value;
+  }
+
+  /** Bits that are ignored: 61:52 and 63; 10:8 and 6:2, which are so in legacy mode. */
+  private ignored(level: number, leaf: boolean): bigint {
+    const { random } = this;
+    if (!random.chance(15)) return 0n;
+    let bits = (random.big(10) << 52n) | (random.big(1) << 63n) | (random.big(3) << 8n) | (random.big(5) << 2n);
+    if (leaf && level === 1) bits |= random.big(1) << 7n;
+    return bits;
+  }
+
+  private target(level: number): bigint {
+    const { random } = this;
+    if (random.chance(2)) return NOWHERE;
+    if (level === 3) return random.chance(3) ? INTERRUPTS & ~0x3fffffffn : 0n;
+    if (random.chance(2)) return INTERRUPTS;
+    if (level === 2) return BigInt(LAYOUT.data);
+    return BigInt(LAYOUT.data + random.below(LAYOUT.dataBytes / 4096) * 4096);
+  }
+
+  /** Gives a device a context entry, of a domain or a broken one. */
+  assign(sid: number, domain: Domain): void {
+    this.owner.set(sid, domain);
+    const [lo, hi] = this.contextEntry(domain);
+    this.store(this.contextAt(sid), lo);
+    this.store(this.contextAt(sid) + 8, hi);
+  }
+}
