@@ -23,10 +23,14 @@ export interface CheckpointOf {
   readonly identity: string;
 }
 
-/** Hash of a case's machine at its start, its agents, and the text that builds it. */
-export function identityOf(definition: Case, instance: Instance): string {
+/**
+ * Hash of a case's machine at its start, its agents, and the text that builds it.
+ * @param text all of a user's own case: what its programs do may stand outside `build`, and shows nowhere in the machine's start
+ */
+export function identityOf(definition: Case, instance: Instance, text: string): string {
   const hash = createHash('sha256');
   const { machine } = instance;
+  hash.update(text);
   hash.update(definition.build.toString());
   hash.update(machine.arena.regions.map((r) => `${r.name} ${r.units} ${r.fields.join(' ')}`).join('\n'));
   hash.update(instance.agents.map((agent) => agent.name).join('\n'));
@@ -80,7 +84,7 @@ export function readCheckpoint(file: string): { of: CheckpointOf; saved: SavedSe
     );
   }
   const end = all.indexOf('\n', MAGIC.length);
-  const header = headerOf(file, all.subarray(MAGIC.length, end < 0 ? undefined : end));
+  const header = headerOf(file, all.subarray(MAGIC.length, Math.max(end, MAGIC.length)));
   const body = end + 1;
   const expected = body + 4 * (header.work + header.entries) + SUM_BYTES;
   if (all.length < expected) {

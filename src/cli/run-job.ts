@@ -8,6 +8,7 @@ import { checkSame, identityOf, writeCheckpoint } from './checkpoint.ts';
 import type { Finished, Job, Progress } from './job.ts';
 import { newRun } from './job.ts';
 import { decideShared, Team } from './shared-run.ts';
+import { textOf } from './user-case/load.ts';
 import { VERSION } from './version.ts';
 import { EndlessError, guarded, PORTION_LIMIT_MS, within } from './watchdog.ts';
 
@@ -129,7 +130,7 @@ function shareAfter(): number {
 
 function describe(job: Job, run: CaseRun): CheckpointOf {
   const { definition, file, variant, profile, mutant, maxStates, without } = job;
-  const identity = identityOf(definition, run.instance);
+  const identity = identityOf(definition, run.instance, file === null ? '' : textOf(file));
   return {
     pinhole: VERSION,
     case: definition.id,

@@ -36,6 +36,13 @@ export async function loadUserCase(file: string): Promise<UserModule> {
   return module as UserModule;
 }
 
+/** All text of a user's that makes a case: of its file, and of every file of his that it imports, without types. */
+export function textOf(file: string): string {
+  const units = new Map<string, Unit>();
+  compile(resolve(file), null, [], units);
+  return Array.from(units.values(), ({ code }) => code).join('\n');
+}
+
 function refusal(place: Place | string, what: string, mend: string, cause?: unknown): UsageError {
   const at = typeof place === 'string' ? shown(place) : `${shown(place.file)}:${place.line}`;
   return new UsageError(`${at}: ${what}; ${mend}`, { cause });
