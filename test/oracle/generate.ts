@@ -140,7 +140,7 @@ export class Generator {
     const { random } = this;
     const { did, places } = random.pick(this.world.domains);
     const how = random.below(5);
-    if (how < 2) return this.invalidatePage(did, random.pick(places).base, random.below(20));
+    if (how < 2) return this.invalidatePage(did, random.pick(places).base, random.below(this.queued ? 19 : 21));
     if (how === 2) return this.invalidateDomain(random.pick([did, did, random.below(0x10000)]));
     if (how === 3) return this.invalidateAll();
     this.invalidateContext(random.pick([1, 2, 3]), random.below(4), random.pick([...this.world.owner.keys()]), did);
@@ -268,6 +268,7 @@ export class Generator {
     const { random } = this;
     if (!this.queued) return;
     const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n]);
+    // A good one with a bit too many, an address mask beyond CAP.MAMV among them.
     const spoilt = valid | (1n << BigInt(random.below(64)));
     this.push({
       op: 'inv',
