@@ -1,0 +1,189 @@
+/** What threads share beside the visited set, here in one thread; `test/cli/shared.test.ts` has several. */
+import { describe, expect, test } from 'vitest';
+import { CASES } from '../cases/registry.ts';
+import { PROFILES } from '../iommu/vtd/index.ts';
+import { FACT, Machine } from '../machine/index.ts';
+import { DepthFirst } from './depth-first.ts';
+import { FingerprintSet, SharedFingerprintSet } from './fingerprint-set.ts';
+import { Instance } from './instance.ts';
+import type { Property } from './search.ts';
+import { SharedWork } from './shared-work.ts';
+
+const PROPERTIES: readonly Property[] = [
+  ...Object.entries(FACT).map(([id, fact]) => ({ id, broken: (facts: number) => (facts & fact) !== 0 })),
+  { id: 'never', broken: () => false },
+];
+const IDS = PROPERTIES.map((p) => p.id);
+
+function instance(): Instance {
+  const definition = CASES.find((c) => c.id === 'D1');
+  if (definition === undefined) throw new Error('no D1');
+  return new Instance(definition.build({ variant: 'linux-5.11', profile: PROFILES[0], mutant: null }));
+}
+
+/** Alone, as it would be without threads. */
+function alone(): DepthFirst {
+  const search = new DepthFirst(instance(), { properties: PROPERTIES });
+  search.begin();
+  while (!search.advance(10_000)) {}
+  return search;
+}
+
+/** One thread of one, from a search that has begun elsewhere. */
+function thread(maxStates = 100_000): {
+  work: SharedWork;
+  visited: SharedFingerprintSet;
+  search: DepthFirst;
+  begun: number[];
+} {
+  const first = new DepthFirst(instance(), { properties: PROPERTIES });
+  first.begin();
+  first.advance(300);
+  const { stacks, entries } = first.whole();
+  const visited = new SharedFingerprintSet(new SharedArrayBuffer(SharedFingerprintSet.bytesFor(maxStates)));
+  visited.prepare(1, entries);
+  const work = new SharedWork(new SharedArrayBuffer(SharedWork.BYTES));
+  work.prepare(1);
+  return { work, visited, search: new DepthFirst(instance(), { properties: PROPERTIES, visited }), begun: stacks[0] };
+}
+
+const noStand = () => {
+  throw new Error('nobody was to stand');
+};
+
+describe('a thread', () => {
+  test('that is the only one does the whole search', () => {
+    const { work, visited, search, begun } = thread();
+    work.run(0, search, [begun], visited, IDS, 100_000, noStand);
+    const whole = alone();
+    expect([work.isDone, work.isStopped, work.idle]).toEqual([true, false, 1]);
+    expect([visited.size, search.transitions + 300]).toEqual([whole.states, whole.transitions]);
+    expect(work.totals()).toEqual({ transitions: search.transitions, depth: search.depth });
+    // Bits of the properties are in their order; the first 300 steps broke none.
+    const broken = IDS.filter((_, i) => ((work.broken >> i) & 1) !== 0);
+    expect(broken).toEqual(IDS.filter((id) => whole.violations.some((v) => v.property === id)));
+    expect(broken.length).toBeGreaterThan(0);
+  });
+
+  test('finds pieces of work that wait', () => {
+    const { work, visited, search, begun } = thread();
+    expect(work.put(begun)).toBe(true);
+    expect(work.waiting()).toEqual([begun]);
+    work.run(0, search, [], visited, IDS, 100_000, noStand);
+    expect(work.waiting()).toEqual([]);
+    expect(visited.size).toBe(alone().states);
+  });
+
+  test('stands still to be saved, and what it saves is all that is left', () => {
+    const { work, visited, search, begun } = thread();
+    work.stand();
+    let saved: { stacks: number[][]; entries: Int32Array } | null = null;
+    let stands = 0;
+    work.run(0, search, [[...begun]], visited, IDS, 100_000, (stacks) => {
+      stands++;
+      saved = { stacks, entries: visited.entries() };
+      work.go();
+    });
+    expect([stands, work.isDone]).toEqual([1, true]);
+    const { stacks, entries } = saved as unknown as { stacks: number[][]; entries: Int32Array };
+    const again = new FingerprintSet();
+    again.load(entries);
+    const rest = new DepthFirst(instance(), { properties: PROPERTIES, visited: again });
+    rest.resume(stacks[0]);
+    while (!rest.advance(1000)) {}
+    expect([stacks.length, rest.states]).toEqual([1, visited.size]);
+  });
+
+  test('ends when it is told to, at a bound, and where nothing is left that could break', () => {
+    const told = thread();
+    told.work.stop();
+    told.work.run(0, told.search, [told.begun], told.visited, IDS, 100_000, noStand);
+    expect([told.search.transitions, told.work.isDone]).toEqual([0, false]);
+
+    const bounded = thread();
+    bounded.work.run(0, bounded.search, [bounded.begun], bounded.visited, IDS, 1000, noStand);
+    expect([bounded.work.isStopped, bounded.work.isDone]).toEqual([true, false]);
+    expect(bounded.visited.size).toBeGreaterThanOrEqual(1000);
+    expect(bounded.visited.size).toBeLessThan(3000);
+
+    const broken = thread();
+    broken.search.close(IDS);
+    broken.work.run(0, broken.search, [broken.begun], broken.visited, IDS, 100_000, noStand);
+    expect([broken.work.isStopped, broken.work.isDone]).toEqual([true, false]);
+  });
+
+  test('ends where the table is full, though it was promised fewer states', () => {
+    const { work, visited, search, begun } = thread(500);
+    work.run(0, search, [begun], visited, IDS, 100_000, noStand);
+    expect([visited.isFull, work.isStopped, work.isDone]).toEqual([true, true, false]);
+  });
+});
+
+describe('orders', () => {
+  test('nobody who was told to end is made to stand, or to go on', () => {
+    const { work } = thread();
+    work.stop();
+    work.stand();
+    expect(work.isStopped).toBe(true);
+    work.go();
+    expect(work.isStopped).toBe(true);
+  });
+
+  test('who stands can be told to end', () => {
+    const { work } = thread();
+    work.stand();
+    expect(work.isStopped).toBe(false);
+    work.stop();
+    expect(work.isStopped).toBe(true);
+  });
+});
+
+test('no more pieces of work than there is room for, and none that is too large', () => {
+  const { work } = thread();
+  expect(work.put(new Array(20_000).fill(1))).toBe(false);
+  const pieces = Array.from({ length: 70 }, (_, i) => new Array(i * 7).fill(i));
+  expect(pieces.filter((piece) => work.put(piece))).toHaveLength(64);
+  expect(work.waiting()).toEqual(pieces.slice(0, 64));
+});
+
+// A cycle whose states two threads came to first is on nobody's stack, so that neither looks for a livelock.
+test.fails('a cycle that two threads find one half each of is one', () => {
+  const build = () => {
+    const machine = new Machine({ dmaSlots: 0 });
+    const word = machine.word('w');
+    for (const [from, to] of [
+      [1, 2],
+      [2, 1],
+    ]) {
+      machine.hardware.push({
+        name: `from ${from}`,
+        lane: 'iommu',
+        choices: () => (word.value === from ? 1 : 0),
+        step: () => {
+          word.value = to;
+        },
+      });
+    }
+    machine.actor('cpu0', function* () {
+      yield {
+        name: 'begin',
+        choices: 2,
+        run: (way) => {
+          word.value = 1 + way;
+        },
+      };
+    });
+    return new Instance(machine);
+  };
+  const visited = new FingerprintSet();
+  const [first, second] = [0, 1].map(() => new DepthFirst(build(), { properties: [PROPERTIES[0]], visited }));
+  first.begin();
+  while (first.position < 1) first.advance(1);
+  const piece = first.give();
+  expect(piece).not.toBeNull();
+  second.resume(piece ?? []);
+  while (second.position < 1) second.advance(1);
+  for (const search of [first, second]) while (!search.advance(1)) {}
+  expect(visited.size).toBe(3);
+  expect(first.cyclic || second.cyclic).toBe(true);
+});
