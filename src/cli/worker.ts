@@ -9,6 +9,7 @@ import { runWatched } from './runner.ts';
 import { selectJobs } from './select.ts';
 import type { Part, Share } from './shared-run.ts';
 import { UsageError } from './usage-error.ts';
+import { failureOf } from './user-case/failure.ts';
 
 let stopped = false;
 /** A job whose search this thread is to take part in, and its machine. */
@@ -55,7 +56,8 @@ function takePart(share: Share): void {
     if (joined === null) throw new Error('a part of a search before its job');
     report({ kind: 'part', part: searchedPart(joined.job, joined.run, share) });
   } catch (error) {
-    tell(error);
+    const file = joined?.job.file ?? null;
+    tell(file === null ? error : failureOf(error, file));
   }
 }
 
