@@ -135,7 +135,7 @@ export const DEVIATIONS: readonly Deviation[] = [
   },
   {
     name: 'foreign-descriptors',
-    title: 'descriptors of functions that ECAP does not report (device TLBs, interrupt entries) are taken',
+    title: 'descriptors of functions that ECAP does not report (device TLBs, interrupt entries, page requests) are taken',
     clause: 'VT-d 6.5.2.11, table 26',
     qemu: 'vtd_process_inv_desc',
     permitted: false,
@@ -143,7 +143,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     explains: ({ op, field }, script) => {
       const now = script[op];
       if (now?.op !== 'inv' || !['IQH', 'FSTS'].includes(field)) return false;
-      return [3n, 4n].includes(now.lo & 0xfn);
+      return [3n, 4n, 9n].includes(now.lo & 0xfn);
     },
     proof: proofs.FOREIGN_DESCRIPTORS,
   },
