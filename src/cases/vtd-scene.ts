@@ -99,7 +99,7 @@ export class VtdScene {
     this.tables = machine.pool(this.tableFrames);
     machine.poke(ADDRESS.pml4, ADDRESS.pdpt | 3n);
     machine.poke(ADDRESS.pdpt, ADDRESS.pd | 3n);
-    this.boot(options.recordFaults === true);
+    this.boot();
 
     this.cpu = machine.cpu('cpu0', options.stores);
     const drain = options.drain ?? { reads: via === 'queue', writes: true };
@@ -137,17 +137,26 @@ export class VtdScene {
   }
 
   /** What firmware and the driver's start do: tables, RTADDR, SRTP, TE. */
-  private boot(recordFaults: boolean): void {
-    const { machine, unit } = this;
-    const words = (addr: bigint, entry: readonly bigint[]) =>
-      entry.forEach((word, i) => machine.poke(addr + 8n * BigInt(i), word));
-    words(ADDRESS.root + BigInt((SID >> 8) * 16), encode(ROOT_ENTRY, { P: 1, CTP: ADDRESS.context }));
-    const context = { P: 1, FPD: recordFaults ? 0 : 1, SSPTPTR: ADDRESS.pml4, AW: 2, DID };
-    words(ADDRESS.context + BigInt((SID & 0xff) * 16), encode(CONTEXT_ENTRY, context));
+  private boot(): void {
+    const { unit } = this;
+    this.words(ADDRESS.root + BigInt((SID >> 8) * 16), encode(ROOT_ENTRY, { P: 1, CTP: ADDRESS.context }));
+    this.attach(SID);
     this.write(RTADDR.offset, 8, ADDRESS.root);
     this.write(GCMD.offset, 4, encode64(GCMD, { SRTP: 1 }));
     this.write(GCMD.offset, 4, encode64(GCMD, { TE: 1 }));
     unit.caches.context.dropAll();
+  }
+
+  private words(addr: bigint, entry: readonly bigint[]): void {
+    entry.forEach((word, i) => this.machine.poke(addr + 8n * BigInt(i), word));
+  }
+
+  /** Puts a function of the bus into the domain. */
+  private attach(sid: number): void {
+    const at = ADDRESS.context + BigInt((sid & 0xff) * 16);
+    const context = { P: 1, FPD: this.options.recordFaults === true ? 0 : 1, SSPTPTR: ADDRESS.pml4, AW: 2, DID };
+    this.words(at, encode(CONTEXT_ENTRY, context));
+    this.machine.configures(sid, at, 2);
   }
 
   private enableQueue(): void {
@@ -162,6 +171,17 @@ export class VtdScene {
   /** The device that the domain is for. @param aims byte addresses that its DMA goes to */
   device(name: string, aims: readonly bigint[]): Device {
     return this.machine.device(name, SID, DID, aims);
+  }
+
+  /**
+   * So many devices of the domain, 02:00.0, 02:00.1 and so on, called `name` and a number: for `machine.twins`.
+   * @param aims byte addresses that the DMA of each goes to
+   */
+  devices(name: string, count: number, aims: readonly bigint[]): Device[] {
+    return Array.from({ length: count }, (_, i) => {
+      if (i > 0) this.attach(SID + i);
+      return this.machine.device(`${name}${i}`, SID + i, DID, aims);
+    });
   }
 
   /** A page that is granted to DMA of the domain. @param words indices of its 64-bit words that the case looks at */

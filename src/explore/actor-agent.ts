@@ -3,34 +3,10 @@ import type { Actor, Agent, Arena, Lane, Machine, Op, Program } from '../machine
 import { mixA, mixB } from '../machine/index.ts';
 import { END_KEY, minimalKeys } from './automaton.ts';
 import { JOIN, Position, RETURNS } from './position.ts';
+import { ProgramError } from './program-error.ts';
 
 /** Most operations that one run of a program may have. A wait is a guard, so only a program that never ends has more. */
 export const MAX_OPERATIONS = 10_000;
-
-/** What can be wrong with a program; the message says what, and how to mend it. */
-export class ProgramError extends Error {
-  readonly actor: string;
-  /** Name of the last operation before the trouble, null if there was none. */
-  readonly operation: string | null;
-  /** What the program threw, if it threw. */
-  readonly thrown: unknown;
-  /** The program, suspended where the trouble is or at the operation before; its function, where it has had none. */
-  readonly suspended: object | null;
-
-  constructor(
-    actor: string,
-    operation: string | null,
-    message: string,
-    at: { thrown?: unknown; suspended?: object } = {},
-  ) {
-    super(message);
-    this.name = 'ProgramError';
-    this.actor = actor;
-    this.operation = operation;
-    this.thrown = at.thrown;
-    this.suspended = at.suspended ?? null;
-  }
-}
 
 /** Most positions of a program that is compiled; one with more is followed as it goes. */
 const MAX_COMPILED = 4096;
@@ -41,6 +17,10 @@ export interface ActorOptions {
   readonly split: boolean;
   /** Makes a minimal automaton of the program where it can. */
   readonly compile: boolean;
+  /** Makes an operation's name that of all equal devices. */
+  readonly neutral?: (name: string) => string;
+  /** Whether an operation may be about a requester. */
+  readonly mayName?: (requester: number) => boolean;
 }
 
 /** Lower halves of the results that an operation may have, null where it does not declare them. */
@@ -73,6 +53,7 @@ export class ActorAgent implements Agent {
   private running: { program: Program; node: number } | null = null;
   /** Undoes atomic blocks and joins, so that every op is a step: the cross-check of both. */
   private readonly split: boolean;
+  private readonly mayName: ActorOptions['mayName'];
 
   constructor(machine: Machine, actor: Actor, at: { position: number; key: number }, options: ActorOptions) {
     this.machine = machine;
@@ -84,10 +65,11 @@ export class ActorAgent implements Agent {
     this.key = at.key;
     this.guarded = options.guarded;
     this.split = options.split;
+    this.mayName = options.mayName;
     const program = this.start();
     this.nodes.push(new Position(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
     this.running = { program, node: 0 };
-    if (options.compile) this.compile();
+    if (options.compile) this.compile(options.neutral ?? ((name) => name));
     this.arena.set(this.key, this.nodes[0].keyA);
     this.arena.set(this.key + 1, this.nodes[0].keyB);
   }
@@ -96,7 +78,7 @@ export class ActorAgent implements Agent {
   compiled = false;
 
   /** Runs the program in isolation over the results that its operations declare, if all do and there are few enough. */
-  private compile(): void {
+  private compile(neutral: (name: string) => string): void {
     for (let at = 0; at < this.nodes.length; at++) {
       const { op } = this.nodes[at];
       if (op === null) continue;
@@ -111,7 +93,7 @@ export class ActorAgent implements Agent {
       }
     }
     this.compiled = true;
-    minimalKeys(this.nodes);
+    minimalKeys(this.nodes, neutral);
   }
 
   /** Number of the position that it stands at; any number in a program that is not {@link compiled}. */
@@ -329,7 +311,31 @@ export class ActorAgent implements Agent {
         { suspended: program },
       );
     }
+    if (op.requester !== undefined && this.mayName?.(op.requester) === false) {
+      const what = 'is about one of several twins; only its own program may be, or declare no twins';
+      throw new ProgramError(this.name, last?.name ?? null, `'${op.name}' ${what}`, { suspended: program });
+    }
     return op;
+  }
+
+  /** Positions known so far, parents first. */
+  get known(): readonly Position[] {
+    return this.nodes;
+  }
+
+  /** Number of the position that it stands at. */
+  get node(): number {
+    return this.arena.words[this.position];
+  }
+
+  /** Positions on the way from the start to where it stands, for {@link follow}. */
+  way(): Position[] {
+    return this.path(this.node).map((node) => this.nodes[node]);
+  }
+
+  /** Goes to where the same results lead from the start. */
+  follow(way: readonly Position[]): void {
+    this.moveTo(way.slice(1).reduce((at, { lo, hi }) => this.child(at, lo, hi), 0));
   }
 
   private path(node: number): number[] {

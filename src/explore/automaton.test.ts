@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { Op, Program, SoftwareWord } from '../machine/index.ts';
 import { choose, Machine, operation } from '../machine/index.ts';
 import type { ActorAgent } from './actor-agent.ts';
-import { ProgramError } from './actor-agent.ts';
 import { DepthFirst } from './depth-first.ts';
 import type { Reduction } from './instance.ts';
 import { Instance } from './instance.ts';
+import { ProgramError } from './program-error.ts';
 import { OutsideStateError } from './twice.ts';
 
 /** A machine with one actor, and one word `out` whose last values are what comes of it. */

@@ -8,6 +8,7 @@ export * from './fingerprint-set.ts';
 export * from './instance.ts';
 export * from './livelock.ts';
 export * from './preemption-bounded.ts';
+export * from './program-error.ts';
 export * from './random-search.ts';
 export * from './replay.ts';
 export * from './search.ts';

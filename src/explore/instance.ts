@@ -2,6 +2,7 @@ import type { Agent, Machine } from '../machine/index.ts';
 import { Tracker } from '../machine/index.ts';
 import type { Guarded } from './actor-agent.ts';
 import { ActorAgent } from './actor-agent.ts';
+import { deviceOf, mayName, Twins, withoutName } from './twins.ts';
 
 export interface InstanceOptions {
   /** Wraps every resumption of a program, to interrupt one that never comes back. */
@@ -13,8 +14,8 @@ export interface InstanceOptions {
 }
 
 /**
- * What makes a search smaller without changing its verdict. `symmetry`: units that can change places (cache ways, DMA slots) do.
- * `automata`: positions of a program with one future are one. `ample`: partial-order reduction.
+ * What makes a search smaller without changing its verdict. `symmetry`: what can change places (cache ways, DMA slots,
+ * equal devices) does. `automata`: positions of a program with one future are one. `ample`: partial-order reduction.
  */
 export const REDUCTIONS = ['symmetry', 'automata', 'ample'] as const;
 
@@ -46,13 +47,21 @@ export class Instance {
     const guarded: Guarded = options.guarded ?? ((call) => call());
     const { split = false, without = [] } = options;
     const compile = !split && !without.includes('automata');
+    const symmetry = !without.includes('symmetry');
+    const hasTwins = symmetry && machine.twinGroups.length > 0;
     this.actors = machine.actors.map((actor, i) => {
       const at = { position: positions.base + i, key: keys.base + 2 * i };
-      return new ActorAgent(machine, actor, at, { guarded, split, compile });
+      const device = machine.dma.requesters[deviceOf(machine, i)];
+      const neutral = device === undefined ? {} : { neutral: withoutName(device.name) };
+      const apart = hasTwins ? { mayName: mayName(machine, i) } : {};
+      return new ActorAgent(machine, actor, at, { guarded, split, compile, ...neutral, ...apart });
     });
+    const twins = hasTwins ? new Twins(machine, this.actors, (actor) => keys.base + 2 * actor) : null;
+    const layout = twins === null ? {} : { twins: twins.layout };
+    this.tracker = new Tracker(machine.arena, { symmetry, derived: [POSITIONS], ...layout });
     this.hardware = [...machine.hardware, ...machine.dma.agents];
-    this.agents = [...this.actors, ...this.hardware];
-    this.tracker = new Tracker(machine.arena, { symmetry: !without.includes('symmetry'), derived: [POSITIONS] });
+    const agents = [...this.actors, ...this.hardware];
+    this.agents = twins === null ? agents : twins.watched(agents, this.tracker);
     for (const actor of this.actors) actor.settle();
     this.start = machine.arena.snapshot();
     this.tracker.journaling = true;

@@ -7,9 +7,11 @@ import { splitPages } from './split.ts';
 /** A DMA device, as operations for its program or for a driver that starts it and waits. */
 export class Device {
   readonly name: string;
+  /** Index in `Dma.requesters`. */
+  readonly index: number;
+  /** Numbers of the pages that it may aim at. */
+  readonly aims: ReadonlySet<bigint>;
   private readonly machine: Machine;
-  private readonly index: number;
-  private readonly aims: ReadonlySet<bigint>;
 
   constructor(machine: Machine, name: string, index: number, aims: ReadonlySet<bigint>) {
     this.machine = machine;
@@ -33,6 +35,7 @@ export class Device {
     for (const piece of pieces) this.check(piece.iova);
     yield {
       name: `${this.name} DMA ${kind} ${hex(iova)} + ${bytes}`,
+      requester: this.index,
       ready: () => dma.freeSlots() >= pieces.length,
       run: () => {
         for (const piece of pieces) dma.issue(this.index, piece.iova, ACCESS[kind], false, piece.words);
@@ -55,6 +58,7 @@ export class Device {
     const phase = reach === 'visible' ? PHASE.translated : PHASE.issued;
     yield {
       name: `${this.name} read-back`,
+      requester: this.index,
       ready: () => !dma.hasWrite(this.index, phase),
       run: () => {
         if (!log.on) return;
@@ -79,18 +83,15 @@ export class Device {
 
   /** A stray device: sends so many DMAs, at any time, at any of its addresses, without waiting. */
   stray(iovas: readonly bigint[], kind: 'read' | 'write', times: number): void {
-    const { name } = this;
-    const self = this;
-    this.machine.actor(
-      name,
-      function* () {
-        for (let i = 0; i < times; i++) {
-          if (iovas.length === 1) yield self.issueOp(iovas[0], kind, false);
-          else yield self.issueAnyOp(iovas, kind);
-        }
-      },
-      'device',
-    );
+    this.machine.actor(this.name, () => this.strays(iovas, kind, times), 'device');
+  }
+
+  /** What a {@link stray} device does. */
+  *strays(iovas: readonly bigint[], kind: 'read' | 'write', times: number): Program {
+    for (let i = 0; i < times; i++) {
+      if (iovas.length === 1) yield this.issueOp(iovas[0], kind, false);
+      else yield this.issueAnyOp(iovas, kind);
+    }
   }
 
   private issueOp(iova: bigint, kind: 'read' | 'write', waited: boolean) {
@@ -98,6 +99,7 @@ export class Device {
     const { dma } = this.machine;
     return {
       name: `${this.name} DMA ${kind} ${hex(iova)}`,
+      requester: this.index,
       ready: () => dma.hasFree(),
       run: () => {
         dma.issue(this.index, iova, ACCESS[kind], waited);
@@ -110,6 +112,7 @@ export class Device {
     const { dma } = this.machine;
     return {
       name: `${this.name} DMA ${kind} to one of ${iovas.map(hex).join(' ')}`,
+      requester: this.index,
       ready: () => dma.hasFree(),
       choices: iovas.length,
       run: (choice: number) => {
@@ -122,6 +125,7 @@ export class Device {
     const { dma, log } = this.machine;
     return {
       name: `${this.name} DMA done`,
+      requester: this.index,
       ready: () => dma.finished(this.index) >= 0,
       returns: 'number' as const,
       results: [0, 1],

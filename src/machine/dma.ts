@@ -8,6 +8,7 @@ import { FACT } from './facts.ts';
 import type { Frames } from './frames.ts';
 import type { Grants } from './grants.ts';
 import { GRANT, splitVpn } from './grants.ts';
+import type { Naming } from './naming.ts';
 
 /** The life of a DMA transaction. */
 export const PHASE = {
@@ -93,6 +94,10 @@ export function bdf(sid: number): string {
 export class Dma {
   readonly slots: number;
   readonly requesters: Requester[] = [];
+  /** By requester: whose number its writes carry as data; the first one's of a group of twins, so that theirs are equal. */
+  readonly stamps: number[] = [];
+  /** All units of state that name a requester. */
+  readonly namings: Naming[] = [];
   readonly agents: Agent[];
   /** Takes everything at once when a DMA is issued, as `prompt` does. */
   immediate = false;
@@ -117,6 +122,18 @@ export class Dma {
     this.log = parts.log;
     this.slots = slots;
     this.region = parts.arena.region('dma', SLOT_FIELDS, slots, true);
+    this.namings.push({
+      base: this.region.base,
+      units: slots,
+      length: SLOT_FIELDS.length,
+      owner: SLOT.device,
+      by: 'device',
+      valid: SLOT.phase,
+      ordered: false,
+      // In flight, it is found by device and page; before and after, it is 0.
+      implied: [SLOT.target],
+      rename: (slot, requester) => this.rename(slot, requester),
+    });
     parts.grants.onChange = (target) => this.unsteady(target);
     this.agents = Array.from({ length: slots }, (_, i) => this.agent(i));
   }
@@ -132,6 +149,12 @@ export class Dma {
 
   set(slot: number, field: number, value: number): void {
     this.arena.set(slot + field, value);
+  }
+
+  /** Declares a device. @returns its index */
+  declare(requester: Requester): number {
+    this.stamps.push(this.requesters.length);
+    return this.requesters.push(requester) - 1;
   }
 
   hasFree(): boolean {
@@ -297,7 +320,7 @@ export class Dma {
     const foreign = owner.kind !== 'free' && !(owner.kind === 'buffer' && owner.did === did);
     if (foreign) this.facts.bits |= write ? FACT.foreignWrite : FACT.leakedRead;
     if (write) {
-      const data = 0xd0a00000 | ((this.get(slot, SLOT.vpnLo) & 0xfff) << 4) | this.get(slot, SLOT.device);
+      const data = 0xd0a00000 | ((this.get(slot, SLOT.vpnLo) & 0xfff) << 4) | this.stamps[this.get(slot, SLOT.device)];
       const last = word + this.get(slot, SLOT.more);
       for (let w = word; w <= last; w++) this.memory.write(this.memory.locate(pfn, w), data, 0);
     }
@@ -315,6 +338,13 @@ export class Dma {
     if (!waited) return;
     this.set(slot, SLOT.phase, phase);
     this.set(slot, SLOT.device, device);
+  }
+
+  /** The transaction becomes another requester's, to the same page. */
+  private rename(slot: number, requester: number): void {
+    const target = this.get(slot, SLOT.target) - 1;
+    this.set(slot, SLOT.device, requester);
+    if (target >= 0) this.set(slot, SLOT.target, this.grants.find(requester, this.grants.targets[target].vpn) + 1);
   }
 
   private release(slot: number): void {

@@ -74,6 +74,11 @@ export class Grants {
     this.each(did, vpn, count, (t) => this.put(t, GRANT.none, 0));
   }
 
+  /** Offsets of the words that say what is promised of a target. */
+  wordsOf(target: number): number[] {
+    return [0, 1, 2].map((i) => this.region.base + target * 3 + i);
+  }
+
   state(target: number): number {
     return this.arena.words[this.region.base + target * 3];
   }

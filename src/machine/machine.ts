@@ -34,6 +34,14 @@ export interface Actor {
   readonly program: () => Program;
 }
 
+/** Equal devices, each with its actor: they may change places as a whole. */
+export interface TwinGroup {
+  /** By member: index in `Dma.requesters`. */
+  readonly devices: readonly number[];
+  /** By member: index in {@link Machine.actors}. */
+  readonly actors: readonly number[];
+}
+
 /** Everything that actors of one case share: memory with its owners, DMA in flight, hardware, software's own state. */
 export class Machine {
   readonly arena = new Arena();
@@ -47,6 +55,9 @@ export class Machine {
   /** Hardware that steps by itself, except DMA in flight. */
   readonly hardware: Agent[] = [];
   readonly actors: Actor[] = [];
+  readonly twinGroups: TwinGroup[] = [];
+  /** By source id: handles of the words of memory that tell hardware of the requester; see {@link configures}. */
+  readonly configured = new Map<number, number[]>();
   /** What hardware holds, a line each, for the end of a story. */
   readonly views: (() => string[])[] = [];
   private readonly starters: (() => void)[] = [];
@@ -121,13 +132,54 @@ export class Machine {
   device(name: string, sid: number, did: number, aims: readonly bigint[]): Device {
     const beyond = aims.find((iova) => iova < 0n || iova >> IOVA_BITS !== 0n);
     if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
-    const index = this.dma.requesters.push({ name, sid, did }) - 1;
+    const index = this.dma.declare({ name, sid, did });
     for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
   }
 
   actor(name: string, program: () => Program, lane: Actor['lane'] = 'driver'): void {
     this.actors.push({ name, lane, program });
+  }
+
+  /**
+   * Declares devices equal: each runs the same program, and states in which they have changed places are one to the explorer (its
+   * reduction `symmetry`). They are in one domain, on one bus, aim at the same pages, and nobody else's program names one of them.
+   * @param program what each does, by its own device alone
+   */
+  twins(devices: readonly Device[], program: (device: Device) => Program): void {
+    const { requesters, stamps } = this.dma;
+    const [first] = devices;
+    if (devices.length < 2) throw new RangeError('twins are at least two devices');
+    const { sid: firstSid, did: firstDid } = requesters[first.index];
+    const known = new Set(this.twinGroups.flatMap((group) => group.devices));
+    for (const { index, name, aims } of devices) {
+      const { sid, did } = requesters[index];
+      const refuse = (what: string) => new RangeError(`${name} and ${first.name} are no twins: ${what}`);
+      if (known.has(index)) throw new RangeError(`${name} is a twin already; name it once`);
+      known.add(index);
+      if (did !== firstDid) throw refuse(`domains ${did} and ${firstDid}; put them into one`);
+      if (sid >> 8 !== firstSid >> 8) throw refuse('they are on two buses; root entries are by bus');
+      if (requesters.some((r, i) => i !== index && (r.sid === sid || r.name === name)))
+        throw refuse('another device has its name or its source id; give each its own');
+      if (aims.size !== first.aims.size || [...aims].some((page) => !first.aims.has(page)))
+        throw refuse('they aim at different pages; declare both with the same');
+      stamps[index] = stamps[first.index];
+    }
+    const actors = devices.map((_, i) => this.actors.length + i);
+    for (const device of devices) this.actor(device.name, () => program(device), 'device');
+    this.twinGroups.push({ devices: devices.map((device) => device.index), actors });
+  }
+
+  /**
+   * Declares words of memory to be what tells hardware of a requester (a context entry): those of twins are equal, and stay so.
+   * @param addr byte address of the first of `count` 64-bit words
+   */
+  configures(sid: number, addr: bigint, count: number): void {
+    const frame = this.frames.list.find((f) => f.pfn === Number(addr >> 12n));
+    if (frame === undefined) throw new RangeError(`${hex(addr)} is in no frame of this case`);
+    const word = Number(addr & 0xfffn) >> 3;
+    const handles = Array.from({ length: count }, (_, i) => this.memory.name(frame, word + i));
+    this.configured.set(sid, [...(this.configured.get(sid) ?? []), ...handles]);
   }
 
   /** Something to be done when the machine is complete and about to start. */

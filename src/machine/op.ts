@@ -27,6 +27,8 @@ export interface Op {
   readonly touches?: readonly number[];
   /** Part of an {@link atomic} block that has begun: follows the op before it without anybody in between. */
   readonly bound?: boolean;
+  /** Index of the one requester that it is about, if there is one. */
+  readonly requester?: number;
 }
 
 /** Where an op that returns a 64-bit word leaves it. */

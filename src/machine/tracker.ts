@@ -1,33 +1,21 @@
 import type { Arena } from './arena.ts';
-
-/** First of two independent mixers of (position, value) to 32 bits; each is a bijection of the value at a position. */
-export function mixA(position: number, value: number): number {
-  let h = Math.imul(value ^ Math.imul(position + 1, 0x9e3779b1), 0x85ebca6b);
-  h ^= h >>> 15;
-  h = Math.imul(h ^ position, 0xc2b2ae35);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0x27d4eb2f);
-  return h ^ (h >>> 16);
-}
-
-/** Second mixer, other constants and shifts. */
-export function mixB(position: number, value: number): number {
-  let h = Math.imul(value + Math.imul(position ^ 0x5bd1e995, 0x2c1b3c6d), 0x297a2d39);
-  h ^= h >>> 16;
-  h = Math.imul(h + position, 0x7feb352d);
-  h ^= h >>> 15;
-  h = Math.imul(h, 0x846ca68b);
-  return h ^ (h >>> 14);
-}
+import { mixA, mixB } from './mix.ts';
+import type { TwinLayout } from './twin-sums.ts';
+import { TwinSums } from './twin-sums.ts';
 
 /** Words of a journal entry: offset, old value, old sums of its unit, old fingerprint. */
 const ENTRY = 6;
+
+/** Unit of a word that {@link TwinSums} follows. */
+const TWIN = -2;
 
 export interface TrackerOptions {
   /** Units of interchangeable regions may change places; true if absent. */
   readonly symmetry?: boolean;
   /** Regions that say nothing about the state: indices and hints that other words determine. */
   readonly derived?: readonly string[];
+  /** Equal devices that may change places as a whole. */
+  readonly twins?: TwinLayout;
 }
 
 /**
@@ -36,7 +24,7 @@ export interface TrackerOptions {
  * ever changed (it only grows).
  *
  * Units of an interchangeable region enter the fingerprint as a sum over units of a mix of the unit's own sum, so two
- * states that differ only in the order of such units are one.
+ * states that differ only in the order of such units are one. What belongs to twins is in the care of {@link TwinSums}.
  */
 export class Tracker {
   /** Fingerprint halves; 0 for the state in which the tracker was attached. */
@@ -51,17 +39,18 @@ export class Tracker {
 
   private readonly words: Int32Array;
   private readonly isLive: Uint8Array;
-  /** Position that a word is hashed at: its offset, or its place within its interchangeable unit; −1 if it is derived. */
+  /** Position that a word is hashed at: its offset, or its place within its interchangeable unit; −1 if it is derived, or a twin's. */
   private readonly position: Int32Array;
-  /** Interchangeable unit of a word, −1 for none. */
+  /** Interchangeable unit of a word, −1 for none, {@link TWIN} for what is a twin's. */
   private readonly unit: Int32Array;
   private readonly unitA: Int32Array;
   private readonly unitB: Int32Array;
+  private readonly twins: TwinSums | null;
   private journal = new Int32Array(1024 * ENTRY);
   private journalEnd = 0;
 
   constructor(arena: Arena, options: TrackerOptions = {}) {
-    const { symmetry = true, derived = [] } = options;
+    const { symmetry = true, derived = [], twins } = options;
     const size = arena.used;
     this.words = arena.words;
     this.initial = arena.snapshot();
@@ -80,6 +69,11 @@ export class Tracker {
       }
       if (interchangeable) units += region.units;
     });
+    this.twins = twins === undefined || !symmetry ? null : new TwinSums(arena, twins);
+    for (const offset of this.twins?.offsets() ?? []) {
+      this.position[offset] = -1;
+      this.unit[offset] = TWIN;
+    }
     this.unitA = new Int32Array(units);
     this.unitB = new Int32Array(units);
     // Units start from sums of their real content, so that equal units are equal whatever they began as.
@@ -116,7 +110,10 @@ export class Tracker {
     }
     const position = this.position[offset];
     this.words[offset] = value;
-    if (position < 0) return;
+    if (position < 0) {
+      if (u === TWIN) this.changeTwin(offset, old);
+      return;
+    }
     const a = (mixA(position, value) - mixA(position, old)) | 0;
     const b = (mixB(position, value) - mixB(position, old)) | 0;
     if (u < 0) {
@@ -134,6 +131,13 @@ export class Tracker {
     this.fpB = (this.fpB + mixB(newA, newB) - mixB(oldA, oldB)) | 0;
   }
 
+  private changeTwin(offset: number, old: number): void {
+    const twins = this.twins as TwinSums;
+    twins.change(offset, old, this.journaling);
+    this.fpA = (this.fpA + twins.deltaA) | 0;
+    this.fpB = (this.fpB + twins.deltaB) | 0;
+  }
+
   private growJournal(): void {
     const bigger = new Int32Array(this.journal.length * 2);
     bigger.set(this.journal);
@@ -148,6 +152,7 @@ export class Tracker {
   /** Empties the journal: what was written cannot be taken back any more. */
   forget(): void {
     this.journalEnd = 0;
+    this.twins?.forget();
   }
 
   /** Takes back every write since `mark`. Nothing is hashed: the journal has the sums. */
@@ -163,7 +168,7 @@ export class Tracker {
       if (u >= 0) {
         unitA[u] = journal[at + 2];
         unitB[u] = journal[at + 3];
-      }
+      } else if (u === TWIN) (this.twins as TwinSums).undo();
     }
     this.fpA = journal[at + 4];
     this.fpB = journal[at + 5];

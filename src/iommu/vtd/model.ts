@@ -8,6 +8,7 @@ import type { VtdOptions, VtdParts } from './core.ts';
 import { VtdCore } from './core.ts';
 import { GlobalCommands } from './global-command.ts';
 import { Invalidator } from './invalidator.ts';
+import { namingsOf } from './namings.ts';
 import type { VtdProfile } from './profiles.ts';
 import { Prompt } from './prompt.ts';
 import { InvalidationQueue } from './queue.ts';
@@ -39,6 +40,7 @@ export class Vtd implements Translator, MmioBlock {
     this.registers = new RegisterInterface(this.core, commands, invalidations);
     this.agents = [queue.agent, invalidations.agent];
     this.prompt = new Prompt(this.core);
+    if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
   }
 
