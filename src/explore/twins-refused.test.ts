@@ -120,11 +120,28 @@ describe('unequal devices are refused', () => {
     );
   });
 
-  test('hardware that tells them apart', () => {
+  test('caches that name devices, and nobody says so', () => {
     const { machine } = twinsOf((nic) => nic.issue(IOVA, 'read'));
-    machine.dma.namings.length = 1;
-    expect(inSearch(machine)).toMatch(/^nic1 and nic0 are no twins: .* tells? them apart; declare no twins$/);
+    const at = machine.dma.namings.findIndex(({ base }) => machine.arena.nameOf(base).startsWith('vtd.iotlb['));
+    machine.dma.namings.splice(at, 1);
+    expect(inSearch(machine)).toBe(
+      'nic1 and nic0 are no twins: nobody says that vtd.iotlb names devices; add it to dma.namings',
+    );
   });
+
+  test('fault records that name devices, and nobody says so', () => {
+    const machine = faulting();
+    machine.dma.namings.pop();
+    expect(inSearch(machine)).toBe("nic1 and nic0 are no twins: 'dma[0]' tells them apart; declare no twins");
+    expect(inSearch(faulting())).toBe('nothing was refused');
+  });
+
+  /** Nothing is mapped, and faults are recorded. */
+  function faulting(): Machine {
+    const made = new VtdScene({ profile: PROFILES[0], pdEntries: [0], ptEntries: [1], recordFaults: true });
+    made.machine.twins(made.devices('nic', 2, [IOVA]), (nic) => nic.issue(IOVA, 'read'));
+    return made.machine;
+  }
 
   test('but without symmetry they are two devices like others', () => {
     const { machine, devices } = twinsOf((nic) => nic.issue(IOVA, nic.name === 'nic0' ? 'read' : 'write'));

@@ -65,6 +65,7 @@ export class Twins {
         this.members.push({ group, device, actor: numbers[i], own, neutral });
       });
     });
+    this.findUnnamed();
     for (const [one, other] of this.pairs) this.compare(this.members[one], this.members[other]);
     this.layout = {
       groups: this.members.map((member) => member.group),
@@ -93,6 +94,17 @@ export class Twins {
     const cells = arena.regions.find((region) => region.name === 'memory')?.fields.length ?? 0;
     const handles = configured.get(dma.requesters[device].sid) ?? [];
     return handles.flatMap((handle) => Array.from({ length: cells }, (_, i) => handle + i));
+  }
+
+  /** A word called `sid` that no naming tells of would make one state of two that are not. */
+  private findUnnamed(): void {
+    const { arena, dma } = this.machine;
+    const [one, other] = this.members;
+    const known = new Set(dma.namings.flatMap(({ base, by }) => (by === 'sid' ? [base] : [])));
+    for (const { name, base, fields } of arena.regions) {
+      if (!fields.includes('sid') || known.has(base)) continue;
+      throw this.refusal(one, other, `nobody says that ${name} names devices; add it to dma.namings`);
+    }
   }
 
   private fixed(): number[] {
