@@ -5,6 +5,7 @@ import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
 import type { Case } from './define.ts';
+import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
@@ -23,5 +24,6 @@ export const CASES: readonly Case[] = [
   SUPERPAGE_TAIL,
   PSI_UNALIGNED_MASK,
   SYNCMAP_RACE,
+  K2,
   K5,
 ];

@@ -1,6 +1,7 @@
 /** A domain of the kernel's VT-d driver: map and unmap, in the version asked for. */
 import { hex } from '../../bits/index.ts';
 import type { Machine, Pool, Program } from '../../machine/index.ts';
+import type { FlushQueue } from './flush-queue.ts';
 import type { Invalidator } from './invalidation.ts';
 import type { NewMapping } from './new-mapping.ts';
 import type { PageTable } from './page-table.ts';
@@ -88,6 +89,24 @@ export class VtdDomain {
     if (this.mutation.noUnmapFlush !== true) yield* this.flush(first, pages, freed.length === 0);
     for (const table of freed) yield* this.pool.release(table);
     yield* this.machine.note('iommu_unmap returns', 'after', () => grants.revoked(did, first, pages));
+  }
+
+  /**
+   * As {@link unmap} for pages of 4 KiB that leave no table empty, but for the flush: `queue` sees to that later, and to what the unmap
+   * promises (`iommu_dma_unmap` with a flush queue).
+   */
+  *unmapLazily(iova: bigint, queue: FlushQueue): Program {
+    const page = Number(iova >> 12n);
+    const what = `iommu_unmap(${hex(iova)}, 0x1000)`;
+    yield* this.machine.note(what, 'before', () => this.machine.grants.begin(this.options.did, page, 1));
+    const freed = yield* this.table.unmap(page, page);
+    if (freed.length > 0) throw new Error('the flush queue carries no tables here');
+    yield* queue.queue(page);
+  }
+
+  /** `intel_flush_iotlb_all`. */
+  flushAll(): Program {
+    return this.invalidator.flushDomain(this.options.did);
   }
 
   /** `__domain_mapping`: the largest leaves that alignment and size permit. */

@@ -1,5 +1,6 @@
 export * from './attach.ts';
 export * from './domain.ts';
+export * from './flush-queue.ts';
 export * from './invalidation.ts';
 export * from './new-mapping.ts';
 export * from './page-table.ts';
