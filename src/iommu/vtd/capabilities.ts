@@ -12,6 +12,7 @@ import {
   iotlbRegisters,
   VER,
 } from './registers.ts';
+import { scalableImpossible, scalableMissing } from './scalable-capabilities.ts';
 
 export interface CapabilityOptions {
   readonly ver?: Partial<Values<typeof VER.fields>>;
@@ -45,7 +46,14 @@ const DEFAULT_CAP = {
   ESRTPS: 0,
 };
 
-const DEFAULT_ECAP = { C: 1, QI: 1, DT: 0, IR: 0, EIM: 0, PT: 1, SC: 1, IRO: IOTLB_BASE / 16, MHMV: 0 };
+/** Everything that is not named is 0: a unit has legacy mode only, unless it is asked for more. */
+const DEFAULT_ECAP = {
+  ...(Object.fromEntries(Object.keys(ECAP.fields).map((name) => [name, 0])) as Record<
+    keyof typeof ECAP.fields,
+    number
+  >),
+  ...{ C: 1, QI: 1, PT: 1, SC: 1, IRO: IOTLB_BASE / 16 },
+};
 
 /** What the parts of a unit go by; fixed when it is built. */
 export interface Capabilities {
@@ -75,7 +83,12 @@ export function capabilitiesOf(options: CapabilityOptions): Capabilities {
   const ver = { MAX: 1, MIN: 0, ...options.ver };
   const halves = { ver: encodeHalves(VER, ver), cap: encodeHalves(CAP, cap), ecap: encodeHalves(ECAP, ecap) };
   const haw = options.haw ?? Math.min(48, cap.MGAW + 1);
-  const wrong = impossible(cap, ecap, ver.MAX, haw) ?? missing(cap, ecap) ?? misplaced(cap, ecap);
+  const wrong =
+    impossible(cap, ecap, ver.MAX, haw) ??
+    scalableImpossible(cap, ecap) ??
+    missing(cap, ecap) ??
+    scalableMissing(ecap) ??
+    misplaced(cap, ecap);
   if (wrong !== null) throw new RangeError(`VT-d unit: ${wrong}`);
   const records = Array.from({ length: cap.NFR + 1 }, (_, n) => faultRecord(cap.FRO * 16, n));
   return {
@@ -108,16 +121,18 @@ function impossible(cap: Cap, ecap: Ecap, major: number, haw: number): string | 
     return `VER.MAX ${major} with CAP.DRD ${cap.DRD} and DWD ${cap.DWD}: from version 2 on both are 1 (11.4.2)`;
   if (major >= 6 && ecap.QI === 0) return `VER.MAX ${major} without ECAP.QI: nothing could be invalidated (6.5)`;
   if (ecap.QI === 0 && ecap.DT === 1) return 'ECAP.DT without ECAP.QI (11.4.3)';
+  if (ecap.QI === 0 && ecap.IR === 1) return 'ECAP.IR without ECAP.QI (11.4.3)';
   if (ecap.IR === 0 && (ecap.EIM === 1 || ecap.MHMV !== 0 || cap.PI === 1 || cap.ESIRTPS === 1))
     return 'ECAP.EIM, ECAP.MHMV, CAP.PI or CAP.ESIRTPS without ECAP.IR (11.4.2, 11.4.3)';
-  if (cap.FS1GP === 1 || cap.FS5LP === 1) return 'CAP.FS1GP or FS5LP without first-stage translation (11.4.2)';
+  if (ecap.FSTS === 0 && (cap.FS1GP === 1 || cap.FS5LP === 1))
+    return 'CAP.FS1GP or FS5LP without first-stage translation (11.4.2)';
   return null;
 }
 
 /** What an implementation may have, and this model has not. */
 function missing(cap: Cap, ecap: Ecap): string | null {
   if (ecap.DT === 1) return 'device TLBs (ECAP.DT) are not modelled';
-  if (ecap.IR === 1) return 'interrupt remapping (ECAP.IR) is not modelled';
+  if (cap.PI === 1) return 'posted interrupts (CAP.PI) are not modelled';
   if (cap.ECMDS === 1) return 'enhanced commands (CAP.ECMDS) are not modelled';
   return null;
 }

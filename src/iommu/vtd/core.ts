@@ -15,6 +15,7 @@ import { CAP, ECAP, FECTL, FIXED_REGISTERS, IECTL, PROTECTED_REGISTERS, QUEUE_RE
 import { REQUEST, suffices } from './request.ts';
 import type { RuleName } from './rules.ts';
 import { RULES } from './rules.ts';
+import { Scalable } from './scalable.ts';
 import { ENTRY_NAME } from './structures.ts';
 import { Walk, Walker } from './walk.ts';
 
@@ -65,8 +66,14 @@ export const INTERNAL = Object.fromEntries(INTERNAL_WORDS.map((name, i) => [name
   number
 >;
 
-/** What becomes of requests: they pass; they are remapped; they are refused, as RTADDR.TTM names a mode that the unit has not. */
-export const MODE = { off: 0, legacy: 1, invalid: 2 } as const;
+/**
+ * What becomes of requests: they pass; they are remapped, in legacy or in scalable mode; they are refused, as RTADDR.TTM names a mode that the
+ * unit has not, or abort-DMA mode.
+ */
+export const MODE = { off: 0, legacy: 1, invalid: 2, scalable: 3, abort: 4 } as const;
+
+/** RTADDR.TTM (11.4.5). */
+export const TABLE_MODE = { legacy: 0, scalable: 1, reserved: 2, abort: 3 } as const;
 
 /** What all parts of a unit share: registers, caches, the walker, and how to tell of what happens. */
 export class VtdCore {
@@ -79,6 +86,8 @@ export class VtdCore {
   readonly memory: Memory;
   readonly dma: Dma | null;
   readonly walker: Walker;
+  /** Null in a unit without ECAP.SMTS. */
+  readonly scalable: Scalable | null;
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new Walk();
   /** See {@link INTERNAL}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record. */
@@ -137,6 +146,7 @@ export class VtdCore {
       passThrough: has.ecap.PT === 1,
       deviceTlb: false,
     });
+    this.scalable = has.ecap.SMTS === 1 ? new Scalable(this, sizes, parts.dma === undefined) : null;
     this.alwaysDrains = has.ver.MAX >= 2;
     this.drainsReads = this.profile.drains && has.cap.DRD === 1;
     this.drainsWrites = this.profile.drains && has.cap.DWD === 1;
@@ -187,6 +197,11 @@ export class VtdCore {
   /** See {@link MODE}. */
   get mode(): number {
     return this.arena.words[this.internal.base + INTERNAL.mode];
+  }
+
+  /** RTADDR.TTM in force. */
+  get tableMode(): number {
+    return this.arena.words[this.internal.base + INTERNAL.tableMode];
   }
 
   /** Whether protected memory is to be looked at (PMEN.EPM). */
@@ -252,7 +267,7 @@ export class VtdCore {
     const how = recording === null ? 'not recorded: FPD' : RECORDING_TEXT[recording];
     const iova = hex((walk.vpnHi * 0x40000 + walk.vpnLo) * 4096);
     this.say(
-      `[DMA ${typeOf(walk.access)}] ${bdf(walk.sid)} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
+      `[DMA ${typeOf(walk.access)}] ${bdf(walk.sid)}${walk.pasid < 0 ? '' : ` PASID ${hex(walk.pasid)}`} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
     );
   }
 }

@@ -42,7 +42,8 @@ export class VtdEmulator {
   constructor(options: VtdEmulatorOptions) {
     const { memory: guest, message, ...unit } = options;
     const caches = { ...CACHES, ...unit.caches };
-    const entries = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
+    const legacy = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
+    const entries = unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy;
     this.arena = new Arena(REGISTER_WORDS + WORDS_PER_ENTRY * entries);
     const memory = guestMemory(guest);
     const parts = { arena: this.arena, tables: memory, memory };

@@ -1,7 +1,11 @@
 /** Descriptors that were fetched and are not executed yet, and which of them may be executed next (VT-d 6.5.2.12). */
 import type { Region } from '../../machine/index.ts';
-import { CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC } from './commands.ts';
+import { CONTEXT_INV_DSC, IOTLB_INV_DSC, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC, WAIT_DSC } from './commands.ts';
 import type { VtdCore } from './core.ts';
+
+const { fixed: CONTEXT } = CONTEXT_INV_DSC.TYPE;
+const { fixed: PASID_CACHE } = PASID_CACHE_INV_DSC.TYPE;
+const IOTLBS: readonly (number | null)[] = [IOTLB_INV_DSC.TYPE.fixed, PASID_IOTLB_INV_DSC.TYPE.fixed];
 
 const FIELDS = ['w0', 'w1', 'w2', 'w3'] as const;
 
@@ -86,7 +90,8 @@ export class FetchedDescriptors {
         behindWait = true;
       } else if (type === WAIT_DSC.TYPE.fixed) {
         if (!behindWait) return false;
-      } else if (type === IOTLB_INV_DSC.TYPE.fixed && aheadType === CONTEXT_INV_DSC.TYPE.fixed) return false;
+      } else if (aheadType === CONTEXT && (type === PASID_CACHE || IOTLBS.includes(type))) return false;
+      else if (aheadType === PASID_CACHE && IOTLBS.includes(type)) return false;
     }
     return true;
   }

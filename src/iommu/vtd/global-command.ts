@@ -1,9 +1,10 @@
 /** GCMD (VT-d 11.4.4.1) and PMEN (11.4.8.1): what switches the unit's parts on and off, and reports when that is done. */
 import { get } from '../../bits/index.ts';
 import type { VtdCore } from './core.ts';
-import { INTERNAL, MODE } from './core.ts';
+import { INTERNAL, MODE, TABLE_MODE } from './core.ts';
 import { drainAll, invalidateContext, invalidateIotlb } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, GCMD, GSTS, IOTLB_GRANULARITY, IQH, PMEN, RTADDR } from './registers.ts';
+import { forgetScalable } from './scalable-invalidation.ts';
 
 /** Commands under way; each ends when no request that it waits for is left. */
 const PENDING = { rootPointer: 1, enable: 2, protect: 4 } as const;
@@ -49,11 +50,15 @@ export class GlobalCommands {
     const lo = regs.read32(RTADDR.offset);
     arena.set(core.internal.base + INTERNAL.rootHi, regs.read32(RTADDR.offset + 4) & 0xfffff);
     arena.set(core.internal.base + INTERNAL.rootLo, lo >>> 12);
-    arena.set(core.internal.base + INTERNAL.tableMode, regs.get(RTADDR, RTADDR.TTM));
+    const tableMode = regs.get(RTADDR, RTADDR.TTM);
+    // Software must not change it while TES is set without CAP.ESRTPS (6.6): entries of one mode mean nothing to another.
+    const otherMode = core.scalable !== null && tableMode !== core.tableMode;
+    arena.set(core.internal.base + INTERNAL.tableMode, tableMode);
     if (core.mode !== MODE.off) this.setMode(true);
     regs.put(GSTS, GSTS.RTPS, 0);
     if (core.has.cap.ESRTPS === 1) this.forgetAll('SRTP invalidates all caches (CAP.ESRTPS)');
     else if (core.profile.forgetsAtSwitch) this.forgetAll('SRTP drops all caches');
+    else if (otherMode) this.forgetAll('another table mode: all caches are dropped');
     this.start(PENDING.rootPointer);
   }
 
@@ -61,6 +66,7 @@ export class GlobalCommands {
     const { core } = this;
     invalidateContext(core.caches, core.dma, CONTEXT_GRANULARITY.global, 0, 0, 0);
     invalidateIotlb(core.caches, core.dma, EVERYTHING);
+    if (core.scalable !== null) forgetScalable(core.scalable);
     if (core.telling) core.say(why);
   }
 
@@ -81,6 +87,8 @@ export class GlobalCommands {
       this.start(PENDING.enable);
     } else if (on === 0 && was) {
       this.setMode(false);
+      // 11.4.4.1, TE: hardware with scalable mode does so.
+      if (core.scalable !== null) this.forgetAll('translation is disabled: all caches are dropped');
       this.forget(PENDING.enable);
       core.regs.put(GSTS, GSTS.TES, 0);
       // Neither addresses nor interrupts are translated any more (7.2.1).
@@ -88,10 +96,17 @@ export class GlobalCommands {
     }
   }
 
+  /** Table modes that the unit has not refuse every request (RTA.1). */
+  private modeOfTables(): number {
+    const { has, tableMode } = this.core;
+    if (tableMode === TABLE_MODE.legacy) return MODE.legacy;
+    if (tableMode === TABLE_MODE.scalable && has.ecap.SMTS === 1) return MODE.scalable;
+    return tableMode === TABLE_MODE.abort && has.ecap.ADMS === 1 ? MODE.abort : MODE.invalid;
+  }
+
   private setMode(on: boolean): void {
     const { core } = this;
-    const legacy = core.arena.words[core.internal.base + INTERNAL.tableMode] === 0;
-    core.arena.set(core.internal.base + INTERNAL.mode, !on ? MODE.off : legacy ? MODE.legacy : MODE.invalid);
+    core.arena.set(core.internal.base + INTERNAL.mode, on ? this.modeOfTables() : MODE.off);
   }
 
   /** A write of PMEN: requests are stopped from now on; PRS is set when those translated before have drained. */

@@ -1,11 +1,18 @@
 /** Invalidations as both interfaces do them (VT-d 6.5.1, 6.5.2): write buffers first, what is drained, what is told of it. */
 import { hex } from '../../bits/index.ts';
 import { PHASE, SLOT } from '../../machine/index.ts';
+import { PASID_GRANULARITY, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { VtdCore } from './core.ts';
-import { INTERNAL } from './core.ts';
+import { TABLE_MODE } from './core.ts';
 import type { IotlbInvalidation } from './invalidation.ts';
 import { invalidateContext, invalidateIotlb } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
+import {
+  invalidatePasidCache,
+  invalidatePasidIotlb,
+  invalidateScalableContext,
+  invalidateScalableIotlb,
+} from './scalable-invalidation.ts';
 
 export class Invalidator {
   private readonly core: VtdCore;
@@ -16,14 +23,16 @@ export class Invalidator {
 
   /** Whether the table mode in force is the one in which this unit can invalidate. */
   isLegacy(): boolean {
-    return this.core.arena.words[this.core.internal.base + INTERNAL.tableMode] === 0;
+    return this.core.tableMode === TABLE_MODE.legacy;
   }
 
   /** @param granularity see CONTEXT_GRANULARITY. @param functionMask CCMD.FM */
   context(granularity: number, did: number, sid: number, functionMask: number): void {
     const { core } = this;
     if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
-    invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
+    const { scalable } = core;
+    if (scalable !== null && !this.isLegacy()) invalidateScalableContext(scalable, granularity, sid, functionMask);
+    else invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
     if (core.telling) core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
   }
 
@@ -44,7 +53,9 @@ export class Invalidator {
       drainWrites: core.drainsWrites && (asked.drainWrites || core.alwaysDrains),
     };
     const before = core.telling ? core.caches.describe() : [];
-    const kept = invalidateIotlb(core.caches, core.dma, inv);
+    const legacy = this.isLegacy();
+    const kept = invalidateIotlb(core.caches, legacy ? core.dma : null, inv);
+    if (core.scalable !== null && !legacy) invalidateScalableIotlb(core.scalable, inv);
     if (kept > 0) core.fire('hint');
     if (!core.telling) return;
     const where = page
@@ -57,6 +68,33 @@ export class Invalidator {
     const after = core.caches.describe();
     for (const line of before) if (!after.includes(line)) core.say(`  drops ${line}`);
     if (inv.leafOnly) for (const line of after) if (!line.startsWith('IOTLB')) core.say(`  keeps ${line}`);
+  }
+
+  /** Of scalable mode. @param granularity see {@link PASID_GRANULARITY} */
+  pasidCache(granularity: number, did: number, pasid: number): void {
+    const { core } = this;
+    if (core.scalable === null) return;
+    invalidatePasidCache(core.scalable, granularity, did & core.didMask, pasid);
+    if (core.telling) core.say(`PASID cache invalidated (${granularityName(PASID_GRANULARITY, granularity)})`);
+  }
+
+  /** Of scalable mode. @param granularity see {@link PASID_IOTLB_GRANULARITY}. @param lo, hi address of a page-selective one, as halves */
+  pasidIotlb(granularity: number, did: number, pasid: number, lo: number, hi: number, am: number, ih: boolean): void {
+    const { core } = this;
+    if (core.scalable === null) return;
+    const inv = {
+      granularity,
+      did: did & core.didMask,
+      pasid,
+      vpnHi: (hi << 2) | (lo >>> 30),
+      vpnLo: (lo >>> 12) & 0x3ffff,
+      am,
+      leafOnly: ih && core.profile.honoursInvalidationHint,
+    };
+    if (invalidatePasidIotlb(core.scalable, inv) > 0) core.fire('hint');
+    if (!core.telling) return;
+    const what = granularityName(PASID_IOTLB_GRANULARITY, granularity);
+    core.say(`PASID-based IOTLB invalidation (${what}, DID ${inv.did}, PASID ${hex(pasid)})`);
   }
 
   /** An invalidation completes: note whether it overtook a request that it was not asked to drain. */

@@ -5,7 +5,7 @@ import { SLOT } from '../../machine/index.ts';
 import type { RegisterFile } from '../kit/register-file.ts';
 import type { VtdCaches } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
-import { VtdCore } from './core.ts';
+import { MODE, VtdCore } from './core.ts';
 import { GlobalCommands } from './global-command.ts';
 import { Invalidator } from './invalidator.ts';
 import { namingsOf } from './namings.ts';
@@ -64,11 +64,14 @@ export class Vtd implements Translator, MmioBlock {
   }
 
   choices(slot: number): number {
+    if (this.core.mode === MODE.scalable) return 1;
     return (this.requests as RequestSteps).choices(slot);
   }
 
   step(slot: number, choice: number): void {
-    (this.requests as RequestSteps).step(slot, choice);
+    // Not in steps yet: a request in scalable mode is taken at once.
+    if (this.core.mode === MODE.scalable) this.immediate(slot);
+    else (this.requests as RequestSteps).step(slot, choice);
   }
 
   immediate(slot: number): void {
@@ -91,6 +94,11 @@ export class Vtd implements Translator, MmioBlock {
   /** As {@link translate}, for every kind of request; see {@link Prompt.request}. */
   request(sid: number, vpnHi: number, vpnLo: number, kind: number): number {
     return this.prompt.request(sid, vpnHi, vpnLo, kind);
+  }
+
+  /** A request with PASID; see {@link Prompt.requestWithPasid}. @param prefix see PREFIX */
+  requestWithPasid(sid: number, pasid: number, vpnHi: number, vpnLo: number, kind: number, prefix: number): number {
+    return this.prompt.requestWithPasid(sid, pasid, vpnHi, vpnLo, kind, prefix);
   }
 
   /** Page frame of the last {@link translate}, upper 20 bits. */

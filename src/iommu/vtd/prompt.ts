@@ -5,7 +5,8 @@ import type { VtdCore } from './core.ts';
 import { INTERNAL, MODE } from './core.ts';
 import { FAULT } from './faults.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit, BLOCKED, isInterruptPage, REQUEST, RIGHTS, suffices } from './request.ts';
+import { admit, BLOCKED, isInterruptPage, PREFIX, REQUEST, RIGHTS, refusedByMode, suffices } from './request.ts';
+import { ScalablePrompt } from './scalable-prompt.ts';
 import { ShortWalk } from './short-walk.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, isInterruptFrame, STEP } from './walk.ts';
@@ -21,6 +22,8 @@ export class Prompt {
   private readonly words: Int32Array;
   private readonly walk: Walk;
   private readonly short: ShortWalk;
+  /** Null in a unit without scalable mode. */
+  private readonly scalable: ScalablePrompt | null;
   /** Offsets of {@link INTERNAL} words. */
   private readonly modeAt: number;
   private readonly protectsAt: number;
@@ -31,6 +34,7 @@ export class Prompt {
     this.words = core.arena.words;
     this.walk = core.walk;
     this.short = new ShortWalk(core);
+    this.scalable = core.scalable === null ? null : new ScalablePrompt(core, core.scalable);
     this.modeAt = core.internal.base + INTERNAL.mode;
     this.protectsAt = core.internal.base + INTERNAL.protects;
   }
@@ -56,11 +60,21 @@ export class Prompt {
     return this.afterLookUp(hit, sid, vpnHi, vpnLo, access);
   }
 
-  /** Nothing is remapped, the interrupt range, or a table mode that the unit has not. */
+  /** Nothing is remapped, the interrupt range, or another table mode than legacy. */
   private beforeTables(sid: number, vpnHi: number, vpnLo: number, access: number): number {
-    const { core } = this;
     this.begin(sid, vpnHi, vpnLo, access);
-    return admit(core, core.walk, access) === STEP.done ? this.pass() : this.refuse(core.walk.fault);
+    return this.admitted(admit(this.core, this.core.walk, access));
+  }
+
+  /** A request in scalable mode, or one that is decided already. @param result of {@link admit} */
+  private admitted(result: number): number {
+    const { core } = this;
+    const { access, execute, pasid, privileged, sid, vpnHi, vpnLo } = core.walk;
+    if (result === STEP.done) return this.pass();
+    if (result === STEP.fault) return this.refuse(core.walk.fault);
+    const scalable = this.scalable as ScalablePrompt;
+    const reason = scalable.translate(sid, pasid, vpnHi, vpnLo, access, privileged, execute);
+    return reason === 0 ? this.land() : scalable.report(reason);
   }
 
   /** @param hit what the IOTLB has for the request, −1 for nothing */
@@ -81,7 +95,7 @@ export class Prompt {
     this.begin(sid, vpnHi, vpnLo, access);
     if (kind === REQUEST.translation || kind === REQUEST.translated) return this.refuseTranslatedKinds();
     const admitted = admit(this.core, walk, kind);
-    if (admitted !== STEP.more) return admitted === STEP.done ? this.pass() : this.refuse(walk.fault);
+    if (admitted !== STEP.more || this.core.mode !== LEGACY) return this.admitted(admitted);
     for (let n = 0; ; n++) {
       const hit = caches.nthTranslation(sid, vpnHi, vpnLo, REQUEST.atomic, n);
       if (hit < 0) return this.miss();
@@ -89,8 +103,27 @@ export class Prompt {
     }
   }
 
+  /**
+   * As {@link request}, for a request with PASID.
+   * @param pasid 20 bits. @param prefix see {@link PREFIX}
+   */
+  requestWithPasid(sid: number, pasid: number, vpnHi: number, vpnLo: number, kind: number, prefix: number): number {
+    const { core } = this;
+    const { has, walk } = core;
+    const access = kind === REQUEST.zeroLengthRead && has.cap.ZLR === 0 ? REQUEST.read : kind & RIGHTS;
+    this.begin(sid, vpnHi, vpnLo, access);
+    walk.pasid = pasid;
+    walk.privileged = (prefix & PREFIX.privileged) !== 0;
+    walk.execute = (prefix & PREFIX.execute) !== 0;
+    if (kind === REQUEST.translation || kind === REQUEST.translated) return this.refuseTranslatedKinds();
+    return this.admitted(admit(core, walk, kind));
+  }
+
   private begin(sid: number, vpnHi: number, vpnLo: number, access: number): void {
     const { walk } = this.core;
+    walk.pasid = -1;
+    walk.privileged = false;
+    walk.execute = false;
     walk.sid = sid;
     walk.vpnHi = vpnHi;
     walk.vpnLo = vpnLo;
@@ -162,8 +195,11 @@ export class Prompt {
    */
   private refuseTranslatedKinds(): number {
     const { core } = this;
+    const { walk } = core;
     if (core.mode === MODE.off) return BLOCKED;
-    if (core.mode === MODE.invalid) return this.refuse(FAULT.tableMode);
+    const refused = refusedByMode(core, walk);
+    if (refused !== 0) return this.refuse(refused);
+    if (this.scalable !== null && core.mode === MODE.scalable) return this.scalable.refuseTranslatedKinds(walk);
     const wrong = this.findContext() === STEP.fault && core.walk.fault !== FAULT.beyondAddressWidth;
     return this.refuse(wrong ? core.walk.fault : FAULT.blocked);
   }

@@ -2,21 +2,37 @@
 import { get, hex, hex64, reservedSet } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
-import { CONTEXT_INV_DSC, IOTLB_INV_DSC, IQEI, WAIT_DSC } from './commands.ts';
+import {
+  CONTEXT_INV_DSC,
+  IOTLB_INV_DSC,
+  IQEI,
+  PASID_CACHE_INV_DSC,
+  PASID_GRANULARITY,
+  PASID_IOTLB_GRANULARITY,
+  PASID_IOTLB_INV_DSC,
+  WAIT_DSC,
+} from './commands.ts';
 import type { VtdCore } from './core.ts';
+import { TABLE_MODE } from './core.ts';
 import { FAULT_EVENT, hasUnservicedFault, INVALIDATION_EVENT, raiseEvent } from './events.ts';
 import { FetchedDescriptors } from './fetched-descriptors.ts';
 import type { Invalidator } from './invalidator.ts';
 import { FSTS, GSTS, ICS, IOTLB_GRANULARITY, IQA, IQERCD, IQH, IQT } from './registers.ts';
 
-/** Bytes of a descriptor in legacy mode. */
-const DESCRIPTOR = 16;
+/** Bytes of a descriptor with IQA.DW = 0, and with 1. */
+const SHORT = 16;
+const LONG = 32;
+
+/** Descriptors that there are in each table mode (table 26), less those of functions that the unit lacks. */
+const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC] as const;
+const SCALABLE = [...LEGACY, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC] as const;
 
 export class InvalidationQueue {
   readonly agent: Agent;
   private readonly core: VtdCore;
   private readonly invalidator: Invalidator;
-  private readonly descriptor = new Int32Array(DESCRIPTOR / 4);
+  /** The one that was read last; zero above its 16 bytes where it has no more. */
+  private readonly descriptor = new Int32Array(LONG / 4);
   /** Descriptors that the head has passed and that are not executed yet; there is room for none unless it is asked for. */
   private readonly fetched: FetchedDescriptors;
 
@@ -51,6 +67,15 @@ export class InvalidationQueue {
     return atOnce + (fetched.hasRoom ? 1 : 0);
   }
 
+  private descriptorBytes(): number {
+    return this.core.regs.get(IQA, IQA.DW) === 1 ? LONG : SHORT;
+  }
+
+  /** Bit 4 of the head is reserved with descriptors of 256 bits (11.4.9.1). */
+  private head(): number {
+    return this.core.regs.read32(IQH.offset) & -this.descriptorBytes();
+  }
+
   private queueBytes(): number {
     return 4096 << this.core.regs.get(IQA, IQA.QS);
   }
@@ -67,10 +92,11 @@ export class InvalidationQueue {
   /** Reads the descriptor at the head. @returns false where nothing decodes */
   private readDescriptor(): boolean {
     const { memory, regs } = this.core;
-    const offset = regs.read32(IQH.offset);
+    const offset = this.head();
     const base = (regs.read32(IQA.offset + 4) & 0xfffff) * 0x100000 + (regs.read32(IQA.offset) >>> 12);
     const pfn = base + (offset >>> 12);
-    for (let i = 0; i < 2; i++) {
+    this.descriptor.fill(0);
+    for (let i = 0; i < this.descriptorBytes() / 8; i++) {
       const at = memory.locate(pfn, ((offset & 0xfff) >>> 3) + i);
       if (at < 0) return false;
       this.descriptor[2 * i] = memory.lo(at);
@@ -87,18 +113,33 @@ export class InvalidationQueue {
   private fetch(choice: number): void {
     const { core } = this;
     const { regs } = core;
-    if (regs.get(IQA, IQA.DW) === 1) return this.error(IQEI.width, '256-bit descriptors need scalable mode');
-    if (!this.invalidator.isLegacy())
-      return this.error(IQEI.tableMode, 'RTADDR names a table mode that the unit has not');
-    if (regs.read32(IQT.offset) >= this.queueBytes()) return this.error(IQEI.tail, 'the tail is beyond the queue');
+    const wrong = this.wrongSetting();
+    if (wrong !== null) return this.error(...wrong);
     if (!this.readDescriptor()) return this.error(IQEI.fetch, 'the descriptor could not be read');
     if (!this.isValid()) return;
     const waits = this.type() === WAIT_DSC.TYPE.fixed && core.isHeld();
     const atOnce = !waits && this.fetched.mayFollow(this.descriptor);
-    regs.force32(IQH.offset, nextInRing(regs.read32(IQH.offset), DESCRIPTOR, this.queueBytes()));
+    regs.force32(IQH.offset, nextInRing(this.head(), this.descriptorBytes(), this.queueBytes()));
     if (choice > 0 || !atOnce) return this.fetched.add(this.descriptor);
     if (this.fetched.count > 0) core.fire('postponed');
     this.execute(this.type());
+  }
+
+  /** What forbids every descriptor: registers that do not fit the unit or each other (11.4.9.9). */
+  private wrongSetting(): readonly [info: number, what: string] | null {
+    const { has, regs, tableMode } = this.core;
+    const { ADMS, SMTS } = has.ecap;
+    const long = regs.get(IQA, IQA.DW) === 1;
+    if (long && SMTS === 0 && ADMS === 0) return [IQEI.width, '256-bit descriptors need scalable or abort-DMA mode'];
+    const known =
+      tableMode === TABLE_MODE.legacy ||
+      (tableMode === TABLE_MODE.scalable && SMTS === 1) ||
+      (tableMode === TABLE_MODE.abort && ADMS === 1);
+    if (!known) return [IQEI.tableMode, 'RTADDR names a table mode that the unit has not'];
+    if (!long && tableMode !== TABLE_MODE.legacy) return [IQEI.width, '128-bit descriptors are for legacy mode'];
+    const tail = regs.read32(IQT.offset);
+    if (long && (tail & SHORT) !== 0) return [IQEI.tailAlignment, 'the tail is amid a descriptor'];
+    return tail >= this.queueBytes() ? [IQEI.tail, 'the tail is beyond the queue'] : null;
   }
 
   /** Whether the descriptor that was read is valid (6.5.2.11); otherwise the queue stops at it. */
@@ -107,12 +148,14 @@ export class InvalidationQueue {
     const { cap } = this.core.has;
     const type = this.type();
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
-    const layout = [CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC].find(({ TYPE }) => TYPE.fixed === type);
+    const known = this.invalidator.isLegacy() || this.core.scalable === null ? LEGACY.length : SCALABLE.length;
+    const layout = SCALABLE.slice(0, known).find(({ TYPE }) => TYPE.fixed === type);
     // Device-TLB and interrupt-entry-cache descriptors need ECAP.DT and ECAP.IR, which this unit does not report.
     if (layout === undefined) this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
-    else if (reservedSet(layout, descriptor)) this.error(IQEI.reserved, `reserved bit set in ${raw}`);
-    else if (layout !== WAIT_DSC && get(IOTLB_INV_DSC.G, descriptor) === 0)
-      this.error(IQEI.reserved, `granularity 0 in ${raw}`);
+    else if (reservedSet(layout, descriptor) || descriptor.subarray(SHORT / 4).some((half) => half !== 0))
+      this.error(IQEI.reserved, `reserved bit set in ${raw}`);
+    else if (!isGranularity(type, get(IOTLB_INV_DSC.G, descriptor)))
+      this.error(IQEI.reserved, `reserved granularity in ${raw}`);
     else if (
       layout === IOTLB_INV_DSC &&
       get(IOTLB_INV_DSC.G, descriptor) === IOTLB_GRANULARITY.page &&
@@ -137,6 +180,14 @@ export class InvalidationQueue {
         drainReads: get(IOTLB_INV_DSC.DR, descriptor) === 1,
         drainWrites: get(IOTLB_INV_DSC.DW, descriptor) === 1,
       });
+    } else if (type === PASID_CACHE_INV_DSC.TYPE.fixed) {
+      const [did, pasid] = [get(PASID_CACHE_INV_DSC.DID, descriptor), get(PASID_CACHE_INV_DSC.PASID, descriptor)];
+      invalidator.pasidCache(get(PASID_CACHE_INV_DSC.G, descriptor), did, pasid);
+    } else if (type === PASID_IOTLB_INV_DSC.TYPE.fixed) {
+      const [did, pasid] = [get(PASID_IOTLB_INV_DSC.DID, descriptor), get(PASID_IOTLB_INV_DSC.PASID, descriptor)];
+      const am = get(PASID_IOTLB_INV_DSC.AM, descriptor);
+      const ih = get(PASID_IOTLB_INV_DSC.IH, descriptor) === 1;
+      invalidator.pasidIotlb(get(PASID_IOTLB_INV_DSC.G, descriptor), did, pasid, descriptor[2], descriptor[3], am, ih);
     } else this.completeWait();
   }
 
@@ -165,4 +216,12 @@ export class InvalidationQueue {
     if ((descriptor[2] & 4) !== 0) memory.write(at, memory.lo(at), descriptor[1]);
     else memory.write(at, descriptor[1], memory.hi(at));
   }
+}
+
+/** Whether a descriptor of a type knows the granularity; G is bits 5:4 in all that have one. */
+function isGranularity(type: number, g: number): boolean {
+  if (type === WAIT_DSC.TYPE.fixed) return true;
+  if (type === PASID_CACHE_INV_DSC.TYPE.fixed) return (Object.values(PASID_GRANULARITY) as number[]).includes(g);
+  if (type === PASID_IOTLB_INV_DSC.TYPE.fixed) return (Object.values(PASID_IOTLB_GRANULARITY) as number[]).includes(g);
+  return g !== 0;
 }

@@ -2,6 +2,7 @@
 import type { VtdCore } from './core.ts';
 import { MODE } from './core.ts';
 import { FAULT } from './faults.ts';
+import { SM_FAULT } from './scalable-faults.ts';
 import type { Walk } from './walk.ts';
 import { STEP } from './walk.ts';
 
@@ -24,6 +25,9 @@ export const REQUEST = {
   /** A request with an address that was translated already, AT = 10b. */
   translated: 32 | 1,
 } as const;
+
+/** What a PASID prefix asks for besides (3.6.1): supervisor privilege (PR), execution (ER). */
+export const PREFIX = { none: 0, privileged: 1, execute: 2 } as const;
 
 /** Bits of a request's kind that are rights, or stand for "either right". */
 export const RIGHTS = 7;
@@ -54,15 +58,24 @@ export function isInterruptPage(vpnHi: number, vpnLo: number): boolean {
  */
 export function admit(core: VtdCore, walk: Walk, kind: number): number {
   const { mode } = core;
-  if (mode === MODE.off) return STEP.done;
-  if (isInterruptPage(walk.vpnHi, walk.vpnLo)) {
+  if (mode === MODE.off && !core.remapsInterrupts) return STEP.done;
+  if (walk.pasid < 0 && isInterruptPage(walk.vpnHi, walk.vpnLo)) {
     // 3.15: interrupts and zero-length reads are not remapped; what else goes there is blocked and reported. No context
     // entry is looked at, so no FPD either. Table 30 has no row for it: LGN.4 is the one about that range.
     if (kind === REQUEST.write || kind === REQUEST.zeroLengthRead) return STEP.done;
-    walk.fault = FAULT.interruptRange;
+    walk.fault = mode === MODE.scalable ? SM_FAULT.interruptRange : FAULT.interruptRange;
     return STEP.fault;
   }
-  if (mode === MODE.legacy) return STEP.more;
-  walk.fault = FAULT.tableMode;
-  return STEP.fault;
+  walk.fault = refusedByMode(core, walk);
+  return walk.fault === 0 ? STEP.more : STEP.fault;
+}
+
+/** Reason for which the table mode refuses a request (RTA.1 – 5); 0 where it does not. */
+export function refusedByMode(core: VtdCore, walk: Walk): number {
+  const { mode } = core;
+  if (mode === MODE.invalid) return FAULT.tableMode;
+  if (mode === MODE.abort) return SM_FAULT.abortMode;
+  if (walk.pasid < 0) return 0;
+  if (mode === MODE.legacy) return SM_FAULT.pasidInLegacyMode;
+  return walk.execute && core.has.ver.MAX >= 8 ? SM_FAULT.execute : 0;
 }

@@ -56,6 +56,10 @@ export class Walk {
   /** Frame of the table to read next, and of the page in the end: upper and lower 20 bits. */
   pfnHi = 0;
   pfnLo = 0;
+  /** PASID of the request, −1 for one without; its PASID prefix asks for supervisor privilege, for execution. */
+  pasid = -1;
+  privileged = false;
+  execute = false;
   /** The context entry says that faults are not to be recorded. */
   fpd = false;
   /** Translation type and address width of the context entry. */

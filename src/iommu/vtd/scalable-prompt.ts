@@ -1,0 +1,137 @@
+/** Translation in scalable mode at once: caches are used where they can be, filled, and nothing is left undecided. */
+import type { VtdCore } from './core.ts';
+import { REQUEST } from './request.ts';
+import type { Scalable } from './scalable.ts';
+import { rightsFor } from './scalable.ts';
+import { SM_FAULT } from './scalable-faults.ts';
+import { PGTT } from './scalable-structures.ts';
+import { FILL, STAGE } from './scalable-walk.ts';
+import type { Walk } from './walk.ts';
+import { STEP } from './walk.ts';
+
+export class ScalablePrompt {
+  private readonly core: VtdCore;
+  private readonly scalable: Scalable;
+
+  constructor(core: VtdCore, scalable: Scalable) {
+    this.core = core;
+    this.scalable = scalable;
+  }
+
+  /**
+   * Translates a page; the table mode is scalable, and the request is none that the interrupt range or the mode refuses.
+   * @param pasid −1 for a request without
+   * @param access rights that it needs (see {@link REQUEST})
+   * @returns 0, with the frame in the {@link Walk} of the core; or a reason, with the walk of the scalable mode as it was refused
+   */
+  translate(
+    sid: number,
+    pasid: number,
+    vpnHi: number,
+    vpnLo: number,
+    access: number,
+    privileged: boolean,
+    execute: boolean,
+  ): number {
+    const { core, scalable } = this;
+    const { caches, walk } = scalable;
+    if (!execute && access !== REQUEST.zeroLengthRead) {
+      const rights = rightsFor(access, pasid >= 0 && privileged);
+      const entry = caches.nthTranslation(sid, pasid, vpnHi, vpnLo, rights, false, 0);
+      if (entry >= 0) {
+        core.walk.pfnHi = caches.pageHi(entry);
+        core.walk.pfnLo = caches.pageLo(entry, vpnLo);
+        return 0;
+      }
+    }
+    scalable.begin(sid, pasid, vpnHi, vpnLo, access, privileged, execute);
+    if (this.walk() === STEP.fault) return walk.fault;
+    scalable.fillTranslation();
+    core.walk.pfnHi = walk.pfnHi;
+    core.walk.pfnLo = walk.pfnLo;
+    return 0;
+  }
+
+  /** A request with AT 01b or 10b: no context entry can allow it without ECAP.DT (SCT.5). @returns the reason, which was recorded */
+  refuseTranslatedKinds({ access, execute, pasid, privileged, sid, vpnHi, vpnLo }: Walk): number {
+    const { scalable } = this;
+    scalable.begin(sid, pasid, vpnHi, vpnLo, access, privileged, execute);
+    return this.report(this.findContext() === STEP.fault ? scalable.walk.fault : SM_FAULT.blocked);
+  }
+
+  /** Records the fault in which {@link translate} ended. @returns the reason */
+  report(reason: number): number {
+    this.scalable.walk.fault = reason;
+    this.core.report(this.scalable.walk);
+    return reason;
+  }
+
+  private walk(): number {
+    let result = this.findContext();
+    if (result === STEP.more) result = this.findEntry();
+    if (result === STEP.more) result = this.scalable.enter();
+    if (result !== STEP.more) return result;
+    this.skipFirst();
+    this.skipSecond();
+    return this.tables();
+  }
+
+  private findContext(): number {
+    const { scalable } = this;
+    const entry = scalable.caches.findContext(scalable.walk.sid);
+    if (entry >= 0) return scalable.useContext(entry);
+    const { walk } = scalable;
+    while (walk.stage !== STAGE.directory) if (scalable.step() === STEP.fault) return STEP.fault;
+    scalable.fillContext();
+    return STEP.more;
+  }
+
+  private findEntry(): number {
+    const { scalable } = this;
+    const { walk } = scalable;
+    const entry = scalable.caches.findPasid(walk.sid, walk.tablePasid);
+    if (entry >= 0) {
+      scalable.usePasid(entry);
+      return STEP.more;
+    }
+    while (walk.stage !== STAGE.known) if (scalable.step() === STEP.fault) return STEP.fault;
+    scalable.fillPasid();
+    return STEP.more;
+  }
+
+  /** The deepest cached first-stage entry with the rights. */
+  private skipFirst(): void {
+    const { scalable } = this;
+    const { walk } = scalable;
+    if (walk.pgtt === PGTT.secondStage || scalable.caches.first[2].entries === 0) return;
+    for (let level = 2; level <= 4 + walk.fspm; level++) {
+      const entry = scalable.caches.findFirst(level, walk.did, walk.tablePasid, walk.vpnHi, walk.vpnLo);
+      if (entry < 0 || !scalable.useFirst(level, entry)) continue;
+      walk.began = false;
+      return;
+    }
+  }
+
+  /** Where the second stage begins: the deepest cached entry with the rights. */
+  private skipSecond(): void {
+    const { scalable } = this;
+    const { caches } = this.core;
+    const { walk } = scalable;
+    if (!walk.began || caches.paging[2].entries === 0) return;
+    for (let level = 2; level <= walk.secondLevel; level++) {
+      const entry = caches.findPaging(level, walk.did, walk.inHi, walk.inLo);
+      if (entry >= 0 && scalable.useSecond(level, entry)) return;
+    }
+  }
+
+  private tables(): number {
+    const { scalable } = this;
+    const { walk } = scalable;
+    for (;;) {
+      const result = scalable.step();
+      if (result !== STEP.more) return result;
+      if (walk.fill !== FILL.none) scalable.fillPaging();
+      if (walk.began) this.skipSecond();
+    }
+  }
+}
