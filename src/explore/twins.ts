@@ -4,7 +4,7 @@ import type { ActorAgent } from './actor-agent.ts';
 import { ProgramError } from './program-error.ts';
 
 /** Steps that are all taken by both, then one of so many; and of each position of a program so many. */
-const CHECKED = 500;
+const CHECKED = 100;
 const CHECKED_OF = 64;
 const CHECKED_AT = 4;
 
