@@ -55,7 +55,7 @@ export class Generator {
   private step(): number {
     const { random } = this;
     const what = random.below(1000);
-    if (what < 740) return this.dma();
+    if (what < 700) return this.dma();
     if (what < 775) return this.edu();
     if (what < 850) this.push({ op: 'clear' });
     else if (what < 900) this.change(random.chance(70));
@@ -79,7 +79,7 @@ export class Generator {
     if (place.level === 1) offset &= 0xfffn;
     else if (place.level > 2) offset |= BigInt(LAYOUT.data);
     let iova = place.base | offset;
-    if (random.chance(2)) iova |= 1n << BigInt(30 + random.below(34));
+    if (random.chance(2)) iova |= 1n << BigInt(random.pick([39, 48, 30 + random.below(34)]));
     // In the interrupt range QEMU has something else in the way: seldom.
     if (iova >= INTERRUPTS - 0x1000n && iova <= INTERRUPTS + 0x100000n) iova += 0x200000n;
     if (this.enabled && random.below(2000) === 0) iova = INTERRUPTS | offset;
@@ -183,7 +183,9 @@ export class Generator {
     const before = this.world.owner.get(sid) as Domain;
     const after = random.pick(this.world.domains);
     world.assign(sid, after);
-    this.invalidateContext(random.pick([1, 3]), random.below(4), sid, before.did);
+    // Any function that FM makes the same.
+    const fm = random.below(4);
+    this.invalidateContext(random.pick([1, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
     if (random.chance(50)) this.invalidateAll();
     else for (const { did } of this.world.domains) this.invalidateDomain(did);
   }

@@ -45,12 +45,14 @@ export class World {
   private readonly random: Random;
   private readonly tables: Configuration['tables'];
   private readonly store: Store;
+  private readonly wrongness: number;
   private nextTable = FIRST_TABLE;
 
   constructor(random: Random, tables: Configuration['tables'], store: Store) {
     this.random = random;
     this.tables = tables;
     this.store = store;
+    this.wrongness = random.pick([0, 1, 1, 4]);
     this.build();
   }
 
@@ -61,8 +63,8 @@ export class World {
       this.assign(sid, random.pick(this.domains));
     }
     // Reserved: 11:1, and from the host address width on; the upper half.
-    const spoiled = random.chance(3);
-    const above = 1n << BigInt(this.tables.haw + random.below(64 - this.tables.haw));
+    const spoiled = this.rare(3);
+    const above = this.beyondHost(63);
     let root = CONTEXTS | 1n;
     let rootHi = 0n;
     if (spoiled) {
@@ -87,18 +89,21 @@ export class World {
     if (random.chance(5)) lo |= 2n;
     // 70:67 are ignored.
     if (random.chance(5)) hi |= BigInt(random.below(16)) << 3n;
-    if (!random.chance(12)) return [lo, hi];
+    if (!this.rare(12)) return [lo, hi];
     switch (random.below(9)) {
       case 0:
         return [lo & ~1n, hi];
       case 1:
         return [lo | (BigInt(random.below(3) + 1) * 4n), hi];
       case 2:
-        return [lo | 8n, (hi & ~7n) | (this.tables.haw === 39 ? 1n : 2n)];
+        return [
+          (random.chance(70) ? lo : lo | this.beyondHost(63)) | 8n,
+          (hi & ~7n) | (this.tables.haw === 39 ? 1n : 2n),
+        ];
       case 3:
         return [lo | (1n << BigInt(4 + random.below(8))), hi];
       case 4:
-        return [lo | (1n << BigInt(this.tables.haw + random.below(64 - this.tables.haw))), hi];
+        return [lo | this.beyondHost(63), hi];
       case 5:
         return [lo, hi | (1n << BigInt(24 + random.below(40)))];
       case 6:
@@ -140,14 +145,14 @@ export class World {
   }
 
   private branch(domain: Domain, level: number, base: bigint): bigint {
-    const { random, tables } = this;
+    const { random } = this;
     const table = this.table(domain, level - 1, base);
     let value = BigInt(table) | 3n | this.ignored(level, false);
-    if (!random.chance(4)) return value;
+    if (!this.rare(4)) return value;
     const how = random.below(5);
     if (how === 0) value &= ~BigInt(1 + random.below(3));
     else if (how === 1) value |= SNP;
-    else if (how === 2) value |= 1n << BigInt(tables.haw + random.below(52 - tables.haw));
+    else if (how === 2) value |= this.beyondHost(51);
     else if (how === 3) value |= level === 4 ? PS : 1n << 62n;
     else value = (value & 0xfffn) | NOWHERE;
     return value;
@@ -160,12 +165,13 @@ export class World {
     const rights = random.pick([3n, 3n, 3n, 3n, 3n, 1n, 2n, 0n]);
     let value = this.target(level) | size | rights | this.ignored(level, true);
     if (tables.snoopControl && random.chance(20)) value |= SNP;
-    if (!random.chance(6)) return value;
+    if (!this.rare(6)) return value;
     const how = random.below(6);
     if (how === 0) value |= SNP;
-    else if (how === 1) value |= 1n << BigInt(tables.haw + random.below(52 - tables.haw));
+    else if (how === 1) value |= this.beyondHost(51);
     else if (how === 2) value |= 1n << 62n;
-    else if (how === 3 && level > 1) value |= 1n << BigInt(12 + random.below(9 * (level - 1)));
+    else if (how === 3 && level > 1)
+      value |= 1n << BigInt(random.pick([12, 11 + 9 * (level - 1), 12 + random.below(9 * (level - 1))]));
     else if (how === 4) value = random.chance(10) ? ALL_ONES : value;
     else value = random.big(64) & ~3n;
     return value;
@@ -187,6 +193,18 @@ export class World {
     if (random.chance(2)) return INTERRUPTS;
     if (level === 2) return BigInt(LAYOUT.data);
     return BigInt(LAYOUT.data + random.below(LAYOUT.dataBytes / 4096) * 4096);
+  }
+
+  /** One bit from the host address width to `top`: one of the ends more often than others. */
+  private beyondHost(top: number): bigint {
+    const { random } = this;
+    const { haw } = this.tables;
+    return 1n << BigInt(random.pick([haw, top, haw + random.below(top + 1 - haw)]));
+  }
+
+  /** Whether something is to be wrong here: in half of the worlds little, in some nothing, in some much. */
+  private rare(percent: number): boolean {
+    return this.random.chance(percent * this.wrongness);
   }
 
   /** Gives a device a context entry, of a domain or a broken one. */
