@@ -25,17 +25,6 @@ export const IOTLB_INV_DSC = structure('IOTLB invalidate descriptor', 128, 'VT-d
   ADDR: address(127, 76),
 });
 
-/** ECAP.IR. */
-export const IEC_INV_DSC = structure('interrupt entry cache invalidate descriptor', 128, 'VT-d 6.5.2.8', {
-  TYPE: fixed(bits(3, 0), 0x4),
-  /** 0 global, 1 index-selective. */
-  G: bit(4),
-  TYPE_HI: fixed(bits(11, 9), 0),
-  /** Index mask: the low IM bits of the index are ignored. */
-  IM: bits(31, 27),
-  IIDX: bits(47, 32),
-});
-
 export const WAIT_DSC = structure('invalidation wait descriptor', 128, 'VT-d 6.5.2.9', {
   TYPE: fixed(bits(3, 0), 0x5),
   IF: bit(4),

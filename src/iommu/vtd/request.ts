@@ -58,7 +58,7 @@ export function isInterruptPage(vpnHi: number, vpnLo: number): boolean {
  */
 export function admit(core: VtdCore, walk: Walk, kind: number): number {
   const { mode } = core;
-  if (mode === MODE.off && !core.remapsInterrupts) return STEP.done;
+  if (mode === MODE.off) return STEP.done;
   if (walk.pasid < 0 && isInterruptPage(walk.vpnHi, walk.vpnLo)) {
     // 3.15: interrupts and zero-length reads are not remapped; what else goes there is blocked and reported. No context
     // entry is looked at, so no FPD either. Table 30 has no row for it: LGN.4 is the one about that range.
