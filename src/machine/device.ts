@@ -1,7 +1,8 @@
 import { hex } from '../bits/index.ts';
-import { ACCESS, bdf, PHASE } from './dma.ts';
+import { ACCESS, PHASE } from './dma.ts';
 import type { Machine } from './machine.ts';
 import type { Program } from './op.ts';
+import { bdf } from './requester.ts';
 import { splitPages } from './split.ts';
 
 /** A DMA device, as operations for its program or for a driver that starts it and waits. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Translator } from './dma.ts';
-import { ACCESS, bdf, MARK, PHASE, SLOT } from './dma.ts';
+import { ACCESS, MARK, PHASE, SLOT } from './dma.ts';
 import { FACT } from './facts.ts';
 import { Machine } from './machine.ts';
+import { bdf } from './requester.ts';
 
 const IOVA = 0x5008n;
 const VPN = 5;

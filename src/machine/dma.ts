@@ -8,7 +8,11 @@ import { FACT } from './facts.ts';
 import type { Frames } from './frames.ts';
 import type { Grants } from './grants.ts';
 import { GRANT, splitVpn } from './grants.ts';
+import type { Messages } from './messages.ts';
+import { isBehind, leaveOrder, placeInOrder } from './messages.ts';
 import type { Naming } from './naming.ts';
+import type { Requester } from './requester.ts';
+import { bdf } from './requester.ts';
 
 /** The life of a DMA transaction. */
 export const PHASE = {
@@ -45,6 +49,10 @@ export const SLOT = {
   flags: 13,
   /** How many 64-bit words follow the first one, in the same page. */
   more: 14,
+  /** Of an interrupt request: its data. */
+  data: 15,
+  /** Of a write: how many interrupt requests of its device are ahead of it. */
+  order: 16,
 } as const;
 
 const SLOT_FIELDS = Object.keys(SLOT);
@@ -63,6 +71,8 @@ export const MARK = {
   holdDrain: 8,
   /** Its device waits for the status. */
   waited: 16,
+  /** It is an interrupt request: a write of `SLOT.data` to a word of 32 bits, whose index in its page `SLOT.word` is then. */
+  message: 32,
 } as const;
 
 /** What sits between devices and memory; an IOMMU model. */
@@ -73,21 +83,6 @@ export interface Translator {
   step(slot: number, choice: number): void;
   /** Translates at once: ends in {@link Dma.translated} or {@link Dma.abort}. */
   immediate(slot: number): void;
-}
-
-/** A bus-mastering function. */
-export interface Requester {
-  readonly name: string;
-  /** Bus 15:8, device 7:3, function 2:0. */
-  readonly sid: number;
-  /** Domain that software has put it in. */
-  readonly did: number;
-}
-
-/** `02:00.0` of a source id. */
-export function bdf(sid: number): string {
-  const two = (n: number) => n.toString(16).padStart(2, '0');
-  return `${two(sid >> 8)}:${two((sid >> 3) & 31)}.${sid & 7}`;
 }
 
 /** DMA transactions in flight, one slot each. */
@@ -102,12 +97,14 @@ export class Dma {
   /** Takes everything at once when a DMA is issued, as `prompt` does. */
   immediate = false;
   translator: Translator | null = null;
+  /** Takes interrupts when they take effect; without it they are lost. */
+  messages: Messages | null = null;
   private readonly arena: Arena;
   private readonly memory: CaseMemory;
   private readonly frames: Frames;
   private readonly grants: Grants;
   private readonly facts: Facts;
-  private readonly log: EventLog;
+  readonly log: EventLog;
   private readonly region: Region;
 
   constructor(
@@ -157,9 +154,14 @@ export class Dma {
     return this.requesters.push(requester) - 1;
   }
 
+  /** Offset of the first free slot, −1 for none. */
+  freeSlot(): number {
+    for (let i = 0; i < this.slots; i++) if (this.arena.words[this.at(i)] === PHASE.free) return this.at(i);
+    return -1;
+  }
+
   hasFree(): boolean {
-    for (let i = 0; i < this.slots; i++) if (this.arena.words[this.at(i)] === PHASE.free) return true;
-    return false;
+    return this.freeSlot() >= 0;
   }
 
   freeSlots(): number {
@@ -174,8 +176,7 @@ export class Dma {
    * @param words 64-bit words that it touches, all in one page (`splitPages`)
    */
   issue(requester: number, iova: bigint, access: number, waited: boolean, words = 1): number {
-    let slot = -1;
-    for (let i = 0; i < this.slots && slot < 0; i++) if (this.arena.words[this.at(i)] === PHASE.free) slot = this.at(i);
+    const slot = this.freeSlot();
     if (slot < 0) throw new Error('no free DMA slot');
     const word = Number(iova & 0xfffn) >> 3;
     if (word + words > 512) throw new Error('a request crosses a page');
@@ -196,13 +197,17 @@ export class Dma {
     this.set(slot, SLOT.vpnLo, lo);
     this.set(slot, SLOT.word, word);
     this.set(slot, SLOT.more, words - 1);
+    placeInOrder(this, slot);
     this.set(slot, SLOT.flags, (target < 0 ? 0 : MARK.steady) | (waited ? MARK.waited : 0));
-    if (this.immediate) {
-      if (this.translator === null) this.translated(slot, ...this.identity(slot));
-      else this.translator.immediate(slot);
-      if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
-    }
+    if (this.immediate) this.performAtOnce(slot);
     return slot;
+  }
+
+  /** All of a transaction's life. */
+  performAtOnce(slot: number): void {
+    if (this.translator === null) this.translated(slot, ...this.identity(slot));
+    else this.translator.immediate(slot);
+    if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
   }
 
   /** Slot of the device's transaction that is over and waited for, −1 while there is none. */
@@ -306,6 +311,10 @@ export class Dma {
 
   /** A translated transaction takes effect: the write becomes visible, the read data is fetched. */
   private perform(slot: number): void {
+    if ((this.get(slot, SLOT.flags) & MARK.message) !== 0) {
+      this.messages?.deliver(slot);
+      return this.end(slot, PHASE.completed);
+    }
     const pfn = this.get(slot, SLOT.pfnHi) * 0x100000 + this.get(slot, SLOT.pfnLo);
     const write = this.get(slot, SLOT.access) === ACCESS.write;
     const word = this.get(slot, SLOT.word);
@@ -334,6 +343,7 @@ export class Dma {
   private end(slot: number, phase: number): void {
     const waited = (this.get(slot, SLOT.flags) & MARK.waited) !== 0;
     const device = this.get(slot, SLOT.device);
+    leaveOrder(this, slot);
     this.release(slot);
     if (!waited) return;
     this.set(slot, SLOT.phase, phase);
@@ -369,7 +379,7 @@ export class Dma {
       sparesSoftware: true,
       choices: () => {
         const phase = this.get(slot, SLOT.phase);
-        if (phase === PHASE.translated) return 1;
+        if (phase === PHASE.translated) return isBehind(this, slot) ? 0 : 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
         return this.translator === null ? 1 : this.translator.choices(slot);
       },

@@ -1,0 +1,14 @@
+/** A bus-mastering function. */
+export interface Requester {
+  readonly name: string;
+  /** Bus 15:8, device 7:3, function 2:0. */
+  readonly sid: number;
+  /** Domain that software has put it in. */
+  readonly did: number;
+}
+
+/** `02:00.0` of a source id. */
+export function bdf(sid: number): string {
+  const two = (n: number) => n.toString(16).padStart(2, '0');
+  return `${two(sid >> 8)}:${two((sid >> 3) & 31)}.${sid & 7}`;
+}
