@@ -10,6 +10,10 @@ export interface CacheSizes {
   readonly pagingStructure: number;
   /** Sets of each of them, a power of two; 1 if absent. */
   readonly pagingSets?: number;
+  /** Entries of the interrupt entry cache of a unit with ECAP.IR, all sets together; 4 if absent. */
+  readonly interrupts?: number;
+  /** Sets of it, a power of two; 1 if absent. */
+  readonly interruptSets?: number;
 }
 
 /**

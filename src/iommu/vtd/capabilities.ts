@@ -121,6 +121,7 @@ function impossible(cap: Cap, ecap: Ecap, major: number, haw: number): string | 
     return `VER.MAX ${major} with CAP.DRD ${cap.DRD} and DWD ${cap.DWD}: from version 2 on both are 1 (11.4.2)`;
   if (major >= 6 && ecap.QI === 0) return `VER.MAX ${major} without ECAP.QI: nothing could be invalidated (6.5)`;
   if (ecap.QI === 0 && ecap.DT === 1) return 'ECAP.DT without ECAP.QI (11.4.3)';
+  if (ecap.QI === 0 && ecap.IR === 1) return 'ECAP.IR without ECAP.QI (11.4.3)';
   if (ecap.IR === 0 && (ecap.EIM === 1 || ecap.MHMV !== 0 || cap.PI === 1 || cap.ESIRTPS === 1))
     return 'ECAP.EIM, ECAP.MHMV, CAP.PI or CAP.ESIRTPS without ECAP.IR (11.4.2, 11.4.3)';
   if (ecap.FSTS === 0 && (cap.FS1GP === 1 || cap.FS5LP === 1))
@@ -131,7 +132,7 @@ function impossible(cap: Cap, ecap: Ecap, major: number, haw: number): string | 
 /** What an implementation may have, and this model has not. */
 function missing(cap: Cap, ecap: Ecap): string | null {
   if (ecap.DT === 1) return 'device TLBs (ECAP.DT) are not modelled';
-  if (ecap.IR === 1) return 'interrupt remapping (ECAP.IR) is not modelled';
+  if (cap.PI === 1) return 'posted interrupts (CAP.PI) are not modelled';
   if (cap.ECMDS === 1) return 'enhanced commands (CAP.ECMDS) are not modelled';
   return null;
 }

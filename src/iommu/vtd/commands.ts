@@ -113,7 +113,7 @@ export const HPT_INV_DSC = structure('HPT cache invalidate descriptor', 256, 'VT
 /** Needs ECAP.IR. */
 export const IEC_INV_DSC = structure('interrupt entry cache invalidate descriptor', 128, 'VT-d 6.5.2.8', {
   TYPE: fixed(bits(3, 0), 0x4),
-  /** 0 all entries, 1 those of an index. */
+  /** 0 all entries, 1 those of an index, and of those that differ from it in the low IM bits. */
   G: bit(4),
   TYPE_HI: fixed(bits(11, 9), 0),
   IM: bits(31, 27),

@@ -9,9 +9,21 @@ import { capabilitiesOf } from './capabilities.ts';
 import type { MessageSink } from './events.ts';
 import type { Recording } from './faults.ts';
 import { FAULT_TEXT, isQualified, recordFault } from './faults.ts';
+import { InterruptRemapping } from './interrupt-remapping.ts';
 import type { VtdProfile } from './profiles.ts';
 import { PROFILES } from './profiles.ts';
-import { CAP, ECAP, FECTL, FIXED_REGISTERS, IECTL, PROTECTED_REGISTERS, QUEUE_REGISTERS, VER } from './registers.ts';
+import {
+  CAP,
+  ECAP,
+  FECTL,
+  FIXED_REGISTERS,
+  IECTL,
+  IRTA,
+  IRTA_XAPIC,
+  PROTECTED_REGISTERS,
+  QUEUE_REGISTERS,
+  VER,
+} from './registers.ts';
 import { REQUEST, suffices } from './request.ts';
 import type { RuleName } from './rules.ts';
 import { RULES } from './rules.ts';
@@ -43,6 +55,11 @@ export interface VtdParts {
   readonly rules?: Rules;
   /** Takes the unit's own interrupt messages (7.3, 6.5.2.10). */
   readonly message?: MessageSink;
+  /**
+   * Told that interrupt indexes, so many from `first` on, may mean something else from now on (6.5.2.8; SIRTP and IRE tell so of all). Who has
+   * routed interrupts by what they meant before asks again.
+   */
+  readonly interruptEntriesChanged?: (first: number, count: number) => void;
   /** Makes software's stores to tables visible to walks; asked for by units with CAP.RWBF (6.8). */
   readonly flushWriteBuffers?: () => void;
 }
@@ -58,6 +75,9 @@ const INTERNAL_WORDS = [
   'commands',
   'protects',
   'faultIndex',
+  'remaps',
+  'irtaHi',
+  'irtaLo',
 ] as const;
 
 /** Offsets in {@link VtdCore.internal}. */
@@ -84,10 +104,14 @@ export class VtdCore {
   readonly caches: VtdCaches;
   readonly arena: Arena;
   readonly memory: Memory;
+  /** What walks read. */
+  readonly tables: Memory;
   readonly dma: Dma | null;
   readonly walker: Walker;
   /** Null in a unit without ECAP.SMTS. */
   readonly scalable: Scalable | null;
+  /** Null in a unit without ECAP.IR. */
+  readonly interrupts: InterruptRemapping | null;
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new Walk();
   /** See {@link INTERNAL}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record. */
@@ -116,6 +140,7 @@ export class VtdCore {
   constructor(parts: VtdParts, options: VtdOptions) {
     this.arena = parts.arena;
     this.memory = parts.memory;
+    this.tables = parts.tables;
     this.dma = parts.dma ?? null;
     this.log = parts.log ?? null;
     this.rules = parts.rules ?? null;
@@ -147,6 +172,10 @@ export class VtdCore {
       deviceTlb: false,
     });
     this.scalable = has.ecap.SMTS === 1 ? new Scalable(this, sizes, parts.dma === undefined) : null;
+    this.interrupts =
+      has.ecap.IR === 1
+        ? new InterruptRemapping(this, sizes, parts.dma === undefined, parts.interruptEntriesChanged)
+        : null;
     this.alwaysDrains = has.ver.MAX >= 2;
     this.drainsReads = this.profile.drains && has.cap.DRD === 1;
     this.drainsWrites = this.profile.drains && has.cap.DWD === 1;
@@ -168,6 +197,7 @@ export class VtdCore {
         (this.has.cap.CM === 1 || key !== 'faultUsed') &&
         (this.fetchAhead > 0 || key !== 'postponed') &&
         (this.fractures || key !== 'fractured') &&
+        ((this.has.ecap.IR === 1 && this.profile.interruptEntryCache) || !rule.id.startsWith('interrupt')) &&
         key !== 'denied';
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
     }
@@ -202,6 +232,11 @@ export class VtdCore {
   /** RTADDR.TTM in force. */
   get tableMode(): number {
     return this.arena.words[this.internal.base + INTERNAL.tableMode];
+  }
+
+  /** Whether interrupts are remapped (GCMD.IRE). */
+  get remapsInterrupts(): boolean {
+    return this.arena.words[this.internal.base + INTERNAL.remaps] !== 0;
   }
 
   /** Whether protected memory is to be looked at (PMEN.EPM). */
@@ -289,6 +324,7 @@ function registersOf(has: Capabilities): object[] {
   return [
     ...FIXED_REGISTERS,
     ...(has.ecap.QI === 1 ? QUEUE_REGISTERS : []),
+    ...(has.ecap.IR === 1 ? [has.ecap.EIM === 1 ? IRTA : IRTA_XAPIC] : []),
     ...(has.cap.PLMR === 1 || has.cap.PHMR === 1 ? [enable] : []),
     ...(has.cap.PLMR === 1 ? low : []),
     ...(has.cap.PHMR === 1 ? high : []),

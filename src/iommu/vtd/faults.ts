@@ -2,6 +2,7 @@
 import type { VtdCore } from './core.ts';
 import { INTERNAL } from './core.ts';
 import { FAULT_EVENT, hasUnservicedFault, raiseEvent } from './events.ts';
+import { INTERRUPT_FAULT, INTERRUPT_FAULT_TEXT } from './interrupt-faults.ts';
 import { FSTS } from './registers.ts';
 import { REQUEST } from './request.ts';
 import { SM_FAULT_TEXT, SM_UNQUALIFIED } from './scalable-faults.ts';
@@ -44,6 +45,7 @@ export const FAULT_TEXT: Readonly<Record<number, string>> = {
   14: 'the request or its translation leads to the interrupt range',
   48: 'RTADDR names a translation table mode that the unit has not',
   ...SM_FAULT_TEXT,
+  ...INTERRUPT_FAULT_TEXT,
 };
 
 /** Reasons that FPD does not suppress (VT-d 7.1.3, column "qualified"). */
@@ -54,6 +56,7 @@ export function isQualified(reason: number): boolean {
     reason !== FAULT.contextTableAddress &&
     reason !== FAULT.rootReserved &&
     reason !== FAULT.tableMode &&
+    reason !== INTERRUPT_FAULT.notAnInterrupt &&
     !SM_UNQUALIFIED.has(reason)
   );
 }
@@ -64,8 +67,9 @@ export type Recording = 'recorded' | 'overflow' | 'collapsed';
 /**
  * Records a fault in the order of VT-d 7.2.1: while PFO is set it is lost; where a fault of the same requester is pending and the
  * implementation collapses those, too; where the next record is in use, PFO is set. Records are used in turn.
+ * @param interruptIndex of an interrupt request, whose address is not recorded; 0 where it has none
  */
-export function recordFault(core: VtdCore, walk: Walk): Recording {
+export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Recording {
   const { regs, has } = core;
   if (regs.get(FSTS, FSTS.PFO) !== 0) return 'overflow';
   if (core.profile.collapsesFaults && hasPendingFault(core, walk.sid)) return 'collapsed';
@@ -78,8 +82,9 @@ export function recordFault(core: VtdCore, walk: Walk): Recording {
   }
   const isNews = !hasUnservicedFault(core);
   // FI is the page address, vpn · 4096; its bits from the widest table's width on are reserved (11.4.7.6).
-  regs.force32(LO.offset, (walk.vpnLo << 12) | (walk.vpnHi << 30));
-  regs.force32(LO.offset + 4, (walk.vpnHi >>> 2) & (2 ** (has.widest - 32) - 1));
+  const isInterrupt = interruptIndex >= 0;
+  regs.force32(LO.offset, isInterrupt ? 0 : (walk.vpnLo << 12) | (walk.vpnHi << 30));
+  regs.force32(LO.offset + 4, isInterrupt ? interruptIndex << 16 : (walk.vpnHi >>> 2) & (2 ** (has.widest - 32) - 1));
   regs.force32(HI.offset, walk.sid);
   regs.force32(HI.offset + 4, 0);
   regs.put(HI, HI.FR, walk.fault);

@@ -2,12 +2,14 @@
 import { get } from '../../bits/index.ts';
 import type { VtdCore } from './core.ts';
 import { INTERNAL, MODE, TABLE_MODE } from './core.ts';
+import type { InterruptRemapping } from './interrupt-remapping.ts';
+import { EVERY_INDEX } from './interrupt-remapping.ts';
 import { drainAll, invalidateContext, invalidateIotlb } from './invalidation.ts';
-import { CONTEXT_GRANULARITY, GCMD, GSTS, IOTLB_GRANULARITY, IQH, PMEN, RTADDR } from './registers.ts';
+import { CONTEXT_GRANULARITY, GCMD, GSTS, IOTLB_GRANULARITY, IQH, IRTA, PMEN, RTADDR } from './registers.ts';
 import { forgetScalable } from './scalable-invalidation.ts';
 
 /** Commands under way; each ends when no request that it waits for is left. */
-const PENDING = { rootPointer: 1, enable: 2, protect: 4 } as const;
+const PENDING = { rootPointer: 1, enable: 2, protect: 4, interruptPointer: 8, enableInterrupts: 16 } as const;
 
 const EVERYTHING = {
   granularity: IOTLB_GRANULARITY.global,
@@ -29,7 +31,7 @@ export class GlobalCommands {
   }
 
   /**
-   * A write of GCMD. Software changes one field a write; where it changes several, they are taken in this order: SRTP, WBF, QIE, TE.
+   * A write of GCMD. Software changes one field a write; where it changes several, they are taken in this order: SRTP, WBF, QIE, TE, SIRTP, CFI, IRE.
    * Fields of functions that the unit lacks do nothing.
    * @param lanes the bits that the write carries; state bits of bytes that it does not carry stay
    */
@@ -41,6 +43,53 @@ export class GlobalCommands {
     if (get(GCMD.WBF, halves) === 1 && core.has.cap.RWBF === 1) core.flushWriteBuffers();
     if (core.has.ecap.QI === 1) this.enableQueue(get(GCMD.QIE, halves));
     this.enableTranslation(get(GCMD.TE, halves));
+    if (core.interrupts === null) return;
+    if (get(GCMD.SIRTP, halves) === 1) this.setInterruptPointer(core.interrupts);
+    regs.put(GSTS, GSTS.CFIS, get(GCMD.CFI, halves));
+    this.enableInterrupts(core.interrupts, get(GCMD.IRE, halves));
+  }
+
+  /** Address, size and mode of the interrupt remapping table take effect (6.7). With CAP.ESIRTPS the entry cache is dropped. */
+  private setInterruptPointer(interrupts: InterruptRemapping): void {
+    const { core } = this;
+    const { arena, internal, regs } = core;
+    arena.set(internal.base + INTERNAL.irtaHi, regs.read32(IRTA.offset + 4));
+    arena.set(internal.base + INTERNAL.irtaLo, regs.read32(IRTA.offset));
+    regs.put(GSTS, GSTS.IRTPS, 0);
+    this.forgetInterrupts(interrupts, 'SIRTP');
+    this.start(PENDING.interruptPointer);
+  }
+
+  /** New interrupts are remapped, or not, from now on; IRES is set when those in flight have drained (6.5.5). */
+  private enableInterrupts(interrupts: InterruptRemapping, on: number): void {
+    const { core } = this;
+    const at = core.internal.base + INTERNAL.remaps;
+    if (on === core.arena.words[at]) return;
+    core.arena.set(at, on);
+    if (on === 1) {
+      interrupts.drain();
+      interrupts.tell(0, EVERY_INDEX);
+      return this.start(PENDING.enableInterrupts);
+    }
+    this.forget(PENDING.enableInterrupts);
+    core.regs.put(GSTS, GSTS.IRES, 0);
+    this.forgetInterrupts(interrupts, 'IRE = 0');
+    this.resetFaultIndex();
+  }
+
+  /** SIRTP, and the end of remapping: hardware with CAP.ESIRTPS forgets what it has cached. */
+  private forgetInterrupts(interrupts: InterruptRemapping, why: string): void {
+    const { core } = this;
+    if (core.has.cap.ESIRTPS === 1) {
+      interrupts.invalidate(0, EVERY_INDEX);
+      if (core.telling) core.say(`${why}: the interrupt entry cache is invalidated (CAP.ESIRTPS)`);
+    } else interrupts.tell(0, EVERY_INDEX);
+  }
+
+  /** Faults are recorded from the first record on again when neither addresses nor interrupts are translated any more (7.2.1). */
+  private resetFaultIndex(): void {
+    const { core } = this;
+    if (core.mode === MODE.off && !core.remapsInterrupts) core.arena.set(core.internal.base + INTERNAL.faultIndex, 0);
   }
 
   /** Root pointer and table mode take effect (6.6). With CAP.ESRTPS the caches are dropped, else they stay as they are. */
@@ -91,8 +140,7 @@ export class GlobalCommands {
       if (core.scalable !== null) this.forgetAll('translation is disabled: all caches are dropped');
       this.forget(PENDING.enable);
       core.regs.put(GSTS, GSTS.TES, 0);
-      // Neither addresses nor interrupts are translated any more (7.2.1).
-      core.arena.set(core.internal.base + INTERNAL.faultIndex, 0);
+      this.resetFaultIndex();
     }
   }
 
@@ -145,6 +193,8 @@ export class GlobalCommands {
     if ((pending & PENDING.rootPointer) !== 0) regs.put(GSTS, GSTS.RTPS, 1);
     if ((pending & PENDING.enable) !== 0) regs.put(GSTS, GSTS.TES, 1);
     if ((pending & PENDING.protect) !== 0) regs.put(PMEN, PMEN.PRS, 1);
+    if ((pending & PENDING.interruptPointer) !== 0) regs.put(GSTS, GSTS.IRTPS, 1);
+    if ((pending & PENDING.enableInterrupts) !== 0) regs.put(GSTS, GSTS.IRES, 1);
     core.arena.set(core.internal.base + INTERNAL.commands, 0);
   }
 }

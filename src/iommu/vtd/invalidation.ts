@@ -64,6 +64,7 @@ export function invalidateContext(
  *
  * The first end, "the entry is gone", holds when this returns. The second, "what was translated with it has drained", is a
  * mark on every request of the scope that a drain was asked for (VT-d 6.5.4: the domain's, where page-selective those whose address overlaps).
+ * Interrupts are no requests to memory; what drains them is the invalidation of their own cache (6.5.5).
  * A walk in progress that has read an entry of the scope may not fill and is finished before the completion: VT-d 5.10
  * does not say so in words; software relies on it whenever it frees a table after the invalidation.
  * @returns number of non-leaf entries in the scope that were kept because of the hint
@@ -87,6 +88,7 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
     const slot = dma.at(i);
     const phase = dma.get(slot, SLOT.phase);
     if (phase !== PHASE.translating && phase !== PHASE.translated) continue;
+    if ((dma.get(slot, SLOT.flags) & MARK.message) !== 0) continue;
     const drain = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
     const holdDrain = drain && overlaps(dma, slot, inv, 0) ? MARK.holdDrain : 0;
     if (phase === PHASE.translated) {
@@ -104,7 +106,7 @@ export function drainAll(core: VtdCore): void {
   if (dma === null) return;
   for (let i = 0; i < dma.slots; i++) {
     const slot = dma.at(i);
-    if (dma.get(slot, SLOT.phase) !== PHASE.translated) continue;
+    if (dma.get(slot, SLOT.phase) !== PHASE.translated || (dma.get(slot, SLOT.flags) & MARK.message) !== 0) continue;
     const drains = dma.get(slot, SLOT.access) === ACCESS.read ? core.drainsReads : core.drainsWrites;
     if (drains) dma.mark(slot, MARK.holdDrain);
   }

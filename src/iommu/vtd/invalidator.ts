@@ -4,6 +4,7 @@ import { PHASE, SLOT } from '../../machine/index.ts';
 import { PASID_GRANULARITY, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { VtdCore } from './core.ts';
 import { TABLE_MODE } from './core.ts';
+import { EVERY_INDEX } from './interrupt-remapping.ts';
 import type { IotlbInvalidation } from './invalidation.ts';
 import { invalidateContext, invalidateIotlb } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
@@ -95,6 +96,16 @@ export class Invalidator {
     if (!core.telling) return;
     const what = granularityName(PASID_IOTLB_GRANULARITY, granularity);
     core.say(`PASID-based IOTLB invalidation (${what}, DID ${inv.did}, PASID ${hex(pasid)})`);
+  }
+
+  /** The interrupt entry cache (6.5.2.8). @param selective of the block of 2^mask indexes; else all of it */
+  interrupts(selective: boolean, index: number, mask: number): void {
+    const { core } = this;
+    if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
+    core.interrupts?.invalidate(selective ? index : 0, selective ? mask : EVERY_INDEX);
+    if (core.telling) {
+      core.say(`interrupt entry cache invalidated (${selective ? `index ${hex(index)} IM ${mask}` : 'global'})`);
+    }
   }
 
   /** An invalidation completes: note whether it overtook a request that it was not asked to drain. */

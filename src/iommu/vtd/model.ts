@@ -7,6 +7,8 @@ import type { VtdCaches } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
 import { MODE, VtdCore } from './core.ts';
 import { GlobalCommands } from './global-command.ts';
+import { InterruptMessage } from './interrupt-message.ts';
+import { InterruptSteps } from './interrupt-steps.ts';
 import { Invalidator } from './invalidator.ts';
 import { namingsOf } from './namings.ts';
 import type { VtdProfile } from './profiles.ts';
@@ -27,6 +29,9 @@ export class Vtd implements Translator, MmioBlock {
   private readonly prompt: Prompt;
   private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
+  private readonly interrupts: InterruptSteps | null;
+  /** In a unit without ECAP.IR: the last interrupt. */
+  private readonly passed = new InterruptMessage();
 
   constructor(parts: VtdParts, options: VtdOptions = {}) {
     this.core = new VtdCore(parts, options);
@@ -42,6 +47,9 @@ export class Vtd implements Translator, MmioBlock {
     this.prompt = new Prompt(this.core);
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
+    const { interrupts } = this.core;
+    this.interrupts =
+      parts.dma === undefined || interrupts === null ? null : new InterruptSteps(this.core, parts.dma, interrupts);
   }
 
   registerName(offset: number): string {
@@ -64,17 +72,20 @@ export class Vtd implements Translator, MmioBlock {
   }
 
   choices(slot: number): number {
+    if (this.interrupts?.takes(slot)) return this.interrupts.choices(slot);
     if (this.core.mode === MODE.scalable) return 1;
     return (this.requests as RequestSteps).choices(slot);
   }
 
   step(slot: number, choice: number): void {
+    if (this.interrupts?.takes(slot)) return this.interrupts.step(slot, choice);
     // Not in steps yet: a request in scalable mode is taken at once.
     if (this.core.mode === MODE.scalable) this.immediate(slot);
     else (this.requests as RequestSteps).step(slot, choice);
   }
 
   immediate(slot: number): void {
+    if (this.interrupts?.takes(slot)) return this.interrupts.immediate(slot);
     const dma = this.core.dma as Dma;
     const { walk } = this.core;
     const { sid } = dma.requesters[dma.get(slot, SLOT.device)];
@@ -99,6 +110,22 @@ export class Vtd implements Translator, MmioBlock {
   /** A request with PASID; see {@link Prompt.requestWithPasid}. @param prefix see PREFIX */
   requestWithPasid(sid: number, pasid: number, vpnHi: number, vpnLo: number, kind: number, prefix: number): number {
     return this.prompt.requestWithPasid(sid, pasid, vpnHi, vpnLo, kind, prefix);
+  }
+
+  /**
+   * An interrupt request at once: a write of one DWORD to 0xFEEx_xxxx.
+   * @returns 0, with {@link remapped}; a reason of table 15
+   */
+  interrupt(sid: number, addressLo: number, data: number): number {
+    const { interrupts } = this.core;
+    if (interrupts !== null) return interrupts.remap(sid, addressLo, data);
+    this.passed.set(0, addressLo, data);
+    return 0;
+  }
+
+  /** What the last {@link interrupt} that was not refused became; the object stays the same. */
+  get remapped(): InterruptMessage {
+    return this.core.interrupts?.message ?? this.passed;
   }
 
   /** Page frame of the last {@link translate}, upper 20 bits. */

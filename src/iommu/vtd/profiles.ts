@@ -14,6 +14,8 @@ export interface VtdProfile {
   readonly collapsesFaults: boolean;
   /** Drops all caches when GCMD.TE changes and at SRTP; with CAP.ESRTPS = 0 it need not (VT-d 6.6). */
   readonly forgetsAtSwitch: boolean;
+  /** Keeps interrupt remapping entries (VT-d 6.4). */
+  readonly interruptEntryCache: boolean;
 }
 
 export const PROFILES: readonly VtdProfile[] = [
@@ -25,11 +27,12 @@ export const PROFILES: readonly VtdProfile[] = [
     drains: true,
     collapsesFaults: false,
     forgetsAtSwitch: false,
+    interruptEntryCache: true,
   },
   {
     // hw/i386/intel_iommu.c of QEMU 10.0: no paging-structure cache, IH not looked at, vtd_process_wait_desc completes
     // at once; CAP.DWD/DRD are advertised (dma-drain=on is the default) and nothing is drained; vtd_try_collapse_fault;
-    // vtd_handle_gcmd_te and vtd_handle_gcmd_srtp call vtd_reset_caches.
+    // vtd_handle_gcmd_te and vtd_handle_gcmd_srtp call vtd_reset_caches; vtd_irte_get reads the table each time.
     name: 'qemu-10',
     title: 'what QEMU 10.0 does',
     pagingStructureCaches: false,
@@ -37,6 +40,7 @@ export const PROFILES: readonly VtdProfile[] = [
     drains: false,
     collapsesFaults: true,
     forgetsAtSwitch: true,
+    interruptEntryCache: false,
   },
   {
     // 11.1: as 10.0 here; `dma-drain` is no option any more.
@@ -48,5 +52,6 @@ export const PROFILES: readonly VtdProfile[] = [
     drains: false,
     collapsesFaults: true,
     forgetsAtSwitch: true,
+    interruptEntryCache: false,
   },
 ];

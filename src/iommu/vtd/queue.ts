@@ -4,6 +4,7 @@ import type { Agent } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
 import {
   CONTEXT_INV_DSC,
+  IEC_INV_DSC,
   IOTLB_INV_DSC,
   IQEI,
   PASID_CACHE_INV_DSC,
@@ -24,7 +25,7 @@ const SHORT = 16;
 const LONG = 32;
 
 /** Descriptors that there are in each table mode (table 26), less those of functions that the unit lacks. */
-const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC] as const;
+const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, IEC_INV_DSC, WAIT_DSC] as const;
 const SCALABLE = [...LEGACY, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC] as const;
 
 export class InvalidationQueue {
@@ -145,13 +146,14 @@ export class InvalidationQueue {
   /** Whether the descriptor that was read is valid (6.5.2.11); otherwise the queue stops at it. */
   private isValid(): boolean {
     const { descriptor } = this;
-    const { cap } = this.core.has;
+    const { cap, ecap } = this.core.has;
     const type = this.type();
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
     const known = this.invalidator.isLegacy() || this.core.scalable === null ? LEGACY.length : SCALABLE.length;
     const layout = SCALABLE.slice(0, known).find(({ TYPE }) => TYPE.fixed === type);
-    // Device-TLB and interrupt-entry-cache descriptors need ECAP.DT and ECAP.IR, which this unit does not report.
-    if (layout === undefined) this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
+    // Device-TLB descriptors need ECAP.DT, which this unit does not report; interrupt-entry-cache descriptors ECAP.IR.
+    if (layout === undefined || (layout === IEC_INV_DSC && ecap.IR === 0))
+      this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
     else if (reservedSet(layout, descriptor) || descriptor.subarray(SHORT / 4).some((half) => half !== 0))
       this.error(IQEI.reserved, `reserved bit set in ${raw}`);
     else if (!isGranularity(type, get(IOTLB_INV_DSC.G, descriptor)))
@@ -162,6 +164,12 @@ export class InvalidationQueue {
       (cap.PSI === 0 || get(IOTLB_INV_DSC.AM, descriptor) > cap.MAMV)
     )
       this.error(IQEI.reserved, `granularity or address mask not supported in ${raw}`);
+    else if (
+      layout === IEC_INV_DSC &&
+      get(IEC_INV_DSC.G, descriptor) === 1 &&
+      get(IEC_INV_DSC.IM, descriptor) > ecap.MHMV
+    )
+      this.error(IQEI.reserved, `index mask not supported in ${raw}`);
     else return true;
     return false;
   }
@@ -180,6 +188,9 @@ export class InvalidationQueue {
         drainReads: get(IOTLB_INV_DSC.DR, descriptor) === 1,
         drainWrites: get(IOTLB_INV_DSC.DW, descriptor) === 1,
       });
+    } else if (type === IEC_INV_DSC.TYPE.fixed) {
+      const [index, mask] = [get(IEC_INV_DSC.IIDX, descriptor), get(IEC_INV_DSC.IM, descriptor)];
+      invalidator.interrupts(get(IEC_INV_DSC.G, descriptor) === 1, index, mask);
     } else if (type === PASID_CACHE_INV_DSC.TYPE.fixed) {
       const [did, pasid] = [get(PASID_CACHE_INV_DSC.DID, descriptor), get(PASID_CACHE_INV_DSC.PASID, descriptor)];
       invalidator.pasidCache(get(PASID_CACHE_INV_DSC.G, descriptor), did, pasid);
@@ -218,9 +229,9 @@ export class InvalidationQueue {
   }
 }
 
-/** Whether a descriptor of a type knows the granularity; G is bits 5:4 in all that have one. */
+/** Whether a descriptor of a type knows the granularity; G is bits 5:4 in all that have more than two. */
 function isGranularity(type: number, g: number): boolean {
-  if (type === WAIT_DSC.TYPE.fixed) return true;
+  if (type === WAIT_DSC.TYPE.fixed || type === IEC_INV_DSC.TYPE.fixed) return true;
   if (type === PASID_CACHE_INV_DSC.TYPE.fixed) return (Object.values(PASID_GRANULARITY) as number[]).includes(g);
   if (type === PASID_IOTLB_INV_DSC.TYPE.fixed) return (Object.values(PASID_IOTLB_GRANULARITY) as number[]).includes(g);
   return g !== 0;

@@ -98,6 +98,23 @@ export const IQERCD = register(
   64,
 );
 
+/** S: the table has 2^(S + 1) entries. EIME: x2APIC mode. All take effect at GCMD.SIRTP. */
+export const IRTA = register(
+  'IRTA_REG',
+  0xb8,
+  'VT-d 11.4.10',
+  { S: bits(3, 0), EIME: bit(11), IRTA: address(63, 12) },
+  64,
+);
+/** The same without ECAP.EIM. */
+export const IRTA_XAPIC = register(
+  'IRTA_REG',
+  IRTA.offset,
+  'VT-d 11.4.10',
+  { S: bits(3, 0), IRTA: address(63, 12) },
+  64,
+);
+
 /** Where the IOTLB registers (ECAP.IRO · 16) and the fault records (CAP.FRO · 16) are if nothing else is asked for, as in QEMU. */
 export const IOTLB_BASE = 0xf0;
 export const FRCD_BASE = 0x220;

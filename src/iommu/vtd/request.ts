@@ -2,6 +2,7 @@
 import type { VtdCore } from './core.ts';
 import { MODE } from './core.ts';
 import { FAULT } from './faults.ts';
+import { INTERRUPT_FAULT } from './interrupt-faults.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 import type { Walk } from './walk.ts';
 import { STEP } from './walk.ts';
@@ -58,14 +59,17 @@ export function isInterruptPage(vpnHi: number, vpnLo: number): boolean {
  */
 export function admit(core: VtdCore, walk: Walk, kind: number): number {
   const { mode } = core;
-  if (mode === MODE.off) return STEP.done;
+  if (mode === MODE.off && !core.remapsInterrupts) return STEP.done;
   if (walk.pasid < 0 && isInterruptPage(walk.vpnHi, walk.vpnLo)) {
     // 3.15: interrupts and zero-length reads are not remapped; what else goes there is blocked and reported. No context
     // entry is looked at, so no FPD either. Table 30 has no row for it: LGN.4 is the one about that range.
     if (kind === REQUEST.write || kind === REQUEST.zeroLengthRead) return STEP.done;
-    walk.fault = mode === MODE.scalable ? SM_FAULT.interruptRange : FAULT.interruptRange;
+    // A unit that knows interrupts has a reason of its own for it (table 15).
+    if (core.interrupts !== null) walk.fault = INTERRUPT_FAULT.notAnInterrupt;
+    else walk.fault = mode === MODE.scalable ? SM_FAULT.interruptRange : FAULT.interruptRange;
     return STEP.fault;
   }
+  if (mode === MODE.off) return STEP.done;
   walk.fault = refusedByMode(core, walk);
   return walk.fault === 0 ? STEP.more : STEP.fault;
 }

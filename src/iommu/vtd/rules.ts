@@ -55,6 +55,16 @@ export const RULES = {
     clause: 'VT-d 6.5.4',
     text: 'an invalidation waits for a drain or for a walk in progress',
   },
+  interruptUsed: {
+    id: 'interrupt.use',
+    clause: 'VT-d 6.4',
+    text: 'a cached interrupt remapping entry serves an interrupt request',
+  },
+  interruptEvicted: {
+    id: 'interrupt.evict',
+    clause: 'VT-d 6.4',
+    text: 'a cached interrupt remapping entry is gone by the time it could serve',
+  },
 } as const satisfies Record<string, Rule>;
 
 export type RuleName = keyof typeof RULES;

@@ -29,7 +29,8 @@ describe('11.4.1-11.4.3 an implementation that there cannot be is refused, in on
     ['a host of 31 bits', { haw: 31 }, /31 bits; it is 32 to 52/],
     ['a host of 53 bits', { haw: 53 }, /53 bits; it is 32 to 52/],
     ['a host of 40.5 bits', { haw: 40.5 }, /40.5 bits/],
-    ['interrupt remapping, which this model has not', { ecap: { IR: 1 } }, /not modelled/],
+    ['interrupt remapping without queued invalidation', { ecap: { IR: 1, QI: 0 } }, /ECAP.QI/],
+    ['posted interrupts, which this model has not', { cap: { PI: 1 }, ecap: { IR: 1 } }, /not modelled/],
   ])('11.4 %s', (_, options, message) => {
     const build = () => new Bench(options);
     expect(build).toThrow(RangeError);
