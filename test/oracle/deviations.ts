@@ -31,7 +31,7 @@ export interface Deviation {
 const number = (text: string) => Number.parseInt(text, 16);
 const isRequest = (script: Script, op: number) => script[op]?.op === 'dma' || script[op]?.op === 'edu';
 /** What a request changes first where one side refuses it and the other does not. */
-const OUTCOME = ['FRCD.reason', 'FSTS', 'RESULT'];
+const OUTCOME = ['FRCD.FI', 'FRCD.reason', 'FSTS', 'RESULT'];
 const FAULTED = 0x80000000;
 const ALL_ONES = (1n << 64n) - 1n;
 const T1 = 0x40000000;
@@ -92,7 +92,10 @@ export const DEVIATIONS: readonly Deviation[] = [
     ends: true,
     explains: ({ op, field, qemu }, script, configuration) => {
       const now = script[op];
-      if (now?.op !== 'edu' || !OUTCOME.includes(field) || number(qemu) >= FAULTED) return false;
+      if (now?.op !== 'edu' || !OUTCOME.includes(field)) return false;
+      // A fault in QEMU is another one: that of the next page.
+      const crosses = now.iova >> 12n !== (now.iova + BigInt(now.length - 1)) >> 12n;
+      if (field !== 'FSTS' && number(qemu) >= FAULTED && !crosses) return false;
       const found = look(script, op, configuration);
       const bits = BigInt(found.kind === 'pass' ? 12 : found.bits);
       // Another access to the page has filled it in before.

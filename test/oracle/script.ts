@@ -43,9 +43,10 @@ export type Script = readonly Op[];
 export const LAYOUT = { queue: 0x1f0000, status: 0x1f8000, data: 0x200000, dataBytes: 0x10000 } as const;
 
 const FRCD = 0x220;
-/** After a request: the uppermost word of the fault record, with F, type and reason; the status. */
+/** After a request: of the fault record the uppermost word, with F, type and reason, and the lowest, with the page; the status. */
 const FAULT = [
   [FRCD + 12, 'FRCD.reason'],
+  [FRCD, 'FRCD.FI'],
   [0x34, 'FSTS'],
 ] as const;
 
