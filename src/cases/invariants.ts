@@ -88,6 +88,14 @@ export const INVARIANTS = {
     'no device or CPU reads bytes that it was never granted',
   ),
   I13: invariant('I13', 'REFINE', FACT.shadowDiffers, 'virtual IOMMU', 'a shadow is what the tables in force say'),
+  /** No invariant: alone, it makes the verdict `undefined`. */
+  OPEN: invariant(
+    'OPEN',
+    'LEFT-OPEN',
+    FACT.leftOpen,
+    'VT-d 6.2.4.1, 6.5.3.3',
+    'a request finds translations of two page sizes, and which one is used is left to the implementation',
+  ),
 } as const;
 
 export type InvariantId = keyof typeof INVARIANTS;

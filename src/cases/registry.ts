@@ -4,6 +4,7 @@ import { A7 } from './a7.ts';
 import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
+import { D4 } from './d4.ts';
 import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
@@ -20,6 +21,7 @@ export const CASES: readonly Case[] = [
   D1,
   D2,
   D3,
+  D4,
   MERGE_PSC,
   SUPERPAGE_TAIL,
   PSI_UNALIGNED_MASK,

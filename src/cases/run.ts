@@ -40,6 +40,18 @@ export interface Outcome {
   readonly bytesPerState: number;
 }
 
+/** Whether this is no broken rule, but a state in which the specification leaves open what happens. */
+export function isOpen({ invariant }: Broken): boolean {
+  return invariant.id === INVARIANTS.OPEN.id;
+}
+
+/** @param sure every run was seen, so that nothing more can be found */
+export function verdictOf(broken: readonly Broken[], sure: boolean): Verdict {
+  if (broken.some((b) => !isOpen(b))) return 'violated';
+  if (!sure) return 'bounded';
+  return broken.length > 0 ? 'undefined' : 'holds';
+}
+
 /**
  * One variant of a case under one profile, searched in portions so that a caller can show progress and stop. First, depth-first with every
  * reduction, the verdict; then, where something is broken, breadth-first and without partial-order reduction, the shortest run of each.
@@ -152,15 +164,16 @@ export class CaseRun {
       broken.push({ invariant: INVARIANTS.I9, run, blocks: countBlocks(run), shortest: false });
     }
     const sure = decided.exhausted && (this.livelock === null || this.livelock.verdict !== 'bounded');
-    const verdict = broken.length > 0 ? 'violated' : sure ? 'holds' : 'bounded';
     return {
       expected: expectedOf(definition, setup.variant, setup.profile.name),
-      verdict,
+      verdict: verdictOf(broken, sure),
       unfiredRules: list.filter((_, i) => decided.fired[i] === 0).map((rule) => rule.id),
       rules: Object.fromEntries(list.map((rule, i) => [rule.id, decided.fired[i]])),
       lacks,
       // The verdict's invariant is the one that breaks soonest; among equals, the one that the case names first.
-      broken: broken.sort((a, b) => a.run.length - b.run.length || this.rank(a) - this.rank(b)),
+      broken: broken.sort(
+        (a, b) => Number(isOpen(a)) - Number(isOpen(b)) || a.run.length - b.run.length || this.rank(a) - this.rank(b),
+      ),
       states: decided.states,
       transitions: decided.transitions,
       depth: decided.depth,

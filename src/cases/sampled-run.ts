@@ -12,6 +12,7 @@ import { expectedOf, lacking } from './define.ts';
 import type { Invariant, InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
 import type { Broken, Outcome, RunOptions } from './run.ts';
+import { isOpen, verdictOf } from './run.ts';
 
 /**
  * Some runs instead of all. `random`: so many of them, from a seed. `preemptions`: all with at most so many changes away from an agent that
@@ -77,13 +78,13 @@ export class SampledRun {
     const exhausted = search instanceof Bounded && search.exhausted;
     return {
       expected: expectedOf(definition, setup.variant, setup.profile.name),
-      verdict: broken.length > 0 ? 'violated' : exhausted ? 'holds' : 'bounded',
+      verdict: verdictOf(broken, exhausted),
       unfiredRules: rules.list.filter((_, i) => rules.fired[i] === 0).map((rule) => rule.id),
       rules: Object.fromEntries(rules.list.map((rule, i) => [rule.id, rules.fired[i]])),
       lacks: [...new Set([...lacking(setup.profile), ...(definition.lacks ?? [])])].filter((feature) =>
         definition.needs?.includes(feature),
       ),
-      broken: broken.sort((a, b) => a.run.length - b.run.length),
+      broken: broken.sort((a, b) => Number(isOpen(a)) - Number(isOpen(b)) || a.run.length - b.run.length),
       states: search.states,
       transitions: search instanceof Random ? search.steps : search.transitions,
       depth: search.depth,

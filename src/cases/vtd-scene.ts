@@ -1,6 +1,14 @@
 import { encode, encode64 } from '../bits/index.ts';
 import type { Drain, DriverVersion, Invalidator, Mutation, NewMapping } from '../guest/index.ts';
-import { InvalidationQueue, LEAF, PageTable, RegisterInvalidation, VERSIONS, VtdDomain } from '../guest/index.ts';
+import {
+  InvalidationQueue,
+  LARGE,
+  LEAF,
+  PageTable,
+  RegisterInvalidation,
+  VERSIONS,
+  VtdDomain,
+} from '../guest/index.ts';
 import type { VtdOptions, VtdProfile } from '../iommu/vtd/index.ts';
 import { CAP, CONTEXT_ENTRY, ECAP, GCMD, IQA, ROOT_ENTRY, RTADDR, Vtd } from '../iommu/vtd/index.ts';
 import type { Cpu, Device, Frame, MachineOptions, Pool, StoreOrder } from '../machine/index.ts';
@@ -204,6 +212,17 @@ export class VtdScene {
       machine.poke(table + 8n * (((iova >> 12n) + i) & 511n), (phys + i * 4096n) | LEAF);
     }
     machine.onStart(() => machine.grants.granted(DID, Number(iova >> 12n), pages, Number(phys >> 12n)));
+  }
+
+  /** A 2 MiB page that was mapped before the story begins, by the last call. */
+  premapLarge(iova: bigint, phys: bigint): void {
+    const { machine } = this;
+    machine.poke(ADDRESS.pd + 8n * ((iova >> 21n) & 511n), phys | LEAF | LARGE);
+    const [first, frame] = [Number(iova >> 12n), Number(phys >> 12n)];
+    machine.onStart(() => {
+      machine.grants.begin(DID, first, 512);
+      machine.grants.granted(DID, first, 512, frame);
+    });
   }
 
   private tableOf(directory: bigint): bigint {

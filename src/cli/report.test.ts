@@ -35,7 +35,7 @@ const KEYS =
     ' ',
   );
 const ADDED =
-  'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without sample'.split(
+  'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without sample open'.split(
     ' ',
   );
 
@@ -75,6 +75,26 @@ describe('the object of a run', () => {
     });
     for (const key of ['invariant', 'clause', 'steps', 'blocks', 'trace']) expect(result[key]).toBeNull();
     expect(result.notes).toEqual(['the model has no paging-structure cache: a bug that needs one cannot be seen here']);
+  });
+
+  test('undefined: the clause that leaves it open and the run that comes there, and nothing violated', async () => {
+    const job = jobOf('D4', 'swap/no-fault');
+    const finished = await run(job);
+    const result = toResult(job, finished);
+    expect(result).toMatchObject({
+      expected: 'undefined',
+      verdict: 'undefined',
+      invariant: null,
+      clause: 'VT-d 6.2.4.1, 6.5.3.3',
+      exhausted: true,
+      violations: [],
+      open: { invariant: 'OPEN', steps: result.steps, trace: result.trace },
+    });
+    expect(fromToken(result.trace as string)).toMatchObject({ case: 'D4', invariant: 'OPEN' });
+    expect(result.notes).toEqual([
+      'VT-d 6.2.4.1, 6.5.3.3 leaves open what happens; in every way in which it may go on, no invariant of the case breaks',
+    ]);
+    expect(isAsExpected(job, finished)).toBe(true);
   });
 
   test('with a mutant, violated is expected', async () => {

@@ -8,7 +8,7 @@ import { toToken } from './trace.ts';
 /** The object of `check --json` (DESIGN §6). Keys are only ever added. */
 export function toResult(job: Job, finished: Finished): Record<string, unknown> {
   const { definition, variant, profile, mutant } = job;
-  const violations = finished.broken.map((broken) => {
+  const found = finished.broken.map((broken) => {
     const { id, name, clause } = INVARIANTS[broken.invariant];
     return {
       invariant: id,
@@ -20,7 +20,8 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
       trace: toToken(traceOf(job, broken)),
     };
   });
-  const first = violations[0];
+  const [first] = found;
+  const open = found.find(({ invariant }) => invariant === 'OPEN');
   return {
     case: definition.id,
     title: definition.title,
@@ -30,7 +31,7 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     profile: profile.name,
     expected: finished.expected,
     verdict: finished.verdict,
-    invariant: first?.invariant ?? null,
+    invariant: first === undefined || first === open ? null : first.invariant,
     clause: first?.clause ?? null,
     steps: first?.steps ?? null,
     blocks: first?.blocks ?? null,
@@ -41,7 +42,7 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     figures: {},
     seconds: Number(finished.seconds.toFixed(3)),
     trace: first?.trace ?? null,
-    violations,
+    violations: found.filter((each) => each !== open),
     lacks: finished.lacks,
     mutant,
     file: job.file,
@@ -54,6 +55,8 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     stepsExact: first?.shortest ?? null,
     without: job.without,
     sample: job.sample ?? null,
+    // Where the specification leaves open what happens, though nothing breaks or something else does.
+    open: open ?? null,
   };
 }
 
@@ -66,6 +69,10 @@ export function notes(job: Job, finished: Finished): string[] {
         ? 'this model drains nothing, whatever CAP says'
         : `the model has no ${feature}: a bug that needs one cannot be seen here`,
     );
+  }
+  if (finished.verdict === 'undefined') {
+    const { clause } = INVARIANTS.OPEN;
+    out.push(`${clause} leaves open what happens; in every way in which it may go on, no invariant of the case breaks`);
   }
   if (finished.interrupted) out.push('interrupted: the search is not complete');
   else if (job.sample?.kind === 'random' && finished.verdict === 'bounded')
@@ -100,11 +107,12 @@ export function collisions(expected: number): string {
 export function toLines(job: Job, finished: Finished, colours: Colours): string[] {
   const { definition, variant, profile, mutant } = job;
   const { verdict, expected, exhausted, broken, states, depth, seconds } = finished;
+  const nameOf = (id: string) => (id === 'OPEN' ? 'left open' : id);
   const name = `${definition.id} ${variant}${mutant === null ? '' : ` + ${mutant}`} (${profile.name})`;
   const said = `${verdictText(job, finished, colours)}${finished.interrupted ? ' (interrupted)' : ''}`;
   const expectation = verdict === expected ? 'as expected' : `expected: ${expected}`;
   const what = broken
-    .map((b) => `; ${b.invariant} in ${b.shortest ? '' : 'at most '}${b.run.length} steps, ${b.blocks} blocks`)
+    .map((b) => `; ${nameOf(b.invariant)} in ${b.shortest ? '' : 'at most '}${b.run.length} steps, ${b.blocks} blocks`)
     .join('');
   const figures = [`${states.toLocaleString('en')} states`, `depth ${depth}`, `${seconds.toFixed(2)} s`];
   if (verdict !== 'violated') {

@@ -113,6 +113,7 @@ export function storyTitle({ definition, setup }: CaseRun, colours: Colours): st
 /** Which rule the last step broke, and where the rule comes from. */
 export function brokenLine(invariant: InvariantId, step: number, colours: Colours): string {
   const { id, name, meaning, clause } = INVARIANTS[invariant];
+  if (id === 'OPEN') return colours.yellow(colours.bold(`  ? step ${step} is left open by ${clause}: ${meaning}`));
   return colours.red(colours.bold(`  ✗ ${id} ${name} is broken in step ${step}: ${meaning} (${clause})`));
 }
 

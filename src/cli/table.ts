@@ -42,7 +42,7 @@ function cells({ job, finished }: Row, colours: Colours): Cell[] {
     { text: job.profile.name },
     { text: finished.verdict, paint: (text) => verdictText(job, finished, colours).replace(finished.verdict, text) },
     { text: mark, paint: right ? colours.green : colours.red },
-    { text: finished.broken.map((b) => b.invariant).join(' ') },
+    { text: finished.broken.map((b) => (b.invariant === 'OPEN' ? 'open' : b.invariant)).join(' ') },
     { text: first === undefined ? '' : String(first.run.length) },
     { text: first === undefined ? '' : String(first.blocks) },
     { text: finished.states.toLocaleString('en') },
@@ -76,6 +76,7 @@ export function summary(rows: readonly Row[], colours: Colours): string {
   const count = (verdict: string) => rows.filter((r) => r.finished.verdict === verdict).length;
   const holding = count('holds');
   const parts = [`${count('violated')} violated`, `${holding} ${holding === 1 ? 'holds' : 'hold'}`];
+  if (count('undefined') > 0) parts.push(`${count('undefined')} undefined`);
   if (count('bounded') > 0) parts.push(`${count('bounded')} bounded`);
   const wrong = rows.filter((r) => !isAsExpected(r.job, r.finished));
   const open = count('bounded') > 0 ? 'not all were exhausted' : 'all as expected';

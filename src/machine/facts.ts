@@ -29,6 +29,8 @@ export const FACT = {
   leakedRead: 1 << 11,
   /** A shadow differed from the tables in force. */
   shadowDiffers: 1 << 12,
+  /** The specification leaves open what happens now. No rule is broken by that; what follows is one of the ways in which it may go on. */
+  leftOpen: 1 << 13,
 } as const;
 
 export type FactName = keyof typeof FACT;

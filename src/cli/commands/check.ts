@@ -275,6 +275,7 @@ function stories(job: Job, finished: Finished): string[] {
   const story = tellStory(newRun(job), first.invariant, first.run, tokens[0], colours);
   const same = JSON.stringify(first.run);
   const also = others.flatMap(({ invariant, run }, i) => {
+    if (invariant === 'OPEN') return [`  also reached: a state that ${INVARIANTS.OPEN.clause} leaves open`];
     const name = `${invariant} ${INVARIANTS[invariant].name}`;
     if (JSON.stringify(run) === same) return [`  the same run breaks ${name}: ${INVARIANTS[invariant].meaning}`];
     return [`  also broken: ${name}, in ${run.length} steps`, colours.dim(`  replay: pinhole replay ${tokens[i + 1]}`)];

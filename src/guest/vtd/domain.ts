@@ -6,6 +6,8 @@ import type { Invalidator } from './invalidation.ts';
 import type { NewMapping } from './new-mapping.ts';
 import type { PageTable } from './page-table.ts';
 import { isPresent, pagesUnder } from './page-table.ts';
+import type { SplitOrder } from './split.ts';
+import { splitLargePage } from './split.ts';
 import type { DriverVersion } from './versions.ts';
 
 export interface DomainOptions {
@@ -102,6 +104,20 @@ export class VtdDomain {
     const freed = yield* this.table.unmap(page, page);
     if (freed.length > 0) throw new Error('the flush queue carries no tables here');
     yield* queue.queue(page);
+  }
+
+  /**
+   * Splits the 2 MiB page of an address, and promises that DMA does not notice.
+   * @param alsoFlush what else holds translations: the TLBs of CPUs that walk the same tables
+   */
+  *split(iova: bigint, order: SplitOrder, alsoFlush?: () => Program): Program {
+    const page = Number(iova >> 12n);
+    const [first, pages, flush] = [page - (page % 512), 512, this.flush.bind(this)];
+    yield* splitLargePage(this.table, page, order, function* () {
+      yield* flush(first, pages, false);
+      if (alsoFlush !== undefined) yield* alsoFlush();
+    });
+    yield* this.machine.note('the split is done');
   }
 
   /** `intel_flush_iotlb_all`. */

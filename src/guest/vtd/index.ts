@@ -4,5 +4,6 @@ export * from './flush-queue.ts';
 export * from './invalidation.ts';
 export * from './new-mapping.ts';
 export * from './page-table.ts';
+export * from './split.ts';
 export * from './versions.ts';
 export * from './write-buffer.ts';

@@ -15,6 +15,9 @@ const PS = encode64(SS_PAGE, { PS: 1 });
 const SNP = encode64(SS_PAGE, { SNP: 1 });
 const ADDRESS = 0xffffffffff000n;
 
+/** What makes a leaf above 4 KiB one. */
+export const LARGE = PS;
+
 /** Rights and attributes of a leaf as the kernel of the reports sets them: R, W and SNP. */
 export const LEAF = R | W | SNP;
 
@@ -127,6 +130,37 @@ export class PageTable {
     if (value !== 0n) throw new Error(`${this.name(level, pfn)} at ${hex(addr)} is already ${hex(value)}`);
     const leaf = (BigInt(frame) << 12n) | LEAF | (level > 1 ? PS : 0n);
     yield* this.store(addr, leaf, `${this.name(level, pfn)} = ${hex(leaf)} at ${hex(addr)}`);
+  }
+
+  /** Stores any entry over any other; 0 clears it. */
+  *storeEntry(addr: bigint, level: number, pfn: number, entry: bigint): Program {
+    const name = this.name(level, pfn);
+    yield* this.store(
+      addr,
+      entry,
+      entry === 0n ? `clears ${name} at ${hex(addr)}` : `${name} = ${hex(entry)} at ${hex(addr)}`,
+    );
+  }
+
+  /** Makes a table that nothing leads to yet, of what a 2 MiB leaf says in 4 KiB leaves. @returns the entry that leads to it */
+  *prepareSplit(leaf: bigint): Program<bigint> {
+    const frames = leaf & ADDRESS;
+    const rights = leaf & ~ADDRESS & ~PS;
+    const fill = this.fill.bind(this);
+    return yield* atomic(() => fill(frames | rights));
+  }
+
+  private *fill(first: bigint): Program<bigint> {
+    const { cpu } = this;
+    const page = yield* this.pool.alloc(this.owner);
+    for (let i = 0n; i < 512n; i++) {
+      const addr = page + 8n * i;
+      if (!cpu.named(addr)) continue;
+      const entry = first + i * 4096n;
+      yield* cpu.write64(addr, entry, `PTE[${i}] = ${hex(entry)} at ${hex(addr)}`);
+      if (this.writesBack) yield* cpu.clflush(addr);
+    }
+    return page | R | W;
   }
 
   /** Clears every leaf of pages first … last (`dma_pte_clear_range`). */
