@@ -39,6 +39,11 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     qemu: ['intremap=off', 'caching-mode=on', 'snoop-control=on'],
     tables: { aw: [2, 1], snoopControl: true, haw: 48, widest: 48 },
   },
+  {
+    name: 'legacy, in a unit that has scalable mode',
+    qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on'],
+    tables: { aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+  },
 ];
 
 /** The profile of the QEMU that the oracle runs. */

@@ -24,8 +24,10 @@ export interface Deviation {
   /** Whether the two are in different states from there on, so that what follows in the script cannot be compared. */
   readonly ends: boolean;
   explains(difference: Difference, script: Script, configuration: Configuration): boolean;
-  /** A script that meets it, under the first configuration. */
+  /** A script that meets it. */
   readonly proof: string;
+  /** Name of the configuration that has it; the first one, and others, if absent. */
+  readonly only?: string;
 }
 
 const number = (text: string) => Number.parseInt(text, 16);
@@ -33,6 +35,9 @@ const isRequest = (script: Script, op: number) => script[op]?.op === 'dma' || sc
 /** What a request changes first where one side refuses it and the other does not. */
 const OUTCOME = ['FRCD.FI', 'FRCD.reason', 'FSTS', 'RESULT'];
 const FAULTED = 0x80000000;
+/** A configuration in which QEMU takes its own option for the mode that it is in. */
+const SCALABLE = 'legacy, in a unit that has scalable mode';
+const SNP = 0x800n;
 const ALL_ONES = (1n << 64n) - 1n;
 const T1 = 0x40000000;
 const FSTS_PFO = 1;
@@ -304,5 +309,35 @@ export const DEVIATIONS: readonly Deviation[] = [
     explains: ({ field, model, qemu }) =>
       ['FECTL', 'register 0x38'].includes(field) && number(qemu) - number(model) === 1 << FECTL.IP.lo,
     proof: proofs.PENDING_STAYS,
+  },
+  {
+    name: 'snoop-not-reserved',
+    title: 'SNP in a leaf is taken in a unit that has scalable mode, though ECAP.SC is 0',
+    clause: 'VT-d 9.8',
+    qemu: 'vtd_init',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script, configuration) => {
+      if (configuration.name !== SCALABLE || !isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      const found = look(script, op, configuration);
+      return found.kind === 'leaf' && (found.entry & SNP) !== 0n;
+    },
+    proof: proofs.SNOOP_NOT_RESERVED,
+    only: SCALABLE,
+  },
+  {
+    name: 'interrupt-reason-scalable',
+    title: 'a page that leads to the interrupt range is 0x87 in a unit that has scalable mode, in legacy mode, too',
+    clause: 'VT-d 7.1.3, table 30: LGN.4 is 0xE',
+    qemu: 'vtd_do_iommu_translate',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }, _script, { name }) =>
+      name === SCALABLE &&
+      ['FRCD.reason', 'register 0x22c'].includes(field) &&
+      (number(model) ^ number(qemu)) >>> 0 === (0xe ^ 0x87) &&
+      (number(qemu) & 0xff) === 0x87,
+    proof: proofs.INTERRUPT_REASON_SCALABLE,
+    only: SCALABLE,
   },
 ];
