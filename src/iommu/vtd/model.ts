@@ -7,8 +7,10 @@ import type { VtdCaches } from './caches.ts';
 import type { VtdOptions, VtdParts } from './core.ts';
 import { MODE, VtdCore } from './core.ts';
 import { GlobalCommands } from './global-command.ts';
+import type { InterruptCache } from './interrupt-cache.ts';
 import { InterruptMessage } from './interrupt-message.ts';
 import { InterruptSteps } from './interrupt-steps.ts';
+import { WALK_STEP } from './invalidation.ts';
 import { Invalidator } from './invalidator.ts';
 import { namingsOf } from './namings.ts';
 import type { VtdProfile } from './profiles.ts';
@@ -16,7 +18,12 @@ import { Prompt } from './prompt.ts';
 import { InvalidationQueue } from './queue.ts';
 import { RegisterInterface } from './register-interface.ts';
 import { RegisterInvalidation } from './register-invalidation.ts';
+import { PREFIX } from './request.ts';
 import { kindOfSlot, RequestSteps } from './requests.ts';
+import { ScalableSteps } from './scalable-steps.ts';
+
+/** More than the levels of any table, and the three steps before them. */
+const FIRST_STEPS = 10;
 
 export class Vtd implements Translator, MmioBlock {
   readonly name = 'VT-d';
@@ -29,6 +36,8 @@ export class Vtd implements Translator, MmioBlock {
   private readonly prompt: Prompt;
   private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
+  /** Null in a unit without scalable mode. */
+  private readonly scalable: ScalableSteps | null;
   private readonly interrupts: InterruptSteps | null;
   /** In a unit without ECAP.IR: the last interrupt. */
   private readonly passed = new InterruptMessage();
@@ -47,6 +56,9 @@ export class Vtd implements Translator, MmioBlock {
     this.prompt = new Prompt(this.core);
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
+    const { scalable } = this.core;
+    this.scalable =
+      parts.dma === undefined || scalable === null ? null : new ScalableSteps(this.core, parts.dma, scalable);
     const { interrupts } = this.core;
     this.interrupts =
       parts.dma === undefined || interrupts === null ? null : new InterruptSteps(this.core, parts.dma, interrupts);
@@ -73,26 +85,34 @@ export class Vtd implements Translator, MmioBlock {
 
   choices(slot: number): number {
     if (this.interrupts?.takes(slot)) return this.interrupts.choices(slot);
-    if (this.core.mode === MODE.scalable) return 1;
+    if (this.scalable?.takes(slot, this.core.mode === MODE.scalable)) return this.scalable.choices(slot);
     return (this.requests as RequestSteps).choices(slot);
   }
 
   step(slot: number, choice: number): void {
     if (this.interrupts?.takes(slot)) return this.interrupts.step(slot, choice);
-    // Not in steps yet: a request in scalable mode is taken at once.
-    if (this.core.mode === MODE.scalable) this.immediate(slot);
-    else (this.requests as RequestSteps).step(slot, choice);
+    if (this.scalable?.takes(slot, this.core.mode === MODE.scalable)) return this.scalable.step(slot, choice);
+    (this.requests as RequestSteps).step(slot, choice);
+  }
+
+  left(slot: number): number {
+    const dma = this.core.dma as Dma;
+    const step = dma.get(slot, SLOT.step);
+    // Before the tables there are the look-up, the root entry and the context entry; then each level is one step.
+    return step < WALK_STEP.fresh ? FIRST_STEPS - step : dma.get(slot, SLOT.level);
   }
 
   immediate(slot: number): void {
     if (this.interrupts?.takes(slot)) return this.interrupts.immediate(slot);
     const dma = this.core.dma as Dma;
     const { walk } = this.core;
-    const { sid } = dma.requesters[dma.get(slot, SLOT.device)];
+    const { pasid = -1, sid } = dma.requesters[dma.get(slot, SLOT.device)];
     const [vpnHi, vpnLo] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)];
     const kind = kindOfSlot(dma, slot);
     const plain = kind === dma.get(slot, SLOT.access);
-    const reason = plain ? this.translate(sid, vpnHi, vpnLo, kind) : this.request(sid, vpnHi, vpnLo, kind);
+    let reason: number;
+    if (pasid >= 0) reason = this.requestWithPasid(sid, pasid, vpnHi, vpnLo, kind, PREFIX.none);
+    else reason = plain ? this.translate(sid, vpnHi, vpnLo, kind) : this.request(sid, vpnHi, vpnLo, kind);
     if (reason === 0) dma.translated(slot, walk.pfnHi, walk.pfnLo);
     else dma.abort(slot);
   }
@@ -121,6 +141,11 @@ export class Vtd implements Translator, MmioBlock {
     if (interrupts !== null) return interrupts.remap(sid, addressLo, data);
     this.passed.set(0, addressLo, data);
     return 0;
+  }
+
+  /** Interrupt remapping entries that are cached; null in a unit without ECAP.IR. */
+  get interruptCache(): InterruptCache | null {
+    return this.core.interrupts?.cache ?? null;
   }
 
   /** What the last {@link interrupt} that was not refused became; the object stays the same. */

@@ -370,5 +370,4 @@ describe('6.5.2.11 queue errors', () => {
 
   test.todo('6.5.2.4 device-TLB invalidate descriptor (ECAP.DT); ICE and ITE');
   test.todo('6.5.2.11 IQEI 6: a tail that is not aligned to 256-bit descriptors (scalable and abort-DMA mode)');
-  test.todo('6.5.2.8 interrupt-entry-cache invalidate descriptor (ECAP.IR)');
 });

@@ -268,6 +268,5 @@ describe('6.5.4 walks in progress: a rule of this model', () => {
     expect(overtaken, 'complete while the walk is about to read the removed table').toBe(false);
   });
 
-  test.todo('6.5.5 interrupts are drained by an interrupt-entry-cache invalidation');
   test.todo('6.5.4 translated requests (AT = 10b) are drained by the device-TLB invalidation');
 });

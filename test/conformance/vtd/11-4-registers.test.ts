@@ -232,8 +232,6 @@ describe('11.4.4 GCMD and GSTS', () => {
     bench.write32(REG.GCMD, 0);
     expect(bench.translate(0x100, 0x123456789000n)).toEqual({ page: 0x123456789000n });
   });
-
-  test.todo('11.4.4.1 SIRTP, IRE, CFI with interrupt remapping');
 });
 
 describe('11.4.5 RTADDR', () => {
@@ -305,8 +303,6 @@ describe('11.4.7.1 FSTS', () => {
     bench.write32(REG.FSTS, -1);
     expect(bench.read32(REG.FSTS)).toBe(0);
   });
-
-  test.todo('11.4.10 IRTA');
 });
 
 describe('11.4.9.4 ICS', () => {

@@ -1,6 +1,7 @@
 /** Helpers of the tests of interrupt remapping: a unit with a remapping table, requests and entries written by hand. */
+import { messageAddress, messageData, SLOT, sendMessage } from '../../../src/machine/index.ts';
 import type { BenchOptions, Descriptor } from './unit.ts';
-import { Bench } from './unit.ts';
+import { Bench, Flight } from './unit.ts';
 
 /** Where the interrupt remapping table is: 64 KiB of memory from here on. */
 export const IRT = 0x40000n;
@@ -59,6 +60,8 @@ export function iecInv(g: number, index = 0, mask = 0): Descriptor {
 export class InterruptBench extends Bench {
   readonly size: number;
   readonly extended: boolean;
+  /** Interrupts that arrived, in order, of a unit in steps. */
+  readonly arrived: { readonly sid: number; readonly address: bigint; readonly data: number }[] = [];
 
   constructor(options: InterruptBenchOptions = {}) {
     const { size = 7, extended = false, ...unit } = options;
@@ -69,6 +72,31 @@ export class InterruptBench extends Bench {
     });
     this.size = size;
     this.extended = extended;
+    const { dma } = this.machine ?? {};
+    if (dma === undefined) return;
+    dma.messages = {
+      deliver: (slot) => {
+        const lo = 0xfee00000 | (dma.get(slot, SLOT.pfnLo) << 12) | (dma.get(slot, SLOT.word) << 2);
+        const address = (BigInt(dma.get(slot, SLOT.pfnHi) >>> 0) << 32n) | BigInt(lo >>> 0);
+        const { sid } = dma.requesters[dma.get(slot, SLOT.device)] as { sid: number };
+        this.arrived.push({ sid, address, data: messageData(dma, slot) });
+      },
+    };
+  }
+
+  /** Index of the device with a source id, which is made where there is none. */
+  device(sid: number): number {
+    const dma = (this.machine as NonNullable<typeof this.machine>).dma;
+    const known = dma.requesters.findIndex((one) => one.sid === sid);
+    return known >= 0 ? known : dma.declare({ name: `device ${sid}`, sid, did: 0 });
+  }
+
+  /** An interrupt request in flight. */
+  send(sid: number, address: number, data = 0): Flight {
+    const dma = (this.machine as NonNullable<typeof this.machine>).dma;
+    const slot = sendMessage(dma, this.device(sid), address, data, false);
+    if (!dma.immediate && messageAddress(dma, slot) !== address) throw new Error('the slot has another address');
+    return new Flight(this, slot);
   }
 
   /** Table pointer set and remapping on. @param besides CFI, or what else GCMD is to hold */

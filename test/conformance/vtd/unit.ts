@@ -59,6 +59,8 @@ export interface BenchOptions extends VtdOptions {
   readonly frames?: number;
   /** DMA transactions in flight; without any, requests are translated at once. */
   readonly dmaSlots?: number;
+  /** See VtdParts. */
+  readonly interruptEntriesChanged?: (first: number, count: number) => void;
 }
 
 /** What became of a translation. */
@@ -83,7 +85,7 @@ export class Bench {
   private nextTable = FIRST_TABLE;
 
   constructor(options: BenchOptions = {}) {
-    const { frames = 256, dmaSlots = 0, ...unit } = options;
+    const { frames = 256, dmaSlots = 0, interruptEntriesChanged, ...unit } = options;
     this.ram = new RamMemory(frames);
     this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
@@ -97,6 +99,7 @@ export class Bench {
       memory: ram,
       message: (hi: number, lo: number, data: number) => void this.messages.push([hi, lo, data]),
       flushWriteBuffers: () => void this.flushes++,
+      ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
     };
     this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, cap, caches });
     if (this.machine !== null) this.machine.dma.translator = this.unit;
@@ -302,6 +305,11 @@ export class Flight {
 
   get page(): bigint {
     return ((BigInt(this.word(SLOT.pfnHi)) << 20n) | BigInt(this.word(SLOT.pfnLo))) << 12n;
+  }
+
+  /** In how many ways its next step can go; 0 while it cannot take one. */
+  get choices(): number {
+    return this.agent.choices();
   }
 
   /** One step. @param pick takes the number of ways, gives the one to go */
