@@ -53,21 +53,24 @@ describe('scripts', () => {
   });
 });
 
-describe('random scripts do what they are made for', () => {
-  test.each(CONFIGURATIONS.map((each) => [each.name, each] as const))('%s', async (_name, each) => {
-    const platform = await model();
-    const results = new Map<string, number>();
-    const reasons = new Set<number>();
+test('random scripts do what they are made for', async () => {
+  const platform = await model();
+  const reasons = new Set<number>();
+  for (const each of CONFIGURATIONS) {
+    let arrived = 0;
+    let all = 0;
     for (let seed = 0; seed < 150; seed++) {
       const script = new Generator(seed, each).script(100);
       const { RESULT, ...rest } = await readFields(platform, script, ['RESULT', 'FRCD.reason']);
-      for (const result of RESULT) results.set(result, (results.get(result) ?? 0) + 1);
+      arrived += RESULT.filter((result) => result === '0').length;
+      all += RESULT.length;
       for (const text of rest['FRCD.reason']) reasons.add(Number.parseInt(text, 16) & 0xff);
     }
-    // Half of the requests arrive, where they should; all reasons of legacy mode come up that these tables can give.
-    expect((results.get('0') ?? 0) / [...results.values()].reduce((a, b) => a + b)).toBeGreaterThan(0.4);
-    for (const reason of [1, 2, 3, 4, 5, 6, 7, 0xa, 0xb, 0xc, 0xe]) expect(reasons).toContain(reason);
-  });
+    // Many of the requests arrive, and where they should.
+    expect(arrived / all).toBeGreaterThan(0.3);
+  }
+  // All reasons of legacy mode that these tables can give.
+  for (const reason of [1, 2, 3, 4, 5, 6, 7, 9, 0xa, 0xb, 0xc, 0xe]) expect(reasons).toContain(reason);
 });
 
 /** A back end that is the model with something wrong in it. */

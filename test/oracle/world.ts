@@ -69,7 +69,7 @@ export class World {
     let rootHi = 0n;
     if (spoiled) {
       const how = random.below(4);
-      if (how === 0) root = CONTEXTS;
+      if (how === 0) root = random.pick([CONTEXTS, NOWHERE | 1n]);
       else if (how === 1) root |= 1n << BigInt(1 + random.below(11));
       else if (how === 2) root |= above;
       else rootHi = random.big(64);
