@@ -57,6 +57,9 @@ export const SLOT = {
 
 const SLOT_FIELDS = Object.keys(SLOT);
 
+/** The first word of a slot that a translator asked for; see {@link Dma.translatorWords}. */
+export const TRANSLATOR_WORD = SLOT_FIELDS.length;
+
 export const ACCESS = { read: 1, write: 2 } as const;
 
 /** Marks on a transaction. */
@@ -106,10 +109,12 @@ export class Dma {
   private readonly facts: Facts;
   readonly log: EventLog;
   private readonly region: Region;
+  private readonly fields: readonly string[];
 
   constructor(
     parts: { arena: Arena; memory: CaseMemory; frames: Frames; grants: Grants; facts: Facts; log: EventLog },
     slots: number,
+    translatorWords = 0,
   ) {
     this.arena = parts.arena;
     this.memory = parts.memory;
@@ -118,11 +123,13 @@ export class Dma {
     this.facts = parts.facts;
     this.log = parts.log;
     this.slots = slots;
-    this.region = parts.arena.region('dma', SLOT_FIELDS, slots, true);
+    const extra = Array.from({ length: translatorWords }, (_, i) => `translator${i}`);
+    this.fields = [...SLOT_FIELDS, ...extra];
+    this.region = parts.arena.region('dma', this.fields, slots, true);
     this.namings.push({
       base: this.region.base,
       units: slots,
-      length: SLOT_FIELDS.length,
+      length: this.fields.length,
       owner: SLOT.device,
       by: 'device',
       valid: SLOT.phase,
@@ -135,9 +142,14 @@ export class Dma {
     this.agents = Array.from({ length: slots }, (_, i) => this.agent(i));
   }
 
+  /** Words that a slot has for the translator besides those of {@link SLOT}, from {@link TRANSLATOR_WORD} on; it clears them. */
+  get translatorWords(): number {
+    return this.fields.length - SLOT_FIELDS.length;
+  }
+
   /** Offset of slot `i`'s first word. */
   at(i: number): number {
-    return this.region.base + i * SLOT_FIELDS.length;
+    return this.region.base + i * this.fields.length;
   }
 
   get(slot: number, field: number): number {
@@ -358,7 +370,7 @@ export class Dma {
   }
 
   private release(slot: number): void {
-    for (let i = 0; i < SLOT_FIELDS.length; i++) this.arena.set(slot + i, 0);
+    for (let i = 0; i < this.fields.length; i++) this.arena.set(slot + i, 0);
   }
 
   private unsteady(target: number): void {

@@ -23,6 +23,8 @@ const IOVA_BITS = 57n;
 export interface MachineOptions {
   /** DMA transactions that can be in flight at once; 2 if absent. */
   readonly dmaSlots?: number;
+  /** Words that a translator keeps in each of them; 0 if absent. */
+  readonly translatorWords?: number;
   /** Whether page walks snoop the CPU's caches; true if absent. */
   readonly coherentWalker?: boolean;
 }
@@ -73,7 +75,11 @@ export class Machine {
     this.grants = new Grants(arena);
     this.software = arena.region('software', ['value'], MAX_SOFTWARE);
     const { frames, memory, grants } = this;
-    this.dma = new Dma({ arena, memory, frames, grants, facts, log }, options.dmaSlots ?? 2);
+    this.dma = new Dma(
+      { arena, memory, frames, grants, facts, log },
+      options.dmaSlots ?? 2,
+      options.translatorWords ?? 0,
+    );
     if (!memory.coherent) {
       this.hardware.push({
         name: 'cpu cache',

@@ -5,6 +5,8 @@ export interface Requester {
   readonly sid: number;
   /** Domain that software has put it in. */
   readonly did: number;
+  /** PASID of its requests, none if absent: a function that uses several is as many requesters. */
+  readonly pasid?: number;
 }
 
 /** `02:00.0` of a source id. */

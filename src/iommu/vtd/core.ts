@@ -194,6 +194,7 @@ export class VtdCore {
     for (const [key, rule] of Object.entries(RULES) as [keyof typeof RULES, (typeof RULES)[keyof typeof RULES]][]) {
       const usable =
         (paging || !rule.id.startsWith('paging')) &&
+        (this.scalable !== null || !rule.id.startsWith('pasid')) &&
         (this.has.cap.CM === 1 || key !== 'faultUsed') &&
         (this.fetchAhead > 0 || key !== 'postponed') &&
         (this.fractures || key !== 'fractured') &&

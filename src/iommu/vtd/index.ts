@@ -15,5 +15,8 @@ export * from './profiles.ts';
 export * from './registers.ts';
 export * from './request.ts';
 export * from './rules.ts';
+export * from './scalable-faults.ts';
+export { SCALABLE_SLOT_WORDS } from './scalable-slot.ts';
+export * from './scalable-structures.ts';
 export * from './structures.ts';
 export * from './walk.ts';

@@ -23,8 +23,11 @@ export class InterruptSteps {
   /** Whether a transaction that is not translated yet is an interrupt request. */
   takes(slot: number): boolean {
     const { dma } = this;
+    // 3.15: with PASID it is a request like another.
     return (
-      isInterruptPage(dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)) && kindOfSlot(dma, slot) === REQUEST.write
+      dma.requesters[dma.get(slot, SLOT.device)].pasid === undefined &&
+      isInterruptPage(dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)) &&
+      kindOfSlot(dma, slot) === REQUEST.write
     );
   }
 

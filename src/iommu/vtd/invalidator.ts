@@ -9,11 +9,12 @@ import type { IotlbInvalidation } from './invalidation.ts';
 import { invalidateContext, invalidateIotlb } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
 import {
+  contextScope,
   invalidatePasidCache,
   invalidatePasidIotlb,
-  invalidateScalableContext,
   invalidateScalableIotlb,
 } from './scalable-invalidation.ts';
+import { markForContext, markForIotlb, markForPasidIotlb, markForPasids } from './scalable-marks.ts';
 
 export class Invalidator {
   private readonly core: VtdCore;
@@ -32,8 +33,11 @@ export class Invalidator {
     const { core } = this;
     if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
     const { scalable } = core;
-    if (scalable !== null && !this.isLegacy()) invalidateScalableContext(scalable, granularity, sid, functionMask);
-    else invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
+    if (scalable !== null && !this.isLegacy()) {
+      const { ignore, requester } = contextScope(granularity, sid, functionMask);
+      scalable.caches.dropContexts(requester, ignore);
+      markForContext(core.dma, requester, ignore);
+    } else invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
     if (core.telling) core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
   }
 
@@ -56,7 +60,10 @@ export class Invalidator {
     const before = core.telling ? core.caches.describe() : [];
     const legacy = this.isLegacy();
     const kept = invalidateIotlb(core.caches, legacy ? core.dma : null, inv);
-    if (core.scalable !== null && !legacy) invalidateScalableIotlb(core.scalable, inv);
+    if (core.scalable !== null && !legacy) {
+      invalidateScalableIotlb(core.scalable, inv);
+      markForIotlb(core.dma, inv);
+    }
     if (kept > 0) core.fire('hint');
     if (!core.telling) return;
     const where = page
@@ -76,6 +83,7 @@ export class Invalidator {
     const { core } = this;
     if (core.scalable === null) return;
     invalidatePasidCache(core.scalable, granularity, did & core.didMask, pasid);
+    markForPasids(core.dma, granularity, pasid);
     if (core.telling) core.say(`PASID cache invalidated (${granularityName(PASID_GRANULARITY, granularity)})`);
   }
 
@@ -93,6 +101,7 @@ export class Invalidator {
       leafOnly: ih && core.profile.honoursInvalidationHint,
     };
     if (invalidatePasidIotlb(core.scalable, inv) > 0) core.fire('hint');
+    markForPasidIotlb(core.dma, inv, core.profile.drains);
     if (!core.telling) return;
     const what = granularityName(PASID_IOTLB_GRANULARITY, granularity);
     core.say(`PASID-based IOTLB invalidation (${what}, DID ${inv.did}, PASID ${hex(pasid)})`);

@@ -24,6 +24,12 @@ export const RULES = {
     clause: 'VT-d 6.2.2',
     text: 'a cached context entry is gone by the time it could serve',
   },
+  pasidUsed: { id: 'pasid.use', clause: 'VT-d 6.2.3', text: 'a cached PASID-table entry serves a request' },
+  pasidEvicted: {
+    id: 'pasid.evict',
+    clause: 'VT-d 6.2.3',
+    text: 'a cached PASID-table entry is gone by the time it could serve',
+  },
   pagingUsed: { id: 'paging.use', clause: 'VT-d 6.2.5.5', text: 'a walk begins below a cached non-leaf entry' },
   pagingEvicted: {
     id: 'paging.evict',

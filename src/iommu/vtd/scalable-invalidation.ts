@@ -24,14 +24,13 @@ const ALL = -1;
 const EVERYTHING: Scope = { did: -1, pasid: -1, am: EVERY_ADDRESS, vpnHi: 0, vpnLo: 0 };
 
 /** Context entries are not tagged by domain here (table 17): a domain-selective invalidation is global, a device-selective one ignores DID. */
-export function invalidateScalableContext(
-  scalable: Scalable,
+export function contextScope(
   granularity: number,
   sid: number,
   functionMask: number,
-): void {
+): { readonly requester: number; readonly ignore: number } {
   const device = granularity === CONTEXT_GRANULARITY.device;
-  scalable.caches.dropContexts(device ? sid : -1, [0, 4, 6, 7][functionMask]);
+  return { requester: device ? sid : -1, ignore: [0, 4, 6, 7][functionMask] };
 }
 
 /** @param granularity see {@link PASID_GRANULARITY} */

@@ -84,8 +84,8 @@ export class ScalableBench extends Bench {
   }
 
   /** Root pointer, scalable mode and translation on; a queue of 256-bit descriptors. */
-  startScalable(): this {
-    this.write64(REG.RTADDR, ROOT | (1n << 10n));
+  startScalable(root = ROOT): this {
+    this.write64(REG.RTADDR, root | (1n << 10n));
     this.write32(REG.GCMD, SRTP);
     this.write32(REG.GCMD, TE);
     this.write64(REG.IQT, 0n);

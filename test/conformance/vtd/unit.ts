@@ -1,6 +1,6 @@
 /** Helpers of the VT-d conformance tests: a unit over plain memory, tables and descriptors written by hand. */
 import type { VtdOptions } from '../../../src/iommu/vtd/index.ts';
-import { Vtd } from '../../../src/iommu/vtd/index.ts';
+import { SCALABLE_SLOT_WORDS, Vtd } from '../../../src/iommu/vtd/index.ts';
 import { Arena, Machine, PHASE, RamMemory, SLOT } from '../../../src/machine/index.ts';
 
 /** Register offsets (VT-d 11.4), written again on purpose. */
@@ -87,7 +87,7 @@ export class Bench {
   constructor(options: BenchOptions = {}) {
     const { frames = 256, dmaSlots = 0, interruptEntriesChanged, ...unit } = options;
     this.ram = new RamMemory(frames);
-    this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots });
+    this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots, translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0 });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
     // MGAW is at least the host address width (11.4.2); most tests do not say so.
@@ -257,10 +257,11 @@ export class Bench {
   }
 
   /** A DMA in flight, and a device for each source id that sends one. */
-  issue(sid: number, iova: bigint, access = READ, words = 1): Flight {
+  issue(sid: number, iova: bigint, access = READ, words = 1, pasid?: number): Flight {
     const { dma } = this.machine as Machine;
-    let device = dma.requesters.findIndex((r) => r.sid === sid);
-    if (device < 0) device = dma.requesters.push({ name: `device ${sid}`, sid, did: 0 }) - 1;
+    let device = dma.requesters.findIndex((r) => r.sid === sid && r.pasid === pasid);
+    const prefix = pasid === undefined ? {} : { pasid };
+    if (device < 0) device = dma.requesters.push({ name: `device ${sid}`, sid, did: 0, ...prefix }) - 1;
     return new Flight(this, dma.issue(device, iova, access, false, words));
   }
 
@@ -319,12 +320,13 @@ export class Flight {
 
   /** Steps until it is translated or aborted. @returns whether it is translated */
   walk(pick?: (choices: number) => number): boolean {
-    for (let i = 0; i < 40; i++) {
+    // A nested one of five levels twice reads 35 paging entries.
+    for (let i = 0; i < 80; i++) {
       if (this.state === 'translated') return true;
       if (this.state === 'over') return false;
       this.step(pick);
     }
-    throw new Error('a walk of more than 40 steps');
+    throw new Error('a walk of more than 80 steps');
   }
 
   /** A translated one takes effect. */
