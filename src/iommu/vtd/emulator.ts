@@ -2,24 +2,39 @@
 import { Arena } from '../../machine/index.ts';
 import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 import { guestMemory } from '../kit/guest-memory.ts';
-import type { CacheSizes } from './caches.ts';
 import type { VtdOptions } from './core.ts';
 import type { MessageSink } from './events.ts';
+import type { InterruptMessage } from './interrupt-message.ts';
 import { Vtd } from './model.ts';
 import { REQUEST } from './request.ts';
 
 export interface VtdEmulatorOptions extends VtdOptions {
   /** Guest memory: tables and queue are read there, wait status is written there. */
   readonly memory: GuestBuffer | GuestMemory;
-  /** Takes the unit's interrupts (fault event, invalidation completion event) during the access or translation that raises them. */
+  /**
+   * Takes interrupts as the processors get them: the unit's own (fault event, invalidation completion event) during the access, translation or
+   * interrupt that raises them, and those that devices send by {@link VtdEmulator.interrupt}.
+   */
   readonly message?: MessageSink;
+  /**
+   * With ECAP.IR, for who routes interrupts ahead (KVM's irqfd): told that what interrupt indexes mean, so many from `first` on, may be
+   * another thing from now on, when the guest invalidates them, sets the table or switches remapping. Ask
+   * {@link VtdEmulator.remapInterrupt} again for the routes that are by those.
+   */
+  readonly interruptEntriesChanged?: (first: number, count: number) => void;
 }
+
+/** Result of {@link VtdEmulator.interrupt} for a write that is none. */
+export const NOT_AN_INTERRUPT = 1;
+
+/** The interrupt range, as bits 63:20 of the address. */
+const INTERRUPT_RANGE = 0xfee;
 
 /** Kinds of requests; see {@link REQUEST}. */
 export type RequestKind = (typeof REQUEST)[keyof typeof REQUEST];
 
 /** No paging-structure caches: reading the tables is as fast. A driver that forgets to invalidate those is found with some. */
-const CACHES: CacheSizes = { context: 64, iotlbSets: 1024, iotlbWays: 4, pagingStructure: 0 };
+const CACHES = { context: 64, iotlbSets: 1024, iotlbWays: 4, pagingStructure: 0, interrupts: 256, interruptSets: 64 };
 
 /** Words for what is in the unit besides caches: its registers most of all, which end below byte 2^15 (CAP.FRO, ECAP.IRO). */
 const REGISTER_WORDS = 1 << 14;
@@ -38,16 +53,21 @@ export class VtdEmulator {
   private readonly arena: Arena;
   private readonly fresh: Int32Array;
   private settling = false;
+  private readonly message: MessageSink | undefined;
 
   constructor(options: VtdEmulatorOptions) {
-    const { memory: guest, message, ...unit } = options;
+    const { memory: guest, message, interruptEntriesChanged, ...unit } = options;
     const caches = { ...CACHES, ...unit.caches };
     const legacy = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
-    const entries = unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy;
+    const entries = (unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy) + caches.interrupts;
     this.arena = new Arena(REGISTER_WORDS + WORDS_PER_ENTRY * entries);
     const memory = guestMemory(guest);
-    const parts = { arena: this.arena, tables: memory, memory };
-    this.unit = new Vtd(message === undefined ? parts : { ...parts, message }, { ...unit, caches });
+    this.message = message;
+    const sinks = {
+      ...(message === undefined ? {} : { message }),
+      ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
+    };
+    this.unit = new Vtd({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
     this.fresh = this.arena.snapshot();
   }
 
@@ -130,6 +150,38 @@ export class VtdEmulator {
   /** Bits 31:12. */
   get frameLo(): number {
     return this.unit.frameLo;
+  }
+
+  /**
+   * A device's interrupt (MSI, MSI-X, the message of an I/O APIC): a write of one DWORD to 0xFEEx_xxxx. It goes to the option `message` as the
+   * processors get it: remapped where the guest has switched that on, else as it is. {@link translate} answers such a write with its own address,
+   * whether it is remapped or not: what that leads to is for here.
+   * @param requester source id, as with {@link translate}; that of an I/O APIC is what firmware's tables say (VT-d 8.3.1)
+   * @returns 0; −{@link INTERRUPT_FAULT} reason where it is refused, the fault being recorded as VT-d says; {@link NOT_AN_INTERRUPT}, and
+   * nothing is done, for another address: an ordinary write, though the guest has set it up as an interrupt
+   */
+  interrupt(requester: number, address: number | bigint, data: number): number {
+    const result = this.remapInterrupt(requester, address, data);
+    if (result !== 0) return result;
+    const { addressHi, addressLo, data: sent } = this.unit.remapped;
+    this.message?.(addressHi, addressLo, sent);
+    return 0;
+  }
+
+  /** As {@link interrupt}, but it goes nowhere: what it becomes is in {@link remapped}. For routes that are set up ahead. */
+  remapInterrupt(requester: number, address: number | bigint, data: number): number {
+    const at = Number(address);
+    if (!Number.isInteger(at) || Math.floor(at / 2 ** 20) !== INTERRUPT_RANGE) return NOT_AN_INTERRUPT;
+    const reason = this.unit.interrupt(requester & 0xffff, at, data);
+    return reason === 0 ? 0 : -reason;
+  }
+
+  /**
+   * What the last {@link interrupt} or {@link remapInterrupt} that was not refused became: address, data, and what they say. Always the same object,
+   * overwritten by the next.
+   */
+  get remapped(): InterruptMessage {
+    return this.unit.remapped;
   }
 
   /** An address that is no exact number, or none at all: taken modulo 2^64. */
