@@ -7,7 +7,7 @@ import { folderWith, pinhole } from './pinhole.ts';
 
 describe.concurrent('what it prints', () => {
   test('--json: one array, an object a run', async () => {
-    const { stdout, stderr, status } = await pinhole(['check', 'D3', 'K', '--json']);
+    const { stdout, stderr, status } = await pinhole(['check', 'D3', 'K5', '--json']);
     const runs = JSON.parse(stdout);
     expect(runs.map((r: Record<string, unknown>) => [r.case, r.variant, r.verdict, r.expected])).toEqual([
       ['D3', 'ih-1', 'violated', 'violated'],
