@@ -64,7 +64,9 @@ const CHECKPOINT_EVERY = 60;
 
 /** A whole number, 0 too. */
 function whole(text: string): number {
-  return text === '0' ? 0 : count(text);
+  const n = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(n)) throw new UsageError('give a whole number');
+  return n;
 }
 
 /** The sample that the flags ask for; undefined for all runs. */
