@@ -1,7 +1,7 @@
 /** One search in several threads over one visited set. */
 import type { Worker } from 'node:worker_threads';
 import type { Decided, SavedSearch, Violation } from '../explore/index.ts';
-import { SharedFingerprintSet, SharedWork } from '../explore/index.ts';
+import { OpenStates, SharedFingerprintSet, SharedWork } from '../explore/index.ts';
 import type { Job, Progress } from './job.ts';
 import { type Order, orderOf, type Report, startWorker } from './runner.ts';
 import { UsageError } from './usage-error.ts';
@@ -10,6 +10,7 @@ import { UsageError } from './usage-error.ts';
 export interface Share {
   readonly visited: SharedArrayBuffer;
   readonly work: SharedArrayBuffer;
+  readonly open: SharedArrayBuffer;
   readonly thread: number;
   readonly stacks: number[][];
   /** Properties that are known to be broken. */
@@ -98,6 +99,7 @@ export async function decideShared(
   visited.prepare(workers, saved.entries);
   const work = new SharedWork(new SharedArrayBuffer(SharedWork.BYTES));
   work.prepare(workers);
+  const open = new SharedArrayBuffer(OpenStates.BYTES);
   const parts: (Part | null)[] = threads.map(() => null);
   let stands: (Part | null)[] = [];
   let interrupted = false;
@@ -119,6 +121,7 @@ export async function decideShared(
     const share: Share = {
       visited: visited.buffer,
       work: work.buffer,
+      open,
       thread: i,
       stacks: saved.stacks.filter((_, n) => n % workers === i),
       broken: saved.violations.map((v) => v.property),

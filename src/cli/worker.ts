@@ -1,7 +1,7 @@
 /** A thread of `check --workers`: runs the jobs that it is sent, one at a time. */
 import { parentPort } from 'node:worker_threads';
 import type { CaseRun } from '../cases/index.ts';
-import { DepthFirst, SharedFingerprintSet, SharedWork } from '../explore/index.ts';
+import { DepthFirst, OpenStates, SharedFingerprintSet, SharedWork } from '../explore/index.ts';
 import type { Job, Progress } from './job.ts';
 import { newRun } from './job.ts';
 import type { Order, Report } from './runner.ts';
@@ -66,6 +66,7 @@ function searchedPart(job: Job, run: CaseRun, share: Share): Part {
   const { instance, properties } = run;
   const search = new DepthFirst(instance, { properties, visited, ample: !job.without.includes('ample') });
   search.close(share.broken);
+  search.follow(new OpenStates(share.open));
   const part = (stacks: number[][]): Part => ({
     stacks,
     violations: search.violations,

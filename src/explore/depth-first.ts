@@ -1,47 +1,16 @@
 import { FACT } from '../machine/index.ts';
 import { Ample } from './ample.ts';
 import { packed, unpacked } from './decision.ts';
+import type { DepthFirstOptions } from './depth-first-options.ts';
+import { Ends } from './ends.ts';
+import type { Visited } from './fingerprint-set.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
+import { OpenStates } from './open-states.ts';
+import type { SavedSearch } from './saved-search.ts';
 import type { Property, Violation } from './search.ts';
 import { isChecked, takeTwice } from './twice.ts';
-
-/** The set of states that were seen. */
-export interface Visited {
-  /** @returns whether it is new */
-  add(a: number, b: number): boolean;
-  readonly size: number;
-  readonly bytes: number;
-  readonly expectedCollisions: number;
-  load(entries: Int32Array): void;
-  entries(): Int32Array;
-}
-
-/** A search that was interrupted, as plain data. */
-export interface SavedSearch {
-  /** What is left to do, as {@link DepthFirst.save} gave it. */
-  readonly stacks: readonly number[][];
-  /** Fingerprints of the states that were seen, two halves each. */
-  readonly entries: Int32Array;
-  readonly transitions: number;
-  readonly depth: number;
-  readonly reduced: number;
-  readonly cyclic: boolean;
-  readonly violations: readonly Violation[];
-  readonly fired: readonly number[];
-}
-
-export interface DepthFirstOptions {
-  readonly properties: readonly Property[];
-  /** Distinct states to stop at; absent for none. */
-  readonly maxStates?: number;
-  /** Shared with others; one of its own if absent. */
-  readonly visited?: Visited;
-  /** Partial-order reduction. */
-  readonly ample?: boolean;
-  /** Called in every state in which nothing can happen any more. */
-  readonly onEnd?: () => void;
-}
+import { mayLeadTo } from './way-back.ts';
 
 /** Words of a frame of the stack. */
 const FRAME = {
@@ -91,6 +60,8 @@ export class DepthFirst {
   cyclic = false;
   private readonly options: DepthFirstOptions;
   private readonly ample: Ample | null;
+  /** Not null where hardware comes to an end by itself, so that there are no cycles. */
+  private readonly ends: Ends | null;
   private open: Property[];
   private frames = new Int32Array(256 * FRAME_WORDS);
   /** Offset of the top frame, −FRAME_WORDS when there is none. */
@@ -104,6 +75,7 @@ export class DepthFirst {
     this.visited = options.visited ?? new FingerprintSet();
     this.open = [...options.properties];
     this.ample = options.ample === false ? null : Ample.of(instance);
+    this.ends = Ends.of(instance);
   }
 
   /** Begins at the instance's start. */
@@ -182,15 +154,18 @@ export class DepthFirst {
     const { facts } = machine;
     const mark = frames[top + FRAME.mark];
     facts.bits = 0;
+    const checked = isChecked(this.transitions);
+    const left = checked && this.ends !== null && a >= instance.actors.length ? this.ends.left() : -1;
     instance.agents[a].step(choice);
-    if (isChecked(this.transitions)) takeTwice(instance, a, choice, mark);
+    if (checked) takeTwice(instance, a, choice, mark);
+    if (left >= 0) this.ends?.check(left, instance.agents[a].name);
     this.transitions++;
     if (facts.bits !== 0) this.check(facts.bits, packed(a, choice));
     if (this.visited.add(tracker.fpA, tracker.fpB)) this.push(packed(a, choice));
     else {
       frames[top + FRAME.flags] |= FLAG.seenBefore;
       // Actors only go on, so that a cycle is of hardware's steps alone.
-      if (!this.cyclic && a >= instance.actors.length) this.cyclic = this.isOnStack();
+      if (!this.cyclic && a >= instance.actors.length) this.cyclic = this.isOnStack() || this.comesBack();
       tracker.undo(mark);
     }
   }
@@ -204,6 +179,17 @@ export class DepthFirst {
       if (unpacked(frames[f + FRAME.decision]).agent < instance.actors.length) return false;
     }
     return false;
+  }
+
+  /**
+   * Whether hardware alone may lead from the state at hand, which some other stack has not finished, back to the top frame's. Then each of the two
+   * stacks may have a part of the cycle, and neither the whole.
+   */
+  private comesBack(): boolean {
+    const { instance, frames, top, visited } = this;
+    const { fpA, fpB } = instance.tracker;
+    if (this.ends !== null || visited.open === null || !visited.open.has(fpA, fpB)) return false;
+    return mayLeadTo(instance, frames[top + FRAME.fpA], frames[top + FRAME.fpB]);
   }
 
   private room(): void {
@@ -267,6 +253,7 @@ export class DepthFirst {
       if (instance.hasWaiting()) this.check(FACT.deadlock, -1);
       this.options.onEnd?.();
     }
+    this.visited.open?.close(frames[top + FRAME.fpA], frames[top + FRAME.fpB]);
     this.top -= FRAME_WORDS;
     if (this.top >= 0) instance.tracker.undo(this.frames[this.top + FRAME.mark]);
   }
@@ -320,6 +307,10 @@ export class DepthFirst {
     this.cyclic = saved.cyclic;
     this.violations.push(...saved.violations);
     this.close(saved.violations.map((v) => v.property));
+    if (saved.stacks.length > 1) {
+      this.follow(new OpenStates(new ArrayBuffer(OpenStates.BYTES)));
+      for (const stack of saved.stacks) this.announce(stack);
+    }
     this.later = saved.stacks;
     this.countFired(saved.fired);
   }
@@ -340,7 +331,7 @@ export class DepthFirst {
     return out;
   }
 
-  /** Goes on from what {@link save} or {@link give} made, in an instance of the same machine. */
+  /** Goes on from what {@link save} or {@link give} made, in an instance of the same machine. Its states are open already. */
   resume(saved: ArrayLike<number>): void {
     const { agents, machine } = this.instance;
     const fired = [...machine.rules.fired];
@@ -354,6 +345,21 @@ export class DepthFirst {
     }
     // These steps were counted where they were taken first.
     this.countFired(fired);
+  }
+
+  /** The search has one of several stacks, whose open states are here. Before anything is announced. */
+  follow(open: OpenStates): void {
+    if (this.ends === null) this.visited.open = open;
+  }
+
+  /** Opens the states of a stack that somebody will {@link resume}. */
+  announce(saved: ArrayLike<number>): void {
+    this.resume(saved);
+    for (; this.top >= 0; this.top -= FRAME_WORDS) this.openFrame(this.top);
+  }
+
+  private openFrame(f: number): void {
+    this.visited.open?.open(this.frames[f + FRAME.fpA], this.frames[f + FRAME.fpB]);
   }
 
   private countFired(counts: readonly number[]): void {
@@ -380,6 +386,7 @@ export class DepthFirst {
       frames[f + FRAME.agent] = this.instance.agents.length;
       frames[f + FRAME.choice] = 0;
       frames[f + FRAME.choices] = 0;
+      for (let g = 0; g <= f; g += FRAME_WORDS) this.openFrame(g);
       return piece;
     }
     return null;

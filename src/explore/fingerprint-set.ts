@@ -1,3 +1,18 @@
+import type { OpenStates } from './open-states.ts';
+
+/** The set of states that were seen. */
+export interface Visited {
+  /** @returns whether it is new */
+  add(a: number, b: number): boolean;
+  readonly size: number;
+  readonly bytes: number;
+  readonly expectedCollisions: number;
+  load(entries: Int32Array): void;
+  entries(): Int32Array;
+  /** Told of each state that is added; null where one stack has all that are open. */
+  open: OpenStates | null;
+}
+
 /** Fullest that the table gets, and how much larger it becomes then: between 10 and 14.3 bytes an entry. */
 const LOAD = 0.8;
 const GROWTH = 1.4;
@@ -10,6 +25,8 @@ const FIRST_SLOTS = 1 << 11;
  */
 export class FingerprintSet {
   size = 0;
+  /** Told of each state that is added. */
+  open: OpenStates | null = null;
   private slots: Int32Array;
   private capacity: number;
 
@@ -22,7 +39,9 @@ export class FingerprintSet {
   /** Adds it. @returns false if it was there */
   add(a: number, b: number): boolean {
     if (this.size >= this.capacity * LOAD) this.grow();
-    return this.insert(a === 0 ? 1 : a, b === 0 ? 1 : b);
+    if (!this.insert(a === 0 ? 1 : a, b === 0 ? 1 : b)) return false;
+    if (this.open !== null) this.open.open(a, b);
+    return true;
   }
 
   private insert(a: number, b: number): boolean {
@@ -99,6 +118,8 @@ const HEAD_WORDS = 16;
  */
 export class SharedFingerprintSet {
   readonly buffer: SharedArrayBuffer;
+  /** Told of each state that is added, before any other thread can see that it was. */
+  open: OpenStates | null = null;
   private readonly head: Int32Array;
   private readonly slots: Int32Array;
   /** Insertions since the shared count was brought up to date. */
@@ -137,13 +158,14 @@ export class SharedFingerprintSet {
         if (this.head[HEAD.full] !== 0) return false;
         slotA = Atomics.compareExchange(slots, 2 * i, 0, keyA);
         if (slotA === 0) {
+          if (this.open !== null) this.open.open(a, b);
           Atomics.store(slots, 2 * i + 1, keyB);
           this.inserted();
           return true;
         }
       }
       if (slotA === keyA) {
-        let slotB = slots[2 * i + 1];
+        let slotB = Atomics.load(slots, 2 * i + 1);
         while (slotB === 0) slotB = Atomics.load(slots, 2 * i + 1);
         if (slotB === keyB) return false;
       }

@@ -17,6 +17,8 @@ const CONTROL = {
   bell: 6,
   /** Properties that broke, by index; at most 31. */
   broken: 7,
+  /** Threads whose first stacks are announced. */
+  ready: 8,
 } as const;
 
 const CONTROL_WORDS = 16;
@@ -207,6 +209,17 @@ export class SharedWork {
     }
   }
 
+  /** Until every thread has announced what it begins with: before that, nobody knows which states are open. */
+  private waitForAll(): void {
+    const { control } = this;
+    Atomics.add(control, CONTROL.ready, 1);
+    Atomics.notify(control, CONTROL.ready);
+    for (let n = 0; n < control[CONTROL.workers]; ) {
+      n = Atomics.load(control, CONTROL.ready);
+      if (n < control[CONTROL.workers]) Atomics.wait(control, CONTROL.ready, n);
+    }
+  }
+
   /** Somebody waits, and nothing is there for him. */
   private get isHungry(): boolean {
     return this.control[CONTROL.idle] > this.control[CONTROL.queued];
@@ -233,6 +246,8 @@ export class SharedWork {
     onStand: (stacks: number[][]) => void,
   ): void {
     const { control } = this;
+    for (const stack of own) search.announce(stack);
+    this.waitForAll();
     let told = 0;
     for (;;) {
       const mine = search.isDone ? own.pop() : undefined;
@@ -266,7 +281,7 @@ export class SharedWork {
       if (search.allBroken || visited.size >= maxStates || visited.isFull) this.stop();
       if (this.isHungry) {
         const piece = search.give();
-        if (piece !== null) this.put(piece);
+        if (piece !== null && !this.put(piece)) own.push(piece);
       }
     }
     visited.settle();

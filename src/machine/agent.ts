@@ -14,6 +14,11 @@ export interface Agent {
    * steps of every search. Never, if absent.
    */
   isLocal?(): boolean;
+  /**
+   * An upper bound of the steps that it can still take before software acts: the sum over all hardware falls with each step that any of it takes, so
+   * that none goes on for ever. Verified at some steps of every search. Absent, or negative, where nobody can tell.
+   */
+  left?(): number;
   /** It neither reads nor writes software's own words (`machine.word`). */
   readonly sparesSoftware?: boolean;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Translator } from './dma.ts';
-import { ACCESS, MARK, PHASE, SLOT } from './dma.ts';
+import { ACCESS, PHASE, SLOT } from './dma.ts';
 import { FACT } from './facts.ts';
 import { Machine } from './machine.ts';
+import { MARK } from './marks.ts';
 import { bdf } from './requester.ts';
+import type { Translator } from './translator.ts';
 
 const IOVA = 0x5008n;
 const VPN = 5;

@@ -8,11 +8,13 @@ import { FACT } from './facts.ts';
 import type { Frames } from './frames.ts';
 import type { Grants } from './grants.ts';
 import { GRANT, splitVpn } from './grants.ts';
+import { MARK } from './marks.ts';
 import type { Messages } from './messages.ts';
 import { isBehind, leaveOrder, placeInOrder } from './messages.ts';
 import type { Naming } from './naming.ts';
 import type { Requester } from './requester.ts';
 import { bdf } from './requester.ts';
+import type { Translator } from './translator.ts';
 
 /** The life of a DMA transaction. */
 export const PHASE = {
@@ -61,32 +63,6 @@ const SLOT_FIELDS = Object.keys(SLOT);
 export const TRANSLATOR_WORD = SLOT_FIELDS.length;
 
 export const ACCESS = { read: 1, write: 2 } as const;
-
-/** Marks on a transaction. */
-export const MARK = {
-  /** The promise about its page has not changed since it was issued. */
-  steady: 1,
-  /** Its walk read an entry that was invalidated since: it may not fill a cache. */
-  stale: 2,
-  /** An invalidation completes only after its walk has finished. */
-  holdWalk: 4,
-  /** An invalidation completes only after it has drained. */
-  holdDrain: 8,
-  /** Its device waits for the status. */
-  waited: 16,
-  /** It is an interrupt request: a write of `SLOT.data` to a word of 32 bits, whose index in its page `SLOT.word` is then. */
-  message: 32,
-} as const;
-
-/** What sits between devices and memory; an IOMMU model. */
-export interface Translator {
-  /** In how many ways the next step of the transaction can go; at least 1. */
-  choices(slot: number): number;
-  /** Takes it: ends in {@link Dma.translated}, {@link Dma.abort} or a slot that has moved on. */
-  step(slot: number, choice: number): void;
-  /** Translates at once: ends in {@link Dma.translated} or {@link Dma.abort}. */
-  immediate(slot: number): void;
-}
 
 /** DMA transactions in flight, one slot each. */
 export class Dma {
@@ -394,6 +370,14 @@ export class Dma {
         if (phase === PHASE.translated) return isBehind(this, slot) ? 0 : 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
         return this.translator === null ? 1 : this.translator.choices(slot);
+      },
+      left: () => {
+        const { translator } = this;
+        if (translator !== null && translator.left === undefined) return -1;
+        const phase = this.get(slot, SLOT.phase);
+        if (phase === PHASE.translated) return 1;
+        if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
+        return translator?.left === undefined ? 2 : translator.left(slot) + 1;
       },
       step: (choice) => {
         if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);

@@ -86,6 +86,7 @@ export class Machine {
         lane: 'memory',
         sparesSoftware: true,
         choices: () => memory.dirtyCount(),
+        left: () => memory.dirtyCount(),
         step: (choice) => memory.writeBackNth(choice),
       });
     }

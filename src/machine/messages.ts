@@ -5,7 +5,8 @@
  */
 import { hex } from '../bits/index.ts';
 import type { Dma } from './dma.ts';
-import { ACCESS, MARK, PHASE, SLOT } from './dma.ts';
+import { ACCESS, PHASE, SLOT } from './dma.ts';
+import { MARK } from './marks.ts';
 import { bdf } from './requester.ts';
 
 /** Takes interrupts when they take effect. */

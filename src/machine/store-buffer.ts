@@ -37,6 +37,8 @@ export class StoreBuffer {
       lane: 'memory',
       sparesSoftware: true,
       choices: () => this.drainable(),
+      // A store that becomes visible may have a cache line written back then.
+      left: () => 2 * this.count(),
       step: (choice) => {
         const at = this.drain(choice);
         if (parts.log.on) parts.log.say('memory', `the store of ${cpu} becomes visible: ${this.memory.describe(at)}`);

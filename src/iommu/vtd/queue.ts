@@ -46,6 +46,7 @@ export class InvalidationQueue {
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => this.fetchChoices() + (fetchAhead === 0 ? 0 : this.fetched.ready()),
+      left: () => 2 * this.waiting() + this.fetched.count,
       step: (choice) => {
         const fetches = fetchAhead === 0 ? 1 : this.fetchChoices();
         if (choice >= fetches) this.execute(this.fetched.take(choice - fetches, this.descriptor));
@@ -66,6 +67,15 @@ export class InvalidationQueue {
     const waits = this.type() === WAIT_DSC.TYPE.fixed && core.isHeld();
     const atOnce = waits || (fetched.count > 0 && !fetched.mayFollow(this.descriptor)) ? 0 : 1;
     return atOnce + (fetched.hasRoom ? 1 : 0);
+  }
+
+  /** Descriptors that the head has not passed, or 1 for a head or tail that is none. */
+  private waiting(): number {
+    const { regs } = this.core;
+    const [head, tail] = [regs.read32(IQH.offset), regs.read32(IQT.offset)];
+    if (head === tail || regs.get(FSTS, FSTS.IQE) !== 0) return 0;
+    const bytes = this.queueBytes();
+    return 1 + Math.ceil(((((tail - head) % bytes) + bytes) % bytes) / SHORT);
   }
 
   private descriptorBytes(): number {

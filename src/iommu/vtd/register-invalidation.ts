@@ -39,6 +39,14 @@ export class RegisterInvalidation {
           words[this.pendingCommands] !== 0;
         return waiting && !core.isHeld() ? 1 : 0;
       },
+      left: () => {
+        const requests = [words[this.context], words[this.iotlb]];
+        const left = requests.reduce(
+          (sum, state) => sum + (state === PENDING.none ? 0 : PENDING.invalidated + 1 - state),
+          0,
+        );
+        return left + (words[this.pendingCommands] === 0 ? 0 : 1);
+      },
       step: () => {
         if (words[this.context] === PENDING.requested) this.invalidateContext();
         else if (words[this.iotlb] === PENDING.requested) this.invalidateIotlb();
