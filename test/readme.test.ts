@@ -29,7 +29,7 @@ test('the example is violated without the flush and holds with it', () => {
 test('the pictures are what the commands print, but for the seconds', () => {
   const blocks = [...README.matchAll(/```\n([\s\S]*?)```/g)].map((m) => m[1].trimEnd());
   const [, table, story] = blocks;
-  const plain = (text: string) => text.replace(/\d+\.\d\d( s)?$/gm, 'T').trimEnd();
+  const plain = (text: string) => text.replace(/ *\d+\.\d\d( s)?$/gm, ' T').trimEnd();
   const run = (...args: string[]) => {
     const { stdout } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
     return plain(stdout);
