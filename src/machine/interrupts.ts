@@ -100,6 +100,17 @@ export class InterruptLine {
     };
   }
 
+  /** Services it, if it is pending. */
+  *service(): Program {
+    yield {
+      name: `service ${this.name}`,
+      run: () => {
+        this.machine.arena.set(this.offset, 0);
+        if (this.machine.log.on) this.machine.log.say('driver', `services ${this.name}, if it is pending`);
+      },
+    };
+  }
+
   /** Whether it is pending; it stays. @returns 1, or 0 */
   *isPending(): Program<number> {
     return Number(
