@@ -3,6 +3,8 @@ import type { VtdOptions } from '../../../src/iommu/vtd/index.ts';
 import { SCALABLE_SLOT_WORDS, Vtd } from '../../../src/iommu/vtd/index.ts';
 import { Arena, Machine, PHASE, RamMemory, SLOT } from '../../../src/machine/index.ts';
 
+export { Random } from './random.ts';
+
 /** Register offsets (VT-d 11.4), written again on purpose. */
 export const REG = {
   VER: 0x00,
@@ -87,7 +89,10 @@ export class Bench {
   constructor(options: BenchOptions = {}) {
     const { frames = 256, dmaSlots = 0, interruptEntriesChanged, ...unit } = options;
     this.ram = new RamMemory(frames);
-    this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots, translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0 });
+    this.machine =
+      dmaSlots === 0
+        ? null
+        : new Machine({ dmaSlots, translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0 });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
     // MGAW is at least the host address width (11.4.2); most tests do not say so.
@@ -370,40 +375,4 @@ export interface WaitDsc {
 
 export function wait({ sw = 0, flag = 0, fn = 0, data = 0n, addr = 0n }: WaitDsc): Descriptor {
   return [5n | (BigInt(flag) << 4n) | (BigInt(sw) << 5n) | (BigInt(fn) << 6n) | (data << 32n), addr];
-}
-
-/** A small generator of random numbers, the same everywhere (mulberry32). */
-export class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed | 0;
-  }
-
-  /** 0 … 2^32 − 1. */
-  word(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (t ^ (t >>> 14)) >>> 0;
-  }
-
-  /** 0 … n − 1. */
-  below(n: number): number {
-    return Math.floor((this.word() / 0x100000000) * n);
-  }
-
-  chance(percent: number): boolean {
-    return this.below(100) < percent;
-  }
-
-  pick<T>(from: readonly T[]): T {
-    return from[this.below(from.length)] as T;
-  }
-
-  /** `bits` random bits. */
-  big(bits: number): bigint {
-    const all = (BigInt(this.word()) << 32n) | BigInt(this.word());
-    return BigInt.asUintN(bits, all);
-  }
 }
