@@ -13,7 +13,7 @@ for (let i = 0; i < args.length; i += 2) {
 
 const { passed, failed, skipped } = total;
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-process.exitCode = failed > 0 || args.length === 0 ? 1 : 0;
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 
 function count(file, status) {
   let report = null;
@@ -30,6 +30,7 @@ function count(file, status) {
     if (suite.status === 'failed' && !suite.assertionResults.some((test) => test.status === 'failed')) failed++;
   }
   const commandFailed = status !== '0' || report === null || report.success === false;
-  if (failed === 0 && (commandFailed || passed === 0)) failed = 1;
+  // What is skipped says so by itself; where nothing was passed in all, it is a failure (below).
+  if (failed === 0 && (commandFailed || passed + skipped === 0)) failed = 1;
   return { passed, failed, skipped };
 }

@@ -1,5 +1,5 @@
 /** The machine of platform.ts in QEMU, over qtest: one process a configuration, a reset between programs. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createConnection } from 'node:net';
@@ -22,7 +22,7 @@ export function findQemu(): Qemu {
   const own = process.env.PINHOLE_QEMU;
   if (own !== undefined) return versionOf([own], {});
   const script = fileURLToPath(new URL('install-qemu.sh', import.meta.url));
-  const folder = execFileSync(script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  const folder = fetched(script);
   const root = join(folder, 'root');
   const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
   // Its own loader and libraries: the machine's are older.
@@ -33,6 +33,20 @@ export function findQemu(): Qemu {
     ...['-L', join(root, 'usr/share/qemu'), '-L', join(root, 'usr/share/seabios')],
   ];
   return versionOf(command, { QEMU_MODULE_DIR: join(libraries, 'qemu') });
+}
+
+/** No QEMU is here, and none could be fetched. */
+export class NoQemuError extends Error {
+  override readonly name = 'NoQemuError';
+}
+
+/** Runs the script that fetches QEMU. @returns its folder */
+function fetched(script: string): string {
+  const { stdout, stderr, status } = spawnSync(script, { encoding: 'utf8' });
+  process.stderr.write(stderr);
+  if (status === 0) return stdout.trim();
+  const said = stderr.trim().split('\n').at(-1) ?? '';
+  throw new NoQemuError(`no QEMU could be fetched (install-qemu.sh ended with ${status}): ${said}`);
 }
 
 function versionOf(command: readonly string[], environment: Record<string, string>): Qemu {
