@@ -19,6 +19,15 @@ const EA = 1 << FS_PAGE.EA.lo;
 const PS = 1 << FS_PAGE.PS.lo;
 const P = 1;
 const WRITE = REQUEST.write;
+// Again as this module's own, which V8 folds (see `caches.ts`).
+const index = indexAt;
+const leadsToInterrupts = isInterruptFrame;
+const { more: MORE, done: DONE } = STEP;
+const { nested: NESTED } = PGTT;
+const { first: FILL_FIRST } = FILL;
+const { page: PAGE, table: TABLE } = PURPOSE;
+const { rw: RW, us: US } = FIRST;
+const { first: AT_FIRST, second: AT_SECOND } = STAGE;
 
 export class FirstStage {
   private readonly memory: Memory;
@@ -45,7 +54,7 @@ export class FirstStage {
   entry(walk: ScalableWalk): number {
     const { level } = walk;
     const table = walk.pfnHi === 0 ? walk.pfnLo : walk.pfnHi * 0x100000 + walk.pfnLo;
-    const at = this.memory.locate(table, indexAt(level, walk.vpnHi, walk.vpnLo));
+    const at = this.memory.locate(table, index(level, walk.vpnHi, walk.vpnLo));
     if (at < 0) return refuse(walk, level === 4 + walk.fspm ? SM_FAULT.firstTopAccess : SM_FAULT.firstAccess);
     const lo = this.memory.lo(at);
     const hi = this.memory.hi(at);
@@ -58,13 +67,13 @@ export class FirstStage {
     const leaf = level === 1 || (lo & PS) !== 0;
     if (((lo & (leaf ? this.leafReservedLo : this.tableReservedLo)[level]) | (hi & this.reservedHi)) !== 0)
       return refuse(walk, SM_FAULT.firstReserved);
-    const nested = walk.pgtt === PGTT.nested;
+    const nested = walk.pgtt === NESTED;
     // Bits below a large page's size are the PAT bit at most.
     const pfnHi = hi & 0xfffff;
     const pfnLo = leaf ? (lo >>> 12) & (-1 << (9 * (level - 1))) : lo >>> 12;
     if (nested && frameVpnHi(pfnHi, pfnLo) >= this.vpnHiLimit[walk.aw]) return refuse(walk, SM_FAULT.firstBeyondWidth);
     const page = leaf ? pfnLo | (walk.vpnLo & ((1 << (9 * (level - 1))) - 1)) : pfnLo;
-    if (leaf && !nested && isInterruptFrame(pfnHi, page)) return refuse(walk, SM_FAULT.interruptRange);
+    if (leaf && !nested && leadsToInterrupts(pfnHi, page)) return refuse(walk, SM_FAULT.interruptRange);
 
     const dirties = leaf && (walk.access & WRITE) !== 0;
     const flags = A | (walk.eafe === 1 ? EA : 0);
@@ -79,14 +88,14 @@ export class FirstStage {
     walk.firstRights = rights;
     walk.level = level - 1;
     if (!leaf) {
-      if (nested) this.nest(walk, PURPOSE.table, pfnHi, pfnLo);
+      if (nested) this.nest(walk, TABLE, pfnHi, pfnLo);
       else {
         walk.pfnHi = pfnHi;
         walk.pfnLo = pfnLo;
-        walk.fill = FILL.first;
+        walk.fill = FILL_FIRST;
         walk.fillLevel = level;
       }
-      return STEP.more;
+      return MORE;
     }
     walk.leafLevel = level;
     walk.pageLevel = level;
@@ -98,12 +107,12 @@ export class FirstStage {
         walk.leafTableHi = walk.pfnHi;
         walk.leafTableLo = walk.pfnLo;
       }
-      this.nest(walk, PURPOSE.page, pfnHi, page);
-      return STEP.more;
+      this.nest(walk, PAGE, pfnHi, page);
+      return MORE;
     }
     walk.pfnHi = pfnHi;
     walk.pfnLo = page;
-    return STEP.done;
+    return DONE;
   }
 
   /** An address of the first stage is to be translated by the second (3.8). @param pfnHi upper 20 bits of its page number, `pfnLo` lower 20 */
@@ -115,7 +124,7 @@ export class FirstStage {
     walk.pfnLo = walk.secondTopLo;
     walk.secondLevel = walk.aw + 2;
     walk.perms = 3;
-    walk.stage = STAGE.second;
+    walk.stage = AT_SECOND;
     walk.began = true;
   }
 
@@ -126,7 +135,7 @@ export class FirstStage {
   dirty(walk: ScalableWalk): number {
     const at = this.memory.locate(
       walk.leafTableHi * 0x100000 + walk.leafTableLo,
-      indexAt(walk.leafLevel, walk.vpnHi, walk.vpnLo),
+      index(walk.leafLevel, walk.vpnHi, walk.vpnLo),
     );
     const same =
       at >= 0 && ((this.memory.lo(at) ^ walk.leafLo) & ~(A | D | EA)) === 0 && this.memory.hi(at) === walk.leafHi;
@@ -139,19 +148,19 @@ export class FirstStage {
       walk.leafHi = 0;
       walk.leafTableHi = 0;
       walk.leafTableLo = 0;
-      walk.stage = STAGE.first;
-      return STEP.more;
+      walk.stage = AT_FIRST;
+      return MORE;
     }
     const flags = A | D | (walk.eafe === 1 ? EA : 0);
     this.memory.write(at, this.memory.lo(at) | flags, walk.leafHi);
     walk.dirty = 1;
-    return STEP.done;
+    return DONE;
   }
 }
 
 /** The reason for which rights of the first stage are not enough; 0 where they are (3.6.1). @param rights see {@link FIRST} */
 export function missingFirst(walk: ScalableWalk, rights: number): number {
-  if (!walk.supervisor && (rights & FIRST.us) === 0) return SM_FAULT.privilege;
+  if (!walk.supervisor && (rights & US) === 0) return SM_FAULT.privilege;
   const writes = (walk.access & WRITE) !== 0 && (!walk.supervisor || walk.wpe === 1);
-  return writes && (rights & FIRST.rw) === 0 ? SM_FAULT.write : 0;
+  return writes && (rights & RW) === 0 ? SM_FAULT.write : 0;
 }

@@ -20,6 +20,7 @@ import { RegisterInterface } from './register-interface.ts';
 import { RegisterInvalidation } from './register-invalidation.ts';
 import { PREFIX } from './request.ts';
 import { kindOfSlot, RequestSteps } from './requests.ts';
+import type { ScalableCaches } from './scalable-caches.ts';
 import { ScalableSteps } from './scalable-steps.ts';
 
 /** More than the levels of any table, and the three steps before them. */
@@ -30,6 +31,8 @@ export class Vtd implements Translator, MmioBlock {
   readonly profile: VtdProfile;
   readonly regs: RegisterFile;
   readonly caches: VtdCaches;
+  /** Those of scalable mode; null in a unit without. */
+  readonly scalableCaches: ScalableCaches | null;
   /** What steps by itself: the invalidation queue and the register interface. */
   readonly agents: readonly Agent[];
   private readonly core: VtdCore;
@@ -47,6 +50,7 @@ export class Vtd implements Translator, MmioBlock {
     this.profile = this.core.profile;
     this.regs = this.core.regs;
     this.caches = this.core.caches;
+    this.scalableCaches = this.core.scalable?.caches ?? null;
     const commands = new GlobalCommands(this.core);
     const invalidator = new Invalidator(this.core);
     const queue = new InvalidationQueue(this.core, invalidator, this.core.fetchAhead);

@@ -13,6 +13,7 @@ import { contextTag, isInterruptFrame, STEP } from './walk.ts';
 
 // Again as this module's own, which V8 folds (see `caches.ts`).
 const LEGACY = MODE.legacy;
+const SCALABLE = MODE.scalable;
 const isInterrupt = isInterruptPage;
 const leadsToInterrupts = isInterruptFrame;
 
@@ -62,6 +63,12 @@ export class Prompt {
 
   /** Nothing is remapped, the interrupt range, or another table mode than legacy. */
   private beforeTables(sid: number, vpnHi: number, vpnLo: number, access: number): number {
+    const { scalable } = this;
+    if (scalable !== null && this.words[this.modeAt] === SCALABLE && !isInterrupt(vpnHi, vpnLo)) {
+      const reason = scalable.translate(sid, -1, vpnHi, vpnLo, access, false, false);
+      if (reason === 0) return this.words[this.protectsAt] === 0 ? 0 : this.land();
+      return scalable.report(reason);
+    }
     this.begin(sid, vpnHi, vpnLo, access);
     return this.admitted(admit(this.core, this.core.walk, access));
   }

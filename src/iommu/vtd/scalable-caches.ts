@@ -11,6 +11,7 @@ const { owner: OWNER, pasid: IOTLB_PASID, vpnHi: VPN_HI, vpnLo: VPN_LO, pfnHi: P
 const { level: LEVEL, rights: RIGHTS, dirty: DIRTY, pgtt: PGTT_AT } = SM_TAG;
 const IOTLB_WORDS = Object.keys(SM_IOTLB).length;
 const LEVEL_MASK = 7 << LEVEL;
+const ANY_WRITE = RIGHT.write | RIGHT.supervisorWrite;
 
 /** Domain id of an entry of any of these caches but the context cache. */
 export const smDidOf = (tag: number): number => tag >>> SM_TAG.did;
@@ -36,6 +37,11 @@ export class ScalableCaches {
   private readonly bits: number;
   private readonly mask: number;
   private readonly base: number;
+  /**
+   * Offset of a word with bit `level` set where the IOTLB may hold a page of that level's size. −1 where the unit is explored: the word would
+   * tell apart states that nobody can tell apart.
+   */
+  private readonly sizesAt: number;
   /** Where the requester's entries were last; guesses, which are checked. */
   private lastContext: number;
   private lastPasid: number;
@@ -53,6 +59,7 @@ export class ScalableCaches {
       const name = `vtd.${FS_ENTRY_NAME[level]}`;
       return new Cache(arena, name, keys(FIRST_PAGING), sizes.pagingSets ?? 1, ways, replaces);
     });
+    this.sizesAt = replaces ? arena.region('vtd.sm-iotlb-sizes', ['sizes']).base : -1;
     this.stride = sizes.iotlbWays * IOTLB_WORDS;
     this.bits = Math.log2(sizes.iotlbSets);
     this.mask = sizes.iotlbSets - 1;
@@ -157,6 +164,30 @@ export class ScalableCaches {
     return this.base + (hash & this.mask) * this.stride;
   }
 
+  /** The first of {@link nthTranslation} with the rights, for translation at once. */
+  findTranslation(sid: number, pasid: number, vpnHi: number, vpnLo: number, rights: number): number {
+    const { words } = this;
+    const sizes = this.sizesAt < 0 ? -1 : words[this.sizesAt];
+    const owner = pasid < 0 ? sid : sid | WITH_PASID;
+    // Bits of a tag that have to be set, in one: writes need an entry that is dirty.
+    const writes = (rights & ANY_WRITE) !== 0;
+    const wanted = (rights << RIGHTS) | (writes ? 1 << DIRTY : 0);
+    for (let level = 1; level <= 3; level++) {
+      if (((sizes >>> level) & 1) === 0) continue;
+      const bits = 9 * (level - 1);
+      const block = vpnLo >>> bits;
+      const start = block << bits;
+      let at = this.setAt(owner, pasid, vpnHi, block);
+      for (const end = at + this.stride; at < end; at += IOTLB_WORDS) {
+        if (words[at + VPN_LO] !== start || words[at + VPN_HI] !== vpnHi || words[at + OWNER] !== owner) continue;
+        const tag = words[at];
+        if ((tag & LEVEL_MASK) !== level << LEVEL || (wanted & ~tag) !== 0) continue;
+        if (pasid < 0 || words[at + IOTLB_PASID] === pasid) return at;
+      }
+    }
+    return -1;
+  }
+
   /**
    * The `n`th entry for the page with the rights, −1 when there are no more.
    * @param pasid of the request, −1 for one without
@@ -174,7 +205,7 @@ export class ScalableCaches {
   ): number {
     const { words } = this;
     const owner = pasid < 0 ? sid : sid | WITH_PASID;
-    const writes = !any && (rights & (RIGHT.write | RIGHT.supervisorWrite)) !== 0;
+    const writes = !any && (rights & ANY_WRITE) !== 0;
     for (let level = 1; level <= 3; level++) {
       const bits = 9 * (level - 1);
       const block = vpnLo >>> bits;
@@ -222,6 +253,9 @@ export class ScalableCaches {
     const block = vpnLo >>> bits;
     const start = block << bits;
     const owner = withPasid ? sid | WITH_PASID : sid;
+    const { sizesAt } = this;
+    const level = (tag >>> LEVEL) & 7;
+    if (sizesAt >= 0 && ((words[sizesAt] >>> level) & 1) === 0) arena.set(sizesAt, words[sizesAt] | (1 << level));
     const first = this.setAt(owner, withPasid ? pasid : -1, vpnHi, block);
     let entry = -1;
     let empty = -1;

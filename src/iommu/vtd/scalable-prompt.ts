@@ -4,6 +4,7 @@ import { REQUEST } from './request.ts';
 import type { Scalable } from './scalable.ts';
 import { rightsFor } from './scalable.ts';
 import { SM_FAULT } from './scalable-faults.ts';
+import { ScalableShortWalk } from './scalable-short.ts';
 import { PGTT } from './scalable-structures.ts';
 import { FILL, STAGE } from './scalable-walk.ts';
 import type { Walk } from './walk.ts';
@@ -12,10 +13,12 @@ import { STEP } from './walk.ts';
 export class ScalablePrompt {
   private readonly core: VtdCore;
   private readonly scalable: Scalable;
+  private readonly short: ScalableShortWalk;
 
   constructor(core: VtdCore, scalable: Scalable) {
     this.core = core;
     this.scalable = scalable;
+    this.short = new ScalableShortWalk(core, scalable);
   }
 
   /**
@@ -36,11 +39,17 @@ export class ScalablePrompt {
     const { core, scalable } = this;
     const { caches, walk } = scalable;
     if (!execute && access !== REQUEST.zeroLengthRead) {
-      const rights = rightsFor(access, pasid >= 0 && privileged);
-      const entry = caches.nthTranslation(sid, pasid, vpnHi, vpnLo, rights, false, 0);
+      const supervisor = pasid >= 0 && privileged;
+      const entry = caches.findTranslation(sid, pasid, vpnHi, vpnLo, rightsFor(access, supervisor));
       if (entry >= 0) {
         core.walk.pfnHi = caches.pageHi(entry);
         core.walk.pfnLo = caches.pageLo(entry, vpnLo);
+        return 0;
+      }
+      const { short } = this;
+      if (!supervisor && short.translate(sid, pasid, vpnHi, vpnLo, access)) {
+        core.walk.pfnHi = short.pfnHi;
+        core.walk.pfnLo = short.pfnLo;
         return 0;
       }
     }

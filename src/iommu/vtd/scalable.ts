@@ -15,6 +15,7 @@ import {
   SM_TAG,
 } from './scalable-entries.ts';
 import { SM_FAULT } from './scalable-faults.ts';
+import type { ScalableReserved } from './scalable-reserved.ts';
 import { scalableReserved } from './scalable-reserved.ts';
 import { PGTT } from './scalable-structures.ts';
 import { refuse, ScalableTables } from './scalable-tables.ts';
@@ -27,6 +28,7 @@ export class Scalable {
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new ScalableWalk();
   readonly tables: ScalableTables;
+  readonly reserved: ScalableReserved;
   private readonly first: FirstStage;
   private readonly second: SecondStage;
   private readonly core: VtdCore;
@@ -38,6 +40,7 @@ export class Scalable {
     this.core = core;
     this.caches = new ScalableCaches(core.arena, sizes, replaces);
     const reserved = scalableReserved(has);
+    this.reserved = reserved;
     this.vpnHiLimit = walker.vpnHiLimit;
     this.tables = new ScalableTables(walker.memory, has, reserved, walker.vpnHiLimit);
     this.first = new FirstStage(walker.memory, reserved, walker.vpnHiLimit);

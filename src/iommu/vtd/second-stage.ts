@@ -15,6 +15,15 @@ import { indexAt, isInterruptFrame, PS, STEP } from './walk.ts';
 const A = 1 << SS_FLAGS.A.lo;
 const D = 1 << SS_FLAGS.D.lo;
 const { read: READ, write: WRITE } = REQUEST;
+// Again as this module's own, which V8 folds (see `caches.ts`).
+const index = indexAt;
+const leadsToInterrupts = isInterruptFrame;
+const enough = suffices;
+const LEAF = PS;
+const { more: MORE, done: DONE } = STEP;
+const { first: FILL_FIRST, second: FILL_SECOND } = FILL;
+const { page: PAGE } = PURPOSE;
+const { first: AT_FIRST, dirty: AT_DIRTY } = STAGE;
 
 export class SecondStage {
   private readonly memory: Memory;
@@ -34,7 +43,7 @@ export class SecondStage {
   entry(walk: ScalableWalk): number {
     const level = walk.secondLevel;
     const table = walk.pfnHi === 0 ? walk.pfnLo : walk.pfnHi * 0x100000 + walk.pfnLo;
-    const at = this.memory.locate(table, indexAt(level, walk.inHi, walk.inLo));
+    const at = this.memory.locate(table, index(level, walk.inHi, walk.inLo));
     if (at < 0) return refuse(walk, level === walk.aw + 2 ? SM_FAULT.secondTopAccess : SM_FAULT.secondAccess);
     const lo = this.memory.lo(at);
     const hi = this.memory.hi(at);
@@ -42,15 +51,15 @@ export class SecondStage {
     walk.entryHi = hi;
     const perms = walk.perms & lo & 3;
     if (perms === 0) return refuse(walk, SM_FAULT.secondNotPresent);
-    const ofPage = walk.purpose === PURPOSE.page;
+    const ofPage = walk.purpose === PAGE;
     const missing = ofPage ? missingSecond(walk.access, perms) : missingForTable(walk, perms);
     if (missing !== 0) return refuse(walk, missing);
-    const leaf = level === 1 || (lo & PS) !== 0;
+    const leaf = level === 1 || (lo & LEAF) !== 0;
     const reserved = (lo & (leaf ? this.leafReservedLo[level] : this.tableReservedLo)) | (hi & this.reservedHi);
     if (reserved !== 0) return refuse(walk, SM_FAULT.secondReserved);
     const pfnHi = hi & 0xfffff;
     const pfnLo = leaf ? (lo >>> 12) | (walk.inLo & ((1 << (9 * (level - 1))) - 1)) : lo >>> 12;
-    if (leaf && ofPage && isInterruptFrame(pfnHi, pfnLo)) return refuse(walk, SM_FAULT.interruptRange);
+    if (leaf && ofPage && leadsToInterrupts(pfnHi, pfnLo)) return refuse(walk, SM_FAULT.interruptRange);
 
     if (walk.ssade === 1) {
       // 3.8.1: with SSADE first-stage tables are read only where they may be written: hardware may set flags in them.
@@ -67,9 +76,9 @@ export class SecondStage {
     walk.pfnLo = pfnLo;
     if (!leaf) {
       walk.secondLevel = level - 1;
-      walk.fill = FILL.second;
+      walk.fill = FILL_SECOND;
       walk.fillLevel = level;
-      return STEP.more;
+      return MORE;
     }
     return ofPage ? this.page(walk, level, lo) : this.table(walk);
   }
@@ -78,15 +87,15 @@ export class SecondStage {
   private table(walk: ScalableWalk): number {
     walk.tableRights = walk.perms;
     if (walk.level < 4 + walk.fspm) {
-      walk.fill = FILL.first;
+      walk.fill = FILL_FIRST;
       walk.fillLevel = walk.level + 1;
     }
     walk.perms = 3;
     walk.secondLevel = 0;
     walk.inHi = 0;
     walk.inLo = 0;
-    walk.stage = STAGE.first;
-    return STEP.more;
+    walk.stage = AT_FIRST;
+    return MORE;
   }
 
   private page(walk: ScalableWalk, level: number, lo: number): number {
@@ -94,20 +103,20 @@ export class SecondStage {
     if (walk.leafLevel === 0) {
       walk.pageLevel = level;
       walk.dirty = flagged;
-      return STEP.done;
+      return DONE;
     }
     walk.pageLevel = Math.min(level, walk.leafLevel);
     walk.dirty &= flagged;
-    if (walk.leafLo === 0) return STEP.done;
+    if (walk.leafLo === 0) return DONE;
     walk.dirty = flagged;
-    walk.stage = STAGE.dirty;
-    return STEP.more;
+    walk.stage = AT_DIRTY;
+    return MORE;
   }
 }
 
 /** The reason for which rights of the second stage are not enough for a page (SGN.6, SGN.7); 0 where they are. */
 export function missingSecond(access: number, perms: number): number {
-  if (suffices(perms, access)) return 0;
+  if (enough(perms, access)) return 0;
   return (access & ~perms & WRITE) !== 0 ? SM_FAULT.write : SM_FAULT.read;
 }
 

@@ -168,6 +168,15 @@ export class ScalableBench extends Bench {
     return this.run();
   }
 
+  /** What is cached is gone, as it may be at any time. */
+  dropCaches(): void {
+    const { context, iotlb, paging } = this.unit.caches;
+    for (const cache of [context, iotlb, ...paging]) cache.dropAll();
+    const scalable = this.unit.scalableCaches;
+    if (scalable === null) return;
+    for (const cache of [scalable.context, scalable.pasid, scalable.iotlb, ...scalable.first]) cache.dropAll();
+  }
+
   /** Everything that is cached goes. */
   flushAll(): void {
     this.queue([0x11n], [0x37n], [0x12n]);
