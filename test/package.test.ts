@@ -92,10 +92,15 @@ test("the README's VMM of a few lines", () => {
     mmioWrite(GCMD.offset, 4, 2 ** GCMD.TE.lo);
     const landed = dmaWrite(0x10, 0x1008, [1, 2, 3]);
     const refused = dmaWrite(0x10, 0x2008, [1, 2, 3]);
+    msi(0x10, 0xfee02000, 7);
     console.log(JSON.stringify([landed, [...ram.slice(0x1234008, 0x123400c)], refused, mmioRead(0x34, 4), messages]));
   `;
   writeFileSync(join(folder, 'vmm.mjs'), `${vmm}${guest}`);
   const { stdout, stderr } = run('node', ['vmm.mjs']);
   expect(stderr).toBe('');
-  expect(JSON.parse(stdout)).toEqual([true, [1, 2, 3, 0], false, 2, [[0, 0xfee01000, 0]]]);
+  const messages = [
+    [0, 0xfee01000, 0],
+    [0, 0xfee02000, 7],
+  ];
+  expect(JSON.parse(stdout)).toEqual([true, [1, 2, 3, 0], false, 2, messages]);
 });

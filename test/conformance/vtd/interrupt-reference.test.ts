@@ -41,6 +41,8 @@ function request(random: Random): { address: bigint; data: number } {
   const data = random.chance(70) ? random.below(40) : random.word();
   if (kind < 4) return { address: BigInt(remappable(random.below(ENTRIES + 8))), data };
   if (kind < 7) return { address: BigInt(remappable(random.below(ENTRIES), 1)), data };
+  // Sums of more than 16 bits.
+  if (kind < 8) return { address: BigInt(remappable(0xfff0 + random.below(16), 1)), data: random.below(0x10000) };
   return { address: 0xfee00000n + BigInt(random.below(0x100000)), data };
 }
 
