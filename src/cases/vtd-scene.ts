@@ -87,7 +87,7 @@ export class VtdScene {
     this.unit = unit;
     machine.dma.translator = unit;
     machine.hardware.push(...unit.agents);
-    machine.views.push(() => unit.caches.describe());
+    machine.views.push(() => [...unit.caches.describe(), ...(unit.interruptCache?.describe() ?? [])]);
 
     const kernel = machine.owner('the kernel', 'other');
     this.tableOwner = machine.owner(`tables of domain ${DID}`, 'table', DID);

@@ -1,4 +1,5 @@
 /** The interrupt entry cache (VT-d 6.4): whole entries of the interrupt remapping table, tagged by interrupt index. */
+import { hex64 } from '../../bits/index.ts';
 import type { Arena } from '../../machine/index.ts';
 import { Cache } from '../kit/cache.ts';
 
@@ -62,9 +63,12 @@ export class InterruptCache {
   /** A line for each entry that is held. */
   describe(): string[] {
     const out: string[] = [];
+    const { words } = this.arena;
     for (let i = 0; i < this.cache.entries; i++) {
-      const tag = this.cache.tag(this.cache.at(i));
-      if (tag !== 0) out.push(`interrupt entry cache: index ${tag >>> 1}`);
+      const at = this.cache.at(i);
+      if (words[at] === 0) continue;
+      const entry = `${hex64(words[at + 3], words[at + 4])}:${hex64(words[at + 1], words[at + 2])}`;
+      out.push(`interrupt entry cache: index ${words[at] >>> 1}, ${entry}`);
     }
     return out;
   }

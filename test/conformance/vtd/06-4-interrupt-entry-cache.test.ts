@@ -37,7 +37,7 @@ describe('6.4 the interrupt entry cache', () => {
   test('6.4 an entry may be kept until it is invalidated', () => {
     const bench = stale();
     expect(bench.interrupt(SID, remappable(5))).toEqual(OLD);
-    expect(bench.unit.interruptCache?.describe()).toEqual(['interrupt entry cache: index 5']);
+    expect(bench.unit.interruptCache?.describe()).toEqual(['interrupt entry cache: index 5, 0x0:0x110001']);
     bench.submit(GLOBAL);
     expect(bench.unit.interruptCache?.describe()).toEqual([]);
     expect(bench.interrupt(SID, remappable(5))).toEqual(NEW);
