@@ -149,7 +149,7 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   [
     'an invariant that there is not',
     caseOf('').replace("['I3']", "['I99' as 'I1']"),
-    ':3: case mine: no invariant I99; there are I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13',
+    ':3: case mine: no invariant I99; there are I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13 OPEN',
   ],
   [
     'a verdict that there is not',
