@@ -6,7 +6,7 @@ import type { VtdOptions } from './core.ts';
 import type { MessageSink } from './events.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
 import { Vtd } from './model.ts';
-import { REQUEST } from './request.ts';
+import { PREFIX, REQUEST } from './request.ts';
 
 export interface VtdEmulatorOptions extends VtdOptions {
   /** Guest memory: tables and queue are read there, wait status is written there. */
@@ -42,6 +42,16 @@ const WORDS_PER_ENTRY = 8;
 
 /** Parts of page numbers from here on are beyond every address width, and are folded into 31 bits. */
 const FAR = 2 ** 30;
+
+/** Upper parts of frame numbers have 20 bits. */
+const FRAME_HI_END = 2 ** 20;
+
+/** Upper part of an address's page number in 31 bits and a sign: exact where bits 63:60 are equal, else beyond every width. */
+function pageHi(exact: bigint): number {
+  const vpnHi = Number(BigInt.asIntN(64, exact) >> 30n);
+  if (vpnHi >= -FAR && vpnHi < FAR) return vpnHi;
+  return FAR | (Number(exact >> 30n) % FAR);
+}
 
 /**
  * The unit as a guest sees it, with what a guest asks for done when the call returns. Whatever guests write, to registers, tables or the
@@ -133,7 +143,8 @@ export class VtdEmulator {
 
   /**
    * {@link translate} in integers of at most 31 bits, which never allocates.
-   * @param vpnHi bits 61:30 of the address, below 2^30
+   * @param vpnHi bits 61:30 of the address, below 2^30; negative for one whose bits 63:60 are ones, as the upper half of what a first stage
+   * translates has them
    * @param vpnLo bits 29:12
    * @returns 0, with the page's number in {@link frameHi} and {@link frameLo}; or a reason
    */
@@ -190,13 +201,46 @@ export class VtdEmulator {
       64,
       typeof iova === 'bigint' ? iova : Number.isFinite(iova) ? BigInt(Math.floor(iova)) : -1n,
     );
-    const vpnHi = Number(exact >> 30n);
-    const folded = vpnHi < FAR ? vpnHi : FAR | (vpnHi % FAR);
-    const reason = this.translatePage(requester, folded, Number((exact >> 12n) & 0x3ffffn), kind);
-    if (reason !== 0) return -reason;
-    // So far up requests are passed on, or they lie in a table of five levels.
-    if (vpnHi >= FAR) return Number(exact);
-    return (this.unit.frameHi * 0x100000 + this.unit.frameLo) * 4096 + Number(exact & 0xfffn);
+    const vpnHi = pageHi(exact);
+    const reason = this.translatePage(requester, vpnHi, Number((exact >> 12n) & 0x3ffffn), kind);
+    return reason === 0 ? this.landed(exact) : -reason;
+  }
+
+  /**
+   * As {@link translate}, for a request with PASID (ECAP.SMTS).
+   * @param pasid 20 bits
+   * @param prefix what the PASID prefix asks for besides, see {@link PREFIX}
+   */
+  translateWithPasid(
+    requester: number,
+    pasid: number,
+    iova: number | bigint,
+    kind: RequestKind,
+    prefix: number = PREFIX.none,
+  ): number {
+    const exact = BigInt.asUintN(64, BigInt(iova));
+    const vpnLo = Number((exact >> 12n) & 0x3ffffn);
+    const reason = this.translatePageWithPasid(requester, pasid, pageHi(exact), vpnLo, kind, prefix);
+    return reason === 0 ? this.landed(exact) : -reason;
+  }
+
+  /** {@link translateWithPasid} in integers, which never allocates. @param vpnHi bits 61:30 of the address, with its sign: see {@link translatePage} */
+  translatePageWithPasid(
+    requester: number,
+    pasid: number,
+    vpnHi: number,
+    vpnLo: number,
+    kind: RequestKind,
+    prefix: number = PREFIX.none,
+  ): number {
+    return this.unit.requestWithPasid(requester & 0xffff, pasid & 0xfffff, vpnHi, vpnLo, kind, prefix);
+  }
+
+  /** Byte address of a request that was not refused; what is passed on as it was may be farther up than any frame. */
+  private landed(exact: bigint): number {
+    const { frameHi, frameLo } = this.unit;
+    if (frameHi < 0 || frameHi >= FRAME_HI_END) return Number(exact);
+    return (frameHi * 0x100000 + frameLo) * 4096 + Number(exact & 0xfffn);
   }
 
   /** What a power-on reset leaves. */

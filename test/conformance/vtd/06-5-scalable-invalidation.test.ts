@@ -1,3 +1,4 @@
+// Long because each descriptor is tried on the same tables.
 import { describe, expect, test } from 'vitest';
 import { FIRST, NESTED, PASS, pasidCacheInv, pasidIotlbInv, ScalableBench, SECOND } from './scalable-unit.ts';
 import { FSTS, iotlbInv, QUEUE, READ, REG, ROOT, SRTP, TE, WRITE, wait } from './unit.ts';

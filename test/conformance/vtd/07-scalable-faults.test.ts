@@ -1,3 +1,4 @@
+// Long because a fault and its record are one clause each, and share one set-up.
 import { describe, expect, test } from 'vitest';
 import type { Context, Entry, Kind } from './scalable-unit.ts';
 import { DIRECTORY, FIRST, NESTED, PASS, ScalableBench, SECOND } from './scalable-unit.ts';
