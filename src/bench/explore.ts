@@ -11,8 +11,9 @@ function search(id: string, variant: string): Benchmark {
       { name: `explore/${id}/bytes-per-state`, unit: 'B', what: `visited set and what goes with it, a state of ${of}` },
       { name: `explore/${id}/seconds`, unit: 's', what: `all of ${of}` },
     ],
-    runs: 5,
-    warmUp: 1,
+    // A search of some thousand states is over before its code is compiled; larger ones take as long a state (`npm run bench:workers`).
+    runs: 15,
+    warmUp: 10,
     prepare(clock) {
       const definition = CASES.find((one) => one.id === id);
       if (definition === undefined) throw new Error(`no case ${id}`);

@@ -1,7 +1,6 @@
 /** What an invalidation does to the caches and to requests in flight (VT-d 6.5). */
 import type { Dma } from '../../machine/index.ts';
 import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
-import type { Cache } from '../kit/cache.ts';
 import type { VtdCaches } from './caches.ts';
 import { didOf, EVERY_PAGE, pageBits, sameBlock } from './caches.ts';
 import type { VtdCore } from './core.ts';
@@ -76,12 +75,15 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
   const did = inv.granularity === IOTLB_GRANULARITY.global ? -1 : inv.did;
   caches.dropTranslations(did, page ? inv.am : EVERY_PAGE, inv.vpnHi, inv.vpnLo);
   for (let level = 2; level < paging.length; level++) {
-    each(paging[level], (at, tag) => {
-      if (inv.granularity !== IOTLB_GRANULARITY.global && didOf(tag) !== inv.did) return;
-      if (page && !caches.pagingInBlock(at, level, inv.am, inv.vpnHi, inv.vpnLo)) return;
+    const cache = paging[level];
+    for (let i = 0; i < cache.entries; i++) {
+      const at = cache.at(i);
+      const tag = cache.tag(at);
+      if (tag === 0 || (did >= 0 && didOf(tag) !== did)) continue;
+      if (page && !caches.pagingInBlock(at, level, inv.am, inv.vpnHi, inv.vpnLo)) continue;
       if (inv.leafOnly) kept++;
-      else paging[level].drop(at);
-    });
+      else cache.drop(at);
+    }
   }
   if (dma === null) return kept;
   for (let i = 0; i < dma.slots; i++) {
@@ -109,14 +111,6 @@ export function drainAll(core: VtdCore): void {
     if (dma.get(slot, SLOT.phase) !== PHASE.translated || (dma.get(slot, SLOT.flags) & MARK.message) !== 0) continue;
     const drains = dma.get(slot, SLOT.access) === ACCESS.read ? core.drainsReads : core.drainsWrites;
     if (drains) dma.mark(slot, MARK.holdDrain);
-  }
-}
-
-function each(cache: Cache, visit: (at: number, tag: number) => void): void {
-  for (let i = 0; i < cache.entries; i++) {
-    const at = cache.at(i);
-    const tag = cache.tag(at);
-    if (tag !== 0) visit(at, tag);
   }
 }
 

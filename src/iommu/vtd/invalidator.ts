@@ -18,6 +18,17 @@ import { markForContext, markForIotlb, markForPasidIotlb, markForPasids } from '
 
 export class Invalidator {
   private readonly core: VtdCore;
+  /** The IOTLB invalidation that is being done: the explorer does many. */
+  private readonly inv: IotlbInvalidation = {
+    granularity: 0,
+    did: 0,
+    vpnHi: 0,
+    vpnLo: 0,
+    am: 0,
+    leafOnly: false,
+    drainReads: false,
+    drainWrites: false,
+  };
 
   constructor(core: VtdCore) {
     this.core = core;
@@ -47,16 +58,16 @@ export class Invalidator {
     if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
     const page = asked.granularity === IOTLB_GRANULARITY.page;
     // From major version 2 on hardware always drains and the capability bits read 1 (11.4.2, 6.5.2.3).
-    const inv = {
-      ...asked,
-      did: asked.did & core.didMask,
-      // Address bits from MGAW on are ignored (11.4.6.4).
-      vpnHi: ((hi << 2) | (lo >>> 30)) & core.vpnHiMask,
-      vpnLo: (lo >>> 12) & 0x3ffff,
-      leafOnly: asked.leafOnly && page && core.profile.honoursInvalidationHint,
-      drainReads: core.drainsReads && (asked.drainReads || core.alwaysDrains),
-      drainWrites: core.drainsWrites && (asked.drainWrites || core.alwaysDrains),
-    };
+    const { inv } = this;
+    inv.granularity = asked.granularity;
+    inv.did = asked.did & core.didMask;
+    // Address bits from MGAW on are ignored (11.4.6.4).
+    inv.vpnHi = ((hi << 2) | (lo >>> 30)) & core.vpnHiMask;
+    inv.vpnLo = (lo >>> 12) & 0x3ffff;
+    inv.am = asked.am;
+    inv.leafOnly = asked.leafOnly && page && core.profile.honoursInvalidationHint;
+    inv.drainReads = core.drainsReads && (asked.drainReads || core.alwaysDrains);
+    inv.drainWrites = core.drainsWrites && (asked.drainWrites || core.alwaysDrains);
     const before = core.telling ? core.caches.describe() : [];
     const legacy = this.isLegacy();
     const kept = invalidateIotlb(core.caches, legacy ? core.dma : null, inv);
