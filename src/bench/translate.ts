@@ -2,6 +2,7 @@
 import type { CacheSizes } from '../iommu/vtd/index.ts';
 import type { Benchmark, Clock } from './measure.ts';
 import { nanoseconds, shuffled, sink } from './measure.ts';
+import { ScalableGuest } from './scalable-guest.ts';
 import { VtdGuest } from './vtd-guest.ts';
 
 const CALLS = 500_000;
@@ -9,7 +10,7 @@ const RUNS = 15;
 const WARM_UP = 3;
 
 /** One run of translations in random order, which goes on where the last one ended. */
-function runner(clock: Clock, guest: VtdGuest): () => number {
+function runner(clock: Clock, guest: Pick<VtdGuest, 'pages' | 'translate'>): () => number {
   const order = shuffled(guest.pages);
   let at = 0;
   return () =>
@@ -158,6 +159,23 @@ const MISS_4: Benchmark = {
   },
 };
 
+/** Requests with PASID in scalable mode, each a walk. */
+function scalableMiss(name: string, what: string, nested: boolean): Benchmark {
+  return {
+    rows: [
+      { name: `translate/vtd/${name}`, unit: 'ns', what },
+      { name: `translate/vtd/${name}-16k`, unit: 'ns', what: 'the same among 16,384 pages' },
+    ],
+    runs: RUNS,
+    warmUp: WARM_UP,
+    prepare(clock) {
+      const far = runner(clock, new ScalableGuest(MILLION, nested));
+      const near = runner(clock, new ScalableGuest(16384, nested));
+      return () => [far(), near()];
+    },
+  };
+}
+
 export const TRANSLATIONS: readonly Benchmark[] = [
   HIT_1K,
   hitAmong('hit-64k', 'IOTLB hit, random among 65,536 pages (an IOTLB of as many entries)', 65536, {
@@ -175,4 +193,6 @@ export const TRANSLATIONS: readonly Benchmark[] = [
       pagingSets: 256,
     },
   ),
+  scalableMiss('miss-first', 'with PASID: IOTLB miss, first stage of 4 levels, random among 1 M pages', false),
+  scalableMiss('miss-nested', 'the same through a second stage of 4 levels: 24 entries are read', true),
 ];
