@@ -100,6 +100,8 @@ export class Vtd implements Translator, MmioBlock {
   }
 
   left(slot: number): number {
+    // A nested leaf that software has changed is read again, so that a count of entries does not tell.
+    if (this.scalable?.takes(slot, this.core.mode === MODE.scalable)) return -1;
     const dma = this.core.dma as Dma;
     const step = dma.get(slot, SLOT.step);
     // Before the tables there are the look-up, the root entry and the context entry; then each level is one step.
