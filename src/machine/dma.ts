@@ -377,9 +377,7 @@ export class Dma {
         const phase = this.get(slot, SLOT.phase);
         if (phase === PHASE.translated) return 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
-        if (translator?.left === undefined) return 2;
-        const left = translator.left(slot);
-        return left < 0 ? -1 : left + 1;
+        return translator?.left === undefined ? 2 : translator.left(slot) + 1;
       },
       step: (choice) => {
         if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);

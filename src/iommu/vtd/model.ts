@@ -39,6 +39,8 @@ export class Vtd implements Translator, MmioBlock {
   private readonly prompt: Prompt;
   private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
+  /** See {@link Translator.left}. */
+  readonly left?: (slot: number) => number;
   /** Null in a unit without scalable mode. */
   private readonly scalable: ScalableSteps | null;
   private readonly interrupts: InterruptSteps | null;
@@ -61,6 +63,8 @@ export class Vtd implements Translator, MmioBlock {
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
     const { scalable } = this.core;
+    // In scalable mode a nested leaf that software has changed is read again, so that a count of entries does not tell.
+    if (scalable === null) this.left = (slot) => this.leftInLegacyMode(slot);
     this.scalable =
       parts.dma === undefined || scalable === null ? null : new ScalableSteps(this.core, parts.dma, scalable);
     const { interrupts } = this.core;
@@ -99,9 +103,7 @@ export class Vtd implements Translator, MmioBlock {
     (this.requests as RequestSteps).step(slot, choice);
   }
 
-  left(slot: number): number {
-    // A nested leaf that software has changed is read again, so that a count of entries does not tell.
-    if (this.scalable?.takes(slot, this.core.mode === MODE.scalable)) return -1;
+  private leftInLegacyMode(slot: number): number {
     const dma = this.core.dma as Dma;
     const step = dma.get(slot, SLOT.step);
     // Before the tables there are the look-up, the root entry and the context entry; then each level is one step.
