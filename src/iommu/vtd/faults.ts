@@ -87,7 +87,7 @@ export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Rec
   regs.force32(LO.offset + 4, isInterrupt ? interruptIndex << 16 : (walk.vpnHi >>> 2) & (2 ** (has.widest - 32) - 1));
   regs.force32(HI.offset, walk.sid);
   regs.force32(HI.offset + 4, 0);
-  regs.put(HI, HI.FR, walk.fault);
+  regs.put(HI, HI.FR, recordedReason(core, walk));
   regs.put(HI, HI.T1, walk.access === REQUEST.write ? 0 : 1);
   regs.put(HI, HI.T2, walk.access === REQUEST.atomic ? 1 : 0);
   // Reserved without ECAP.PASID; EXE is about reads.
@@ -103,6 +103,13 @@ export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Rec
   core.arena.set(at, (index + 1) % has.records.length);
   if (isNews) raiseEvent(core, FAULT_EVENT);
   return 'recorded';
+}
+
+/** What FRCD.FR says of the fault of a walk. */
+function recordedReason(core: VtdCore, walk: Walk): number {
+  const found = core.profile.recordedReasons.find(({ reason }) => reason === walk.fault);
+  if (found === undefined || (found.secondStage === true && core.has.ecap.FSTS === 1)) return walk.fault;
+  return walk.access === REQUEST.write ? found.recorded : (found.ofReads ?? found.recorded);
 }
 
 /** Whether a record in use names the requester. */

@@ -1,4 +1,7 @@
 /** Which of the decisions that the architecture leaves to hardware an implementation takes, and what it gets wrong. */
+import type { RecordedReason } from './recorded-reasons.ts';
+import { QEMU_11_REASONS } from './recorded-reasons.ts';
+
 export interface VtdProfile {
   readonly name: string;
   readonly title: string;
@@ -16,7 +19,20 @@ export interface VtdProfile {
   readonly forgetsAtSwitch: boolean;
   /** Keeps interrupt remapping entries (VT-d 6.4). */
   readonly interruptEntryCache: boolean;
+  /** Fault reasons that it records where table 30 has others (VT-d 7.1.3). */
+  readonly recordedReasons: readonly RecordedReason[];
+  /** Looks at reserved bits of PASID-directory and PASID-table entries (VT-d 7.1.3: SPD.3, SPT.3). */
+  readonly checksPasidReserved: boolean;
+  /** Sets flags of paging entries that are not snooped, where VT-d 7.1.3 (SFS.9, SSS.5) has a fault. */
+  readonly setsUnsnoopedFlags: boolean;
 }
+
+/** Where an implementation of scalable mode follows the specification. */
+const AS_SPECIFIED = {
+  recordedReasons: [],
+  checksPasidReserved: true,
+  setsUnsnoopedFlags: false,
+} as const;
 
 export const PROFILES: readonly VtdProfile[] = [
   {
@@ -28,6 +44,7 @@ export const PROFILES: readonly VtdProfile[] = [
     collapsesFaults: false,
     forgetsAtSwitch: false,
     interruptEntryCache: true,
+    ...AS_SPECIFIED,
   },
   {
     // hw/i386/intel_iommu.c of QEMU 10.0: no paging-structure cache, IH not looked at, vtd_process_wait_desc completes
@@ -41,9 +58,12 @@ export const PROFILES: readonly VtdProfile[] = [
     collapsesFaults: true,
     forgetsAtSwitch: true,
     interruptEntryCache: false,
+    ...AS_SPECIFIED,
   },
   {
-    // 11.1: as 10.0 here; `dma-drain` is no option any more.
+    // 11.1: as 10.0 here; `dma-drain` is no option any more. Scalable mode:
+    // vtd_get_pdire_from_pdir_table and vtd_get_pe_in_pasid_leaf_table look at no reserved bits; vtd_iova_to_fspte sets A and D, though ECAP.SMPWCS
+    // is 0. Of 10.0 it is not known: the oracle runs 11.1.
     name: 'qemu-11',
     title: 'what QEMU 11.1 does',
     basis: 'qemu-10',
@@ -53,5 +73,8 @@ export const PROFILES: readonly VtdProfile[] = [
     collapsesFaults: true,
     forgetsAtSwitch: true,
     interruptEntryCache: false,
+    recordedReasons: QEMU_11_REASONS,
+    checksPasidReserved: false,
+    setsUnsnoopedFlags: true,
   },
 ];

@@ -45,7 +45,8 @@ export interface ScalableReserved {
   readonly firstHi: number;
 }
 
-export function scalableReserved({ cap, ecap, haw, didBits }: Capabilities): ScalableReserved {
+/** @param ofPasids whether the unit looks at those of PASID-directory and PASID-table entries (a decision of its profile) */
+export function scalableReserved({ cap, ecap, haw, didBits }: Capabilities, ofPasids: boolean): ScalableReserved {
   const root = withFields(SM_ROOT_ENTRY, []);
   addAbove(root, 0, haw, 63);
   addAbove(root, 1, haw, 63);
@@ -80,6 +81,11 @@ export function scalableReserved({ cap, ecap, haw, didBits }: Capabilities): Sca
   for (const qword of [0, 2, 4]) addAbove(entry, qword, haw, 63);
   addDid(entry, e.DID, didBits);
   addDid(entry, e.HPTDID, didBits);
+
+  if (!ofPasids) {
+    directory.fill(0);
+    entry.fill(0);
+  }
 
   // 3.6: PS where no such page is, and the address bits below a large page's size but for PAT.
   const ps = 1 << FS_TABLE.PS.lo;

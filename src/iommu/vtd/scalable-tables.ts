@@ -30,8 +30,17 @@ export class ScalableTables {
   private readonly halves = new Int32Array(2 * ENTRY_WORDS);
   /** Upper parts of page numbers from here on are beyond the second stage's width, by AW. */
   private readonly vpnHiLimit: Int32Array;
+  /** 1 where flags are set without snooping (a decision of the profile): as if paging entries were snooped. */
+  private readonly unsnooped: number;
 
-  constructor(memory: Memory, has: Capabilities, reserved: ScalableReserved, vpnHiLimit: Int32Array) {
+  constructor(
+    memory: Memory,
+    has: Capabilities,
+    reserved: ScalableReserved,
+    vpnHiLimit: Int32Array,
+    setsUnsnoopedFlags: boolean,
+  ) {
+    this.unsnooped = setsUnsnoopedFlags ? 1 : 0;
     this.memory = memory;
     this.has = has;
     this.reserved = reserved;
@@ -142,7 +151,7 @@ export class ScalableTables {
     walk.aw = get(ENTRY.AW, halves);
     walk.ssade = get(ENTRY.SSADE, halves);
     walk.did = get(ENTRY.DID, halves);
-    walk.snooped = get(ENTRY.PWSNP, halves);
+    walk.snooped = get(ENTRY.PWSNP, halves) | this.unsnooped;
     walk.secondTopHi = halves[1] & 0xfffff;
     walk.secondTopLo = halves[0] >>> 12;
     walk.stage = STAGE.entryHigh;

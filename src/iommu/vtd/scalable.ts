@@ -39,10 +39,11 @@ export class Scalable {
     const { has, walker } = core;
     this.core = core;
     this.caches = new ScalableCaches(core.arena, sizes, replaces);
-    const reserved = scalableReserved(has);
+    const { profile } = core;
+    const reserved = scalableReserved(has, profile.checksPasidReserved);
     this.reserved = reserved;
     this.vpnHiLimit = walker.vpnHiLimit;
-    this.tables = new ScalableTables(walker.memory, has, reserved, walker.vpnHiLimit);
+    this.tables = new ScalableTables(walker.memory, has, reserved, walker.vpnHiLimit, profile.setsUnsnoopedFlags);
     this.first = new FirstStage(walker.memory, reserved, walker.vpnHiLimit);
     this.second = new SecondStage(walker);
     this.hostLimit = 2 ** (has.haw - 30);
