@@ -1,11 +1,12 @@
 /** Runs a script on both back ends and compares everything that was read. */
 import type { Configuration } from './configurations.ts';
-import type { Deviation } from './deviations.ts';
+import type { Deviation } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import type { ModelPlatform } from './model-platform.ts';
 import type { Platform } from './platform.ts';
+import { MAP } from './platform.ts';
 import type { Script } from './script.ts';
-import { LAYOUT, lower } from './script.ts';
+import { lower } from './script.ts';
 
 /** One value that is not the same. */
 export interface Difference {
@@ -15,6 +16,8 @@ export interface Difference {
   readonly field: string;
   readonly model: string;
   readonly qemu: string;
+  /** The model's IOTLB had a translation of the request's page without the right that was wanted. */
+  readonly lacking?: boolean;
 }
 
 export interface Comparison {
@@ -57,8 +60,8 @@ export async function compare(
     if (label === 'RESULT' || (label === 'FSTS' && script[ops[i]]?.op === 'edu')) translations++;
     compared += label === 'registers' ? theirs[i].length / 8 : 1;
     if (theirs[i] === ours[i]) continue;
-    for (const [field, model, qemu] of split(label, ours[i], theirs[i])) {
-      const difference = { op: ops[i], field, model, qemu };
+    for (const [field, model, qemu] of split(label, ours[i], theirs[i], program.dumpedAt[i])) {
+      const difference = { op: ops[i], field, model, qemu, lacking: wasLacking(pair.model, script, ops[i]) };
       const why = deviations.find((deviation) => deviation.explains(difference, script, pair.configuration));
       if (why === undefined) return { unexplained: difference, translations, compared, met };
       met.set(why.name, (met.get(why.name) ?? 0) + 1);
@@ -69,12 +72,19 @@ export async function compare(
   return { unexplained: null, translations, compared, met };
 }
 
+/** Of an access of `edu`; the others want one right only. */
+function wasLacking(model: ModelPlatform, script: Script, op: number): boolean {
+  if (script[op]?.op !== 'edu') return false;
+  return model.lacking.has(script.slice(0, op).filter((each) => each.op === 'edu').length);
+}
+
 /** The parts of a dump that differ. */
-function split(label: string, ours: string, theirs: string): [string, string, string][] {
-  const base = { registers: 0, FRCD: 0x220, memory: LAYOUT.data, status: LAYOUT.status }[label];
-  if (base === undefined) return [[label, ours, theirs]];
+function split(label: string, ours: string, theirs: string, at: number): [string, string, string][] {
+  if (at < 0) return [[label, ours, theirs]];
+  const isRegister = at >= MAP.iommu;
+  const base = isRegister ? at - MAP.iommu : at;
   const parts: [string, string, string][] = [];
-  const name = base < LAYOUT.status ? 'register' : label;
+  const name = isRegister ? 'register' : label;
   for (let i = 0; i < theirs.length; i += 8) {
     const [a, b] = [ours.slice(i, i + 8), theirs.slice(i, i + 8)];
     if (a !== b) parts.push([`${name} 0x${(base + i / 2).toString(16)}`, number(a), number(b)]);

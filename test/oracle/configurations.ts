@@ -12,7 +12,9 @@ export interface Configuration {
   readonly qemu: readonly string[];
   /** How scripts are made: see generate.ts. */
   readonly tables: {
-    /** Context-entry AW, and how often: 1 is 3 levels, 2 is 4 levels. */
+    /** Legacy mode; scalable mode with the second stage or the first (QEMU has one of them at a time, and no nesting). */
+    readonly mode: 'legacy' | 'second' | 'first';
+    /** AW of context or PASID-table entries, and how often: 1 is 3 levels, 2 is 4 levels. */
     readonly aw: readonly number[];
     /** Whether SNP is reserved in leaves. */
     readonly snoopControl: boolean;
@@ -27,22 +29,42 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'legacy, 48 bits',
     qemu: ['intremap=off'],
-    tables: { aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    tables: { mode: 'legacy', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
   },
   {
     name: 'legacy, 39 bits',
     qemu: ['intremap=off', 'aw-bits=39'],
-    tables: { aw: [1, 1, 1, 2], snoopControl: false, haw: 39, widest: 39 },
+    tables: { mode: 'legacy', aw: [1, 1, 1, 2], snoopControl: false, haw: 39, widest: 39 },
   },
   {
     name: 'legacy, 48 bits, caching mode, snoop control',
     qemu: ['intremap=off', 'caching-mode=on', 'snoop-control=on'],
-    tables: { aw: [2, 1], snoopControl: true, haw: 48, widest: 48 },
+    tables: { mode: 'legacy', aw: [2, 1], snoopControl: true, haw: 48, widest: 48 },
   },
   {
     name: 'legacy, in a unit that has scalable mode',
     qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on'],
-    tables: { aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    tables: { mode: 'legacy', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'scalable, second stage',
+    qemu: ['intremap=off', 'scalable-mode=on'],
+    tables: { mode: 'second', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'scalable, first stage',
+    qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on'],
+    tables: { mode: 'first', aw: [2], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'scalable, second stage, 39 bits',
+    qemu: ['intremap=off', 'scalable-mode=on', 'aw-bits=39'],
+    tables: { mode: 'second', aw: [1], snoopControl: false, haw: 39, widest: 39 },
+  },
+  {
+    name: 'scalable, first stage without pages of 1 GiB',
+    qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on', 'fs1gp=off'],
+    tables: { mode: 'first', aw: [2], snoopControl: false, haw: 48, widest: 48 },
   },
 ];
 

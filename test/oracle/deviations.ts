@@ -1,52 +1,27 @@
 /**
  * Where QEMU does something else than the model, one entry each: one field under one condition. The list is for QEMU 11.1.3; functions
  * are those of its hw/i386/intel_iommu.c. Each entry has a script on which the oracle looks whether it is still there: one that is gone
- * fails the oracle, as one that is missing does.
+ * fails the oracle, as one that is missing does. Long because it is a list; what only scalable mode has is in scalable-deviations.ts.
  */
 import { get } from '../../src/bits/index.ts';
 import { FECTL, FSTS, GSTS } from '../../src/iommu/vtd/index.ts';
-import type { Difference } from './compare.ts';
-import type { Configuration } from './configurations.ts';
+import type { Deviation } from './deviation.ts';
+import { FAULTED, isRequest, number, OUTCOME, T1 } from './deviation.ts';
 import * as proofs from './proofs.ts';
-import type { Script } from './script.ts';
+import { SCALABLE_DEVIATIONS } from './scalable-deviations.ts';
 import { look } from './tables.ts';
 
-export interface Deviation {
-  readonly name: string;
-  /** What QEMU does. */
-  readonly title: string;
-  /** What says otherwise, or leaves it open. */
-  readonly clause: string;
-  /** Function of hw/i386/intel_iommu.c. */
-  readonly qemu: string;
-  /** VT-d leaves it to hardware: a difference, and no mistake. */
-  readonly permitted: boolean;
-  /** Whether the two are in different states from there on, so that what follows in the script cannot be compared. */
-  readonly ends: boolean;
-  explains(difference: Difference, script: Script, configuration: Configuration): boolean;
-  /** A script that meets it. */
-  readonly proof: string;
-  /** Name of the configuration that has it; the first one, and others, if absent. */
-  readonly only?: string;
-}
-
-const number = (text: string) => Number.parseInt(text, 16);
-const isRequest = (script: Script, op: number) => script[op]?.op === 'dma' || script[op]?.op === 'edu';
-/** What a request changes first where one side refuses it and the other does not. */
-const OUTCOME = ['FRCD.FI', 'FRCD.reason', 'FSTS', 'RESULT'];
-const FAULTED = 0x80000000;
 /** A configuration in which QEMU takes its own option for the mode that it is in. */
 const SCALABLE = 'legacy, in a unit that has scalable mode';
 const SNP = 0x800n;
 const ALL_ONES = (1n << 64n) - 1n;
-const T1 = 0x40000000;
 const FSTS_PFO = 1;
 
 export const DEVIATIONS: readonly Deviation[] = [
   {
     name: 'interrupt-range-by-page',
     title: 'a large page that overlaps 0xFEEx_xxxx is refused as a whole (0xE), not only where it leads there',
-    clause: 'VT-d 3.15, 7.1.3 LGN.4',
+    clause: 'VT-d 3.15, 7.1.3 LGN.4, SGN.8.1',
     qemu: 'vtd_do_iommu_translate',
     permitted: false,
     ends: true,
@@ -63,7 +38,7 @@ export const DEVIATIONS: readonly Deviation[] = [
   {
     name: 'pass-through-width',
     title: 'an address beyond the host address width is passed through',
-    clause: 'VT-d 7.1.3 LGN.1.3',
+    clause: 'VT-d 7.1.3 LGN.1.3, SGN.4.2',
     qemu: 'vtd_do_iommu_translate',
     permitted: false,
     ends: true,
@@ -84,7 +59,11 @@ export const DEVIATIONS: readonly Deviation[] = [
     explains: ({ op, field }, script, configuration) => {
       if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
       const found = look(script, op, configuration);
-      return found.kind === 'pass' && found.context.lo >> BigInt(configuration.tables.haw) !== 0n;
+      return (
+        configuration.tables.mode === 'legacy' &&
+        found.kind === 'pass' &&
+        found.context.lo >> BigInt(configuration.tables.haw) !== 0n
+      );
     },
     proof: proofs.PASS_THROUGH_POINTER,
   },
@@ -95,25 +74,14 @@ export const DEVIATIONS: readonly Deviation[] = [
     qemu: 'vtd_lookup_iotlb, vtd_do_iommu_translate (the memory core refuses by IOMMUTLBEntry.perm)',
     permitted: false,
     ends: true,
-    explains: ({ op, field, qemu }, script, configuration) => {
-      const now = script[op];
-      if (now?.op !== 'edu' || !OUTCOME.includes(field)) return false;
-      // A fault in QEMU is another one: that of the next page.
-      const crosses = now.iova >> 12n !== (now.iova + BigInt(now.length - 1)) >> 12n;
-      if (field !== 'FSTS' && number(qemu) >= FAULTED && !crosses) return false;
-      const found = look(script, op, configuration);
-      const bits = BigInt(found.kind === 'pass' ? 12 : found.bits);
-      // Another access to the page has filled it in before.
-      return script.some(
-        (then, i) => i < op && then.op === 'edu' && then.write !== now.write && then.iova >> bits === now.iova >> bits,
-      );
-    },
+    // The model's IOTLB has the same entries: it says where there was one.
+    explains: ({ field, lacking }) => lacking === true && OUTCOME.includes(field),
     proof: proofs.CACHED_RIGHT_MISSING,
   },
   {
     name: 'context-reserved-unqualified',
     title: 'a reserved bit in a context entry (0xB) is recorded whatever FPD says',
-    clause: 'VT-d 7.1.3, table 30: LCT.3 is qualified',
+    clause: 'VT-d 7.1.3, table 30: LCT.3 and SCT.3 are qualified',
     qemu: 'vtd_qualified_faults',
     permitted: false,
     ends: true,
@@ -166,7 +134,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     explains: ({ op, field }, script) => {
       const now = script[op];
       if (now?.op !== 'inv' || !['IQH', 'FSTS'].includes(field)) return false;
-      return [3n, 4n, 9n].includes(now.lo & 0xfn);
+      return [3n, 4n, 8n, 9n].includes(now.lo & 0xfn);
     },
     proof: proofs.FOREIGN_DESCRIPTORS,
   },
@@ -239,14 +207,15 @@ export const DEVIATIONS: readonly Deviation[] = [
   {
     name: 'all-ones-unreadable',
     title:
-      'a paging entry of all ones counts as one that could not be read (0x7; 0x3 at the top), not as one with reserved bits',
+      'a paging entry of all ones counts as one that could not be read (0x7; 0x3 at the top; of the first stage 0x70 and 0x73), not as one with reserved bits',
     clause: 'VT-d 7.1.3, table 30',
     qemu: 'vtd_get_pte, vtd_iova_to_sspte',
     permitted: false,
     ends: true,
     explains: ({ op, field, model, qemu }, script, configuration) => {
-      if (!isRequest(script, op) || field !== 'FRCD.reason' || (number(model) & 0xff) !== 0xc) return false;
-      return [0x3, 0x7].includes(number(qemu) & 0xff) && look(script, op, configuration).entry === ALL_ONES;
+      if (!isRequest(script, op) || field !== 'FRCD.reason' || ![0xc, 0x72].includes(number(model) & 0xff))
+        return false;
+      return [0x3, 0x7, 0x70, 0x73].includes(number(qemu) & 0xff) && look(script, op, configuration).entry === ALL_ONES;
     },
     proof: proofs.ALL_ONES_UNREADABLE,
   },
@@ -318,7 +287,8 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field }, script, configuration) => {
-      if (configuration.name !== SCALABLE || !isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      if (!configuration.qemu.includes('scalable-mode=on') || !isRequest(script, op) || !OUTCOME.includes(field))
+        return false;
       const found = look(script, op, configuration);
       return found.kind === 'leaf' && (found.entry & SNP) !== 0n;
     },
@@ -340,4 +310,5 @@ export const DEVIATIONS: readonly Deviation[] = [
     proof: proofs.INTERRUPT_REASON_SCALABLE,
     only: SCALABLE,
   },
+  ...SCALABLE_DEVIATIONS,
 ];

@@ -8,14 +8,18 @@
 import { Random } from '../conformance/vtd/unit.ts';
 import type { Configuration } from './configurations.ts';
 import { CLEARED, SID } from './platform.ts';
+import { ScalableWorld } from './scalable-world.ts';
 import type { Op, Script } from './script.ts';
 import { LAYOUT } from './script.ts';
 import type { Domain } from './world.ts';
-import { INTERRUPTS, PS, ROOT, World } from './world.ts';
+import { INTERRUPTS, World } from './world.ts';
 
 export class Generator {
   private readonly random: Random;
   private readonly world: World;
+  /** Of scalable mode; null in legacy mode. */
+  private readonly scalable: ScalableWorld | null;
+  private readonly isFirst: boolean;
   private readonly ops: Op[] = [];
   private queued = false;
   private enabled = false;
@@ -24,17 +28,21 @@ export class Generator {
 
   constructor(seed: number, { tables }: Configuration) {
     this.random = new Random(seed);
-    this.world = new World(this.random, tables, (at, value) => this.push({ op: 'store', at, value }));
+    const store = (at: number, value: bigint) => this.push({ op: 'store', at, value });
+    this.scalable = tables.mode === 'legacy' ? null : new ScalableWorld(this.random, tables, store);
+    this.world = this.scalable ?? new World(this.random, tables, store);
+    this.isFirst = tables.mode === 'first';
   }
 
   /** @param length DMA requests, about. @returns a script that sets a unit up and uses it */
   script(length: number): Script {
     const { random } = this;
-    this.queued = random.chance(60);
+    // In scalable mode there are no register-based invalidations (11.4.6).
+    this.queued = this.scalable !== null || random.chance(60);
     if (this.queued) this.startQueue();
     const early = random.chance(10);
     if (early) this.dma();
-    this.push({ op: 'srtp', value: ROOT });
+    this.push({ op: 'srtp', value: this.world.rootTable });
     this.push({ op: 'te', on: 1 });
     this.enabled = true;
     for (let n = 0; n < length && !this.over; ) n += this.step();
@@ -63,7 +71,7 @@ export class Generator {
     else if (what < 975) this.changeContext();
     else if (what < 985) this.wild();
     else if (what < 990) this.toggle();
-    else if (what < 992) this.push({ op: 'srtp', value: ROOT });
+    else if (what < 992) this.push({ op: 'srtp', value: this.world.rootTable });
     else if (what < 997) this.wait();
     else this.push({ op: 'dump' });
     return 0;
@@ -125,9 +133,7 @@ export class Generator {
   private change(told: boolean): void {
     const { random } = this;
     const place = random.pick(random.pick(this.world.domains).places);
-    const leaf = place.level === 1 || (place.value & PS) !== 0n;
-    if (leaf) place.value = this.world.leaf(place.level);
-    else place.value = random.chance(50) ? place.value ^ BigInt(1 + random.below(3)) : (place.value & ~0xfffn) | 3n;
+    place.value = this.world.changed(place);
     this.push({ op: 'store', at: place.at, value: place.value });
     if (!told) return;
     const am = 9 * (place.level - 1);
@@ -139,6 +145,7 @@ export class Generator {
   private invalidate(): void {
     const { random } = this;
     const { did, places } = random.pick(this.world.domains);
+    if (this.scalable !== null && random.chance(20)) return this.invalidatePasids(random.pick([0, 1, 3]), did);
     const how = random.below(5);
     if (how < 2) return this.invalidatePage(did, random.pick(places).base, random.below(this.queued ? 19 : 21));
     if (how === 2) return this.invalidateDomain(random.pick([did, did, random.below(0x10000)]));
@@ -148,6 +155,8 @@ export class Generator {
 
   private invalidatePage(did: number, base: bigint, am: number): void {
     const { random } = this;
+    // What first-stage tables ask for; of other ones nothing goes.
+    if (this.scalable !== null && random.chance(this.isFirst ? 90 : 5)) return this.invalidatePasidPage(did, base, am);
     const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
     const [ih, drain] = [random.below(2), random.below(4)];
     const low = BigInt(am) | (BigInt(ih) << 6n);
@@ -159,7 +168,31 @@ export class Generator {
     }
   }
 
+  /** 6.5.2.4. */
+  private invalidatePasidPage(did: number, base: bigint, am: number): void {
+    const { random } = this;
+    const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
+    const lo = 0x36n | (BigInt(did) << 16n) | (BigInt(this.pasid()) << 32n);
+    this.push({ op: 'inv', lo, hi: address | BigInt(am) | (random.big(1) << 6n) });
+  }
+
+  /** 6.5.2.2. @param granularity see PASID_GRANULARITY */
+  private invalidatePasids(granularity: number, did: number): void {
+    const lo = 7n | (BigInt(granularity) << 4n) | (BigInt(did) << 16n);
+    this.push({ op: 'inv', lo, hi: 0n });
+  }
+
+  /** That of the requests, seldom another. */
+  private pasid(): number {
+    const { random } = this;
+    return random.chance(10) ? 1 << random.below(20) : 0;
+  }
+
   private invalidateDomain(did: number): void {
+    if (this.scalable !== null && this.random.chance(50)) {
+      const lo = 0x26n | (BigInt(did) << 16n) | (BigInt(this.pasid()) << 32n);
+      return this.push({ op: 'inv', lo, hi: 0n });
+    }
     if (this.queued) this.push({ op: 'inv', lo: 0x22n | (BigInt(did) << 16n), hi: 0n });
     else this.reg(0xf8, 8, (1n << 63n) | (2n << 60n) | (BigInt(did) << 32n));
   }
@@ -182,6 +215,7 @@ export class Generator {
     const sid = random.pick([...world.owner.keys()]);
     const before = this.world.owner.get(sid) as Domain;
     const after = random.pick(this.world.domains);
+    if (this.scalable !== null) return this.changeEntries(this.scalable, sid, before, after);
     world.assign(sid, after);
     // Any function that FM makes the same.
     const fm = random.below(4);
@@ -190,10 +224,29 @@ export class Generator {
     else for (const { did } of this.world.domains) this.invalidateDomain(did);
   }
 
+  /** As software must: entries, context cache, PASID cache, IOTLB (6.5.3.3, table 28). */
+  private changeEntries(world: ScalableWorld, sid: number, before: Domain, after: Domain): void {
+    const { random } = this;
+    if (random.chance(50)) {
+      world.assign(sid, after);
+      const fm = random.below(4);
+      this.invalidateContext(random.pick([1, 2, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
+    } else world.enter(sid, after);
+    const granularity = random.pick([0, 1, 3]);
+    for (const { did } of granularity === 3 ? [before] : this.world.domains) this.invalidatePasids(granularity, did);
+    if (random.chance(40)) return this.invalidateAll();
+    for (const { did } of this.world.domains) {
+      // IOTLB, or PASID-based.
+      const lo = random.chance(50) ? 0x22n : 0x26n;
+      this.push({ op: 'inv', lo: lo | (BigInt(did) << 16n), hi: 0n });
+    }
+  }
+
   private startQueue(): void {
     const size = this.random.below(2);
     this.reg(0x88, 8, 0n);
-    this.reg(0x90, 8, BigInt(LAYOUT.queue | size));
+    const wide = this.scalable === null ? 0 : 0x800;
+    this.reg(0x90, 8, BigInt(LAYOUT.queue | size | wide));
     this.push({ op: 'qie', on: 1 });
   }
 
@@ -248,6 +301,8 @@ export class Generator {
         if (random.chance(70)) this.push({ op: 'inv', lo: 0x25n, hi: BigInt(LAYOUT.status) });
         this.push({ op: 'qie', on: 0 });
         this.queued = false;
+        // Nothing could be invalidated any more.
+        if (this.scalable !== null) this.over = true;
         return;
       case 8:
         if (!this.queued) return this.reg(0x90, 8, random.big(64));
@@ -269,17 +324,25 @@ export class Generator {
   private descriptor(): void {
     const { random } = this;
     if (!this.queued) return;
-    const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n]);
+    const pasid = this.scalable === null ? [] : [0x7n, 0x17n, 0x37n, 0x26n, 0x36n];
+    const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n, ...pasid]);
     // A good one with a bit too many, an address mask beyond CAP.MAMV among them.
     const spoilt = valid | (1n << BigInt(random.below(64)));
     this.push({
       op: 'inv',
       lo: random.chance(50) ? spoilt : random.big(4),
       hi: random.chance(70) ? 0n : random.big(7),
+      ...(this.scalable !== null && random.chance(10) ? { upper: upperBit(random) } : {}),
     });
     // The queue may have stopped there, and nothing could be invalidated any more: that is the end of the script.
     this.over = true;
   }
+}
+
+/** A bit of the upper 128, which have none. */
+function upperBit(random: Random): readonly [bigint, bigint] {
+  const bit = 1n << BigInt(random.below(64));
+  return random.chance(50) ? [bit, 0n] : [0n, bit];
 }
 
 function isData(iova: bigint): boolean {

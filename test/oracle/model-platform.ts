@@ -2,8 +2,9 @@
 import type { DmaPort } from '../../src/devices/dma-port.ts';
 import { Edu } from '../../src/devices/edu.ts';
 import { IommuTestdev } from '../../src/devices/iommu-testdev.ts';
-import type { RequestKind, VtdEmulatorOptions } from '../../src/iommu/vtd/index.ts';
+import type { RequestKind, VtdCore, VtdEmulatorOptions } from '../../src/iommu/vtd/index.ts';
 import { REQUEST, VtdEmulator } from '../../src/iommu/vtd/index.ts';
+import { RIGHT } from '../../src/iommu/vtd/scalable-entries.ts';
 import type { Access, Platform, Value } from './platform.ts';
 import { CLEARED, MAP, SID } from './platform.ts';
 
@@ -14,6 +15,9 @@ export class ModelPlatform implements Platform {
   readonly unit: VtdEmulator;
   /** Requests that were translated since the platform was made. */
   translations = 0;
+  /** Accesses of `edu` since the reset, counted from 0, for which the IOTLB had a translation without the right that was wanted. */
+  readonly lacking = new Set<number>();
+  private elapsed = 0;
   private readonly ram = new Uint8Array(MAP.ramBytes);
   private readonly view = new DataView(this.ram.buffer);
   private readonly edu: Edu;
@@ -38,6 +42,8 @@ export class ModelPlatform implements Platform {
     this.edu.write64(0x90, PAGE, 0);
     this.edu.write64(0x98, 1, 0);
     this.edu.elapse();
+    this.lacking.clear();
+    this.elapsed = 0;
     return Promise.resolve();
   }
 
@@ -47,7 +53,10 @@ export class ModelPlatform implements Platform {
       if (access.do === 'write') this.store(access.at, access.size, access.value);
       else if (access.do === 'read') values.push(this.load(access.at, access.size));
       else if (access.do === 'dump') values.push(this.dump(access.at, access.bytes));
-      else this.edu.elapse();
+      else {
+        this.edu.elapse();
+        this.elapsed++;
+      }
     }
     return Promise.resolve(values);
   }
@@ -98,6 +107,7 @@ export class ModelPlatform implements Platform {
         const part = bytes.subarray(from, from + Math.min(bytes.length - from, PAGE - offset));
         const how = kind(part.length, offset);
         this.translations++;
+        if (this.isLacking(sid, iova, how)) this.lacking.add(this.elapsed);
         const to = this.unit.translate(sid, iova, how);
         if (to < 0) done = false;
         else if (how === REQUEST.read) done = this.memoryRead(to, part) && done;
@@ -113,6 +123,17 @@ export class ModelPlatform implements Platform {
         each(hi, lo, bytes, (length, at) => (length === 4 && at % 4 === 0 ? REQUEST.write : REQUEST.longWrite)),
       read: (hi, lo, into) => each(hi, lo, into, () => REQUEST.read),
     };
+  }
+
+  private isLacking(sid: number, iova: bigint, kind: RequestKind): boolean {
+    const { caches, scalable } = (this.unit.unit as unknown as { readonly core: VtdCore }).core;
+    const vpnHi = Number(BigInt.asIntN(32, BigInt.asIntN(64, iova) >> 30n));
+    const vpnLo = Number((iova >> 12n) & 0x3ffffn);
+    const wanted = kind === REQUEST.read ? RIGHT.read : RIGHT.write;
+    const has = (rights: number) =>
+      caches.nthTranslation(sid, vpnHi, vpnLo, rights, 0) >= 0 ||
+      (scalable !== null && scalable.caches.nthTranslation(sid, -1, vpnHi, vpnLo, rights, true, 0) >= 0);
+    return !has(wanted) && has(RIGHT.read | RIGHT.write);
   }
 
   private memoryWrite(at: number, bytes: Uint8Array): boolean {

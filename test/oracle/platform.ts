@@ -46,6 +46,8 @@ export interface Platform {
 export class Program {
   readonly accesses: Access[] = [];
   readonly labels: string[] = [];
+  /** Of each label the address of a dump, or −1. */
+  readonly dumpedAt: number[] = [];
 
   write32(at: number, value: number): void {
     this.accesses.push({ do: 'write', at, size: 4, value: value >>> 0 });
@@ -57,12 +59,17 @@ export class Program {
 
   read32(at: number, label: string): void {
     this.accesses.push({ do: 'read', at, size: 4, label });
+    this.expect(label, -1);
+  }
+
+  private expect(label: string, dumpedAt: number): void {
     this.labels.push(label);
+    this.dumpedAt.push(dumpedAt);
   }
 
   dump(at: number, bytes: number, label: string): void {
     this.accesses.push({ do: 'dump', at, bytes, label });
-    this.labels.push(label);
+    this.expect(label, at);
   }
 
   elapse(): void {
@@ -79,7 +86,7 @@ export class Program {
     this.write32(base + TESTDEV.GPA_HI, Number(BigInt.asIntN(32, gpa >> 32n)));
     this.write32(base + TESTDEV.DBELL, 1);
     this.accesses.push({ do: 'read', at: base + TESTDEV.TRIGGER, size: 4, label: '' });
-    this.labels.push('');
+    this.expect('', -1);
     this.read32(base + TESTDEV.RESULT, label);
   }
 

@@ -6,7 +6,7 @@
  *   reg N SIZE V        a register of the unit, by offset, of 4 or 8 bytes
  *   srtp V              RTADDR, then GCMD.SRTP
  *   te 0|1, qie 0|1     GCMD.TE, GCMD.QIE; the other one is repeated
- *   inv LO HI           a descriptor in the queue, and the tail behind it
+ *   inv LO HI [W2 W3]   a descriptor in the queue, and the tail behind it; of 256 bits where IQA says so
  *   dma D IOVA LEN GPA  test device D writes LEN bytes; then it looks at GPA
  *   edu read|write IOVA AT LEN    `edu` reads into its buffer at AT, or writes from there
  *   clear               software takes the fault record and clears the status
@@ -20,7 +20,13 @@ export type Op =
   | { readonly op: 'reg'; readonly offset: number; readonly size: 4 | 8; readonly value: bigint }
   | { readonly op: 'srtp'; readonly value: bigint }
   | { readonly op: 'te' | 'qie'; readonly on: number }
-  | { readonly op: 'inv'; readonly lo: bigint; readonly hi: bigint }
+  | {
+      readonly op: 'inv';
+      readonly lo: bigint;
+      readonly hi: bigint;
+      /** The other two words of 256 bits, if they are not 0. */
+      readonly upper?: readonly [bigint, bigint];
+    }
   | {
       readonly op: 'dma';
       readonly device: number;
@@ -83,7 +89,7 @@ export interface Lowered {
 export function lower(script: Script): Lowered {
   const program = new Program();
   const ops: number[] = [];
-  const state = { te: 0, qie: 0, tail: 0, queueBytes: 4096 };
+  const state = { te: 0, qie: 0, tail: 0, queueBytes: 4096, descriptorBytes: 16 };
   script.forEach((op, i) => {
     lowerOne(program, op, state);
     for (const [offset, name] of AFTER[op.op] ?? []) program.read32(MAP.iommu + offset, name);
@@ -92,8 +98,16 @@ export function lower(script: Script): Lowered {
   program.dump(MAP.iommu, REGISTER_BYTES, 'registers');
   program.dump(LAYOUT.data, LAYOUT.dataBytes, 'memory');
   program.dump(LAYOUT.status, 0x1000, 'status');
+  for (const page of tablePages(script)) program.dump(page, 0x1000, 'tables');
   while (ops.length < program.labels.length) ops.push(script.length);
   return { program, ops };
+}
+
+/** Pages with paging entries, in which flags may be set: those that software has stored to, in scalable mode. */
+function tablePages(script: Script): number[] {
+  if (!script.some((op) => op.op === 'srtp' && (op.value & 0x400n) !== 0n)) return [];
+  const pages = script.flatMap((op) => (op.op === 'store' && op.at < LAYOUT.queue ? [op.at & ~0xfff] : []));
+  return [...new Set(pages)].sort((a, b) => a - b);
 }
 
 interface State {
@@ -101,6 +115,7 @@ interface State {
   qie: number;
   tail: number;
   queueBytes: number;
+  descriptorBytes: number;
 }
 
 function lowerOne(program: Program, op: Op, state: State): void {
@@ -110,7 +125,10 @@ function lowerOne(program: Program, op: Op, state: State): void {
     case 'store':
       return program.write64(op.at, op.value);
     case 'reg':
-      if (op.offset === IQA.offset) state.queueBytes = 4096 << Number(op.value & 7n);
+      if (op.offset === IQA.offset) {
+        state.queueBytes = 4096 << Number(op.value & 7n);
+        state.descriptorBytes = 16 << (Number(op.value >> BigInt(IQA.DW.lo)) & 1);
+      }
       if (op.offset === IQT.offset) state.tail = Number(op.value & 0x7fff0n);
       if (op.size === 8) return program.write64(MAP.iommu + op.offset, op.value);
       return program.write32(MAP.iommu + op.offset, Number(op.value));
@@ -126,7 +144,11 @@ function lowerOne(program: Program, op: Op, state: State): void {
     case 'inv':
       program.write64(LAYOUT.queue + state.tail, op.lo);
       program.write64(LAYOUT.queue + state.tail + 8, op.hi);
-      state.tail = (state.tail + 16) % state.queueBytes;
+      if (state.descriptorBytes === 32) {
+        program.write64(LAYOUT.queue + state.tail + 16, op.upper?.[0] ?? 0n);
+        program.write64(LAYOUT.queue + state.tail + 24, op.upper?.[1] ?? 0n);
+      }
+      state.tail = (state.tail + state.descriptorBytes) % state.queueBytes;
       return program.write32(MAP.iommu + IQT.offset, state.tail);
     case 'dma':
       return program.testdev(op.device, op.iova, op.length, op.gpa, 'RESULT');
@@ -155,7 +177,9 @@ export function print(op: Op): string {
     case 'qie':
       return `${op.op} ${op.on}`;
     case 'inv':
-      return `inv ${hex(op.lo)} ${hex(op.hi)}`;
+      return ['inv', op.lo, op.hi, ...(op.upper ?? [])]
+        .map((word) => (typeof word === 'string' ? word : hex(word)))
+        .join(' ');
     case 'dma':
       return `dma ${op.device} ${hex(op.iova)} ${op.length} ${hex(op.gpa)}`;
     case 'edu':
@@ -178,13 +202,15 @@ export function parse(text: string): Op[] {
 
 function parseOne([name, ...rest]: string[]): Op | null {
   const count = { store: 2, reg: 3, srtp: 1, te: 1, qie: 1, inv: 2, dma: 4, edu: 4, clear: 0, dump: 0 }[name];
-  if (count !== rest.length) return null;
+  if (count !== rest.length && !(name === 'inv' && rest.length === 4)) return null;
   const [a, b, c, d] = rest.map((word) => (/^(0x[0-9a-f]+|\d+)$/.test(word) ? BigInt(word) : null));
   if (name === 'edu') {
     if ((rest[0] !== 'read' && rest[0] !== 'write') || b === null || c === null || d === null) return null;
     return { op: 'edu', write: rest[0] === 'write', iova: b, inside: Number(c), length: Number(d) };
   }
   if ([a, b, c, d].includes(null)) return null;
+  if (name === 'inv' && rest.length === 4)
+    return { op: 'inv', lo: a as bigint, hi: b as bigint, upper: [c as bigint, d as bigint] };
   const [v, w, x, y] = [a, b, c, d] as bigint[];
   if (name === 'store') return { op: 'store', at: Number(v), value: w };
   if (name === 'reg') return { op: 'reg', offset: Number(v), size: w === 8n ? 8 : 4, value: x };

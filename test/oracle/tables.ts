@@ -3,13 +3,16 @@ import type { Configuration } from './configurations.ts';
 import { SID } from './platform.ts';
 import type { Script } from './script.ts';
 
-/** With the context entry, and the paging entry at which the walk ends; 0 where there is none. */
+/** With the entries above the page tables, and the paging entry at which the walk ends; 0 where there is none. */
 export type Found = { readonly context: Context; readonly entry: bigint } & Way;
 
-/** Halves of the context entry. */
+/** Halves of the context entry; in scalable mode its lower ones, and the words of the other entries. */
 export interface Context {
   readonly lo: bigint;
   readonly hi: bigint;
+  readonly rootUpper: bigint;
+  readonly directory: bigint;
+  readonly pasid: readonly bigint[];
 }
 
 type Way =
@@ -34,15 +37,23 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
   }
   const read = (at: bigint) => memory.get(Number(at)) ?? 0n;
   const sid = now.op === 'edu' ? SID.edu : SID.testdev[now.device];
-  const at = (read(root & FRAME) & FRAME) + BigInt(sid * 16);
-  const context = { lo: read(at), hi: read(at + 8n) };
-  const { lo, hi } = context;
-  if (((lo >> 2n) & 3n) === 2n) return { context, entry: 0n, kind: 'pass', iova: now.iova };
-  let table = lo & FRAME & ((1n << BigInt(tables.haw)) - 1n);
-  for (let level = Number(hi & 7n) + 2; level > 0; level--) {
+  const scalable = (root & 0x400n) !== 0n;
+  const at = (read(root & FRAME) & FRAME) + BigInt(sid * (scalable ? 32 : 16));
+  const [lo, hi, rootUpper] = [read(at), read(at + 8n), read((root & FRAME) + 8n)];
+  const directory = scalable ? read(lo & FRAME) : 0n;
+  const pasid = [0n, 8n, 16n].map((word) => (scalable ? read((directory & FRAME) + word) : 0n));
+  const context = { lo, hi, rootUpper, directory, pasid };
+  const pgtt = (pasid[0] >> 6n) & 7n;
+  const pass = scalable ? pgtt === 4n : ((lo >> 2n) & 3n) === 2n;
+  if (pass) return { context, entry: 0n, kind: 'pass', iova: now.iova };
+  const first = tables.mode === 'first' && scalable;
+  const top = !scalable ? lo : first ? pasid[2] : pasid[0];
+  let table = top & FRAME & ((1n << BigInt(tables.haw)) - 1n);
+  const levels = first ? 4 : Number((scalable ? pasid[0] >> 2n : hi) & 7n) + 2;
+  for (let level = levels; level > 0; level--) {
     const bits = 12 + 9 * (level - 1);
     const entry = read(table + 8n * ((now.iova >> BigInt(bits)) & 511n));
-    if ((entry & 3n) === 0n) return { context, entry, kind: 'none', bits };
+    if ((entry & (first ? 1n : 3n)) === 0n) return { context, entry, kind: 'none', bits };
     if (level === 1 || (entry & 0x80n) !== 0n) {
       const inside = now.iova & ((1n << BigInt(bits)) - 1n);
       const frame = entry & FRAME & ~((1n << BigInt(bits)) - 1n);
@@ -51,4 +62,27 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
     table = entry & FRAME;
   }
   return { context, entry: 0n, kind: 'none', bits: 12 };
+}
+
+/** What the PASID-table entry of the requester of `op` has been in turn, where caches are invalidated or requests are made; words, as text. */
+export function pasidEntries(script: Script, op: number, { tables }: Configuration): string[] {
+  const now = script[op];
+  if (tables.mode === 'legacy' || (now.op !== 'dma' && now.op !== 'edu')) return [];
+  const sid = now.op === 'edu' ? SID.edu : SID.testdev[now.device];
+  const memory = new Map<number, bigint>();
+  const read = (at: bigint) => memory.get(Number(at)) ?? 0n;
+  const entries: string[] = [];
+  let root = 0n;
+  for (const each of script.slice(0, op + 1)) {
+    if (each.op === 'store') memory.set(each.at, each.value);
+    else {
+      if (each.op === 'srtp') root = each.value;
+      const context = (read(root & FRAME) & FRAME) + BigInt(sid * 32);
+      const table = read(read(context) & FRAME) & FRAME;
+      const words = [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n].map((word) => read(table + 8n * word));
+      const text = words.join(' ');
+      if (text !== entries.at(-1)) entries.push(text);
+    }
+  }
+  return entries;
 }

@@ -1,6 +1,6 @@
 /**
- * Tables of a random script: two domains, a context entry for each device, page tables in which every leaf size and every fault comes up
- * often. What is written is handed out as stores.
+ * Tables of a random script, in legacy mode: two domains, a context entry for each device, page tables in which every leaf size and every
+ * fault comes up often. What is written is handed out as stores.
  */
 import type { Random } from '../conformance/vtd/unit.ts';
 import type { Configuration } from './configurations.ts';
@@ -8,16 +8,16 @@ import { CLEARED, SID } from './platform.ts';
 import { LAYOUT } from './script.ts';
 
 export const ROOT = BigInt(CLEARED.from);
-const CONTEXTS = ROOT + 0x1000n;
-const FIRST_TABLE = Number(ROOT) + 0x2000;
+export const CONTEXTS = ROOT + 0x1000n;
+const FIRST_TABLE = Number(ROOT) + 0x8000;
 const LAST_TABLE = LAYOUT.queue - 0x10000;
 
 /** Far above RAM, and nothing decodes there. */
-const NOWHERE = 0x4_0000_0000n;
+export const NOWHERE = 0x4_0000_0000n;
 export const INTERRUPTS = 0xfee00000n;
 export const PS = 0x80n;
 const SNP = 0x800n;
-const ALL_ONES = (1n << 64n) - 1n;
+export const ALL_ONES = (1n << 64n) - 1n;
 
 /** An entry of a page table: where it is, what it says, and the input addresses below it. */
 export interface Place {
@@ -36,15 +36,15 @@ export interface Domain {
 }
 
 /** Takes a 64-bit store. */
-type Store = (at: number, value: bigint) => void;
+export type Store = (at: number, value: bigint) => void;
 
 export class World {
   readonly domains: Domain[] = [];
   /** Whose tables a device has, by source id. */
   readonly owner = new Map<number, Domain>();
-  private readonly random: Random;
-  private readonly tables: Configuration['tables'];
-  private readonly store: Store;
+  protected readonly random: Random;
+  protected readonly tables: Configuration['tables'];
+  protected readonly store: Store;
   private readonly wrongness: number;
   private nextTable = FIRST_TABLE;
 
@@ -56,12 +56,14 @@ export class World {
     this.build();
   }
 
-  private build(): void {
+  /** What software writes to RTADDR. */
+  get rootTable(): bigint {
+    return ROOT;
+  }
+
+  protected build(): void {
     const { random } = this;
-    for (let did = 1; did <= 2; did++) this.domains.push(this.domain(did));
-    for (const sid of [SID.edu, ...SID.testdev]) {
-      this.assign(sid, random.pick(this.domains));
-    }
+    this.populate();
     // Reserved: 11:1, and from the host address width on; the upper half.
     const spoiled = this.rare(3);
     const above = this.beyondHost(63);
@@ -76,6 +78,14 @@ export class World {
     }
     this.store(Number(ROOT), root);
     if (rootHi !== 0n) this.store(Number(ROOT) + 8, rootHi);
+  }
+
+  /** Domains, and a device's way to one of them. */
+  protected populate(): void {
+    for (let did = 1; did <= 2; did++) this.domains.push(this.domain(did));
+    for (const sid of [SID.edu, ...SID.testdev]) {
+      this.assign(sid, this.random.pick(this.domains));
+    }
   }
 
   private contextAt(sid: number): number {
@@ -123,7 +133,7 @@ export class World {
   }
 
   /** Fills a table of a level. Index 0 of level 2 stays empty: a page of 1 GiB at 0 then leads past the first 2 MiB. */
-  private table(domain: Domain, level: number, base: bigint): number {
+  protected table(domain: Domain, level: number, base: bigint): number {
     const { random } = this;
     const at = this.nextTable;
     this.nextTable += 0x1000;
@@ -134,7 +144,7 @@ export class World {
       if (level !== 2 || index !== 0) indices.add(index);
     }
     for (const index of indices) {
-      const below = base | (BigInt(index) << BigInt(12 + 9 * (level - 1)));
+      const below = this.extended(base | (BigInt(index) << BigInt(12 + 9 * (level - 1))));
       const place: Place = { at: at + index * 8, level, base: below, did: domain.did, value: 0n };
       const leaf = level === 1 || (level <= 3 && random.chance(level === 2 ? 30 : 20));
       place.value = leaf || this.nextTable >= LAST_TABLE ? this.leaf(level) : this.branch(domain, level, below);
@@ -145,9 +155,18 @@ export class World {
   }
 
   private branch(domain: Domain, level: number, base: bigint): bigint {
+    return this.reference(level, BigInt(this.table(domain, level - 1, base)));
+  }
+
+  /** The address as devices send it. */
+  protected extended(address: bigint): bigint {
+    return address;
+  }
+
+  /** What an entry of a level says that references a table. */
+  protected reference(level: number, table: bigint): bigint {
     const { random } = this;
-    const table = this.table(domain, level - 1, base);
-    let value = BigInt(table) | 3n | this.ignored(level, false);
+    let value = table | 3n | this.ignored(level, false);
     if (!this.rare(4)) return value;
     const how = random.below(5);
     if (how === 0) value &= ~BigInt(1 + random.below(3));
@@ -156,6 +175,12 @@ export class World {
     else if (how === 3) value |= level === 4 ? PS : 1n << 62n;
     else value = (value & 0xfffn) | NOWHERE;
     return value;
+  }
+
+  /** What software makes of an entry. */
+  changed({ level, value }: Place): bigint {
+    if (level === 1 || (value & PS) !== 0n) return this.leaf(level);
+    return this.random.chance(50) ? value ^ BigInt(1 + this.random.below(3)) : (value & ~0xfffn) | 3n;
   }
 
   /** What an entry of a level says that maps a page. */
@@ -186,7 +211,7 @@ export class World {
     return bits;
   }
 
-  private target(level: number): bigint {
+  protected target(level: number): bigint {
     const { random } = this;
     if (random.chance(2)) return NOWHERE;
     if (level === 3) return random.chance(3) ? INTERRUPTS & ~0x3fffffffn : 0n;
@@ -196,14 +221,14 @@ export class World {
   }
 
   /** One bit from the host address width to `top`: one of the ends more often than others. */
-  private beyondHost(top: number): bigint {
+  protected beyondHost(top: number): bigint {
     const { random } = this;
     const { haw } = this.tables;
     return 1n << BigInt(random.pick([haw, top, haw + random.below(top + 1 - haw)]));
   }
 
   /** Whether something is to be wrong here: in half of the worlds little, in some nothing, in some much. */
-  private rare(percent: number): boolean {
+  protected rare(percent: number): boolean {
     return this.random.chance(percent * this.wrongness);
   }
 

@@ -1,0 +1,195 @@
+/** Where QEMU does something else than the model in scalable mode; see deviations.ts. */
+import type { Difference } from './compare.ts';
+import type { Configuration } from './configurations.ts';
+import type { Deviation } from './deviation.ts';
+import { FAULTED, isRequest, number, OUTCOME, T1 } from './deviation.ts';
+import * as proofs from './scalable-proofs.ts';
+import type { Script } from './script.ts';
+import type { Found } from './tables.ts';
+import { look, pasidEntries } from './tables.ts';
+
+const SECOND = 'scalable, second stage';
+const FIRST = 'scalable, first stage';
+const SMALL = 'scalable, first stage without pages of 1 GiB';
+const [A, D] = [0x20, 0x40];
+const REASONS = ['FRCD.reason', 'register 0x22c'];
+
+/** Of a record with F its reason; −1 of others. */
+const reasonOf = (text: string) => (number(text) >= FAULTED ? number(text) & ~T1 & 0xff : -1);
+
+/**
+ * A request that comes out otherwise, where the tables are as a condition says. While the fault record is in use an access of `edu` may do so
+ * without a trace but for flags and data in memory, which are looked at last.
+ */
+function outcome(
+  when: (found: Found, difference: Difference, script: Script, configuration: Configuration) => boolean,
+) {
+  return (difference: Difference, script: Script, configuration: Configuration): boolean => {
+    const { op, field } = difference;
+    if (configuration.tables.mode === 'legacy') return false;
+    const holds = (at: number) =>
+      when(look(script, at, configuration), { ...difference, op: at }, script, configuration);
+    if (isRequest(script, op)) return OUTCOME.includes(field) && holds(op);
+    if (op < script.length || !/^(tables|memory)/.test(field)) return false;
+    return script.some((each, at) => each.op === 'edu' && holds(at));
+  };
+}
+
+const isPassThrough = (entry: string) => ((BigInt(entry.split(' ')[0]) >> 6n) & 7n) === 4n;
+
+export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
+  {
+    name: 'pasid-type-before-presence',
+    title: 'a PASID-table entry that is not present is an invalid one (0x5B, not 0x59) where its type is none',
+    clause: 'VT-d 7.1.3, SPT.2; 9.6: all other fields but FPD are ignored',
+    qemu: 'vtd_get_pe_in_pasid_leaf_table',
+    permitted: false,
+    ends: false,
+    // F may be clear: the record stays until the next one.
+    explains: ({ field, model, qemu }) =>
+      REASONS.includes(field) && (number(model) & 0xff) === 0x59 && (number(model) ^ number(qemu)) === (0x59 ^ 0x5b),
+    proof: proofs.PASID_TYPE_BEFORE_PRESENCE,
+    only: SECOND,
+  },
+  {
+    name: 'pasid-not-present-used',
+    title: 'with the context entry cached a PASID-table entry is used that is not present',
+    clause: 'VT-d 9.6',
+    qemu: 'vtd_do_iommu_translate, vtd_ce_get_pasid_fpd (looks at FPD only), vtd_get_iova_pgtbl_base',
+    permitted: false,
+    ends: true,
+    explains: outcome(({ context: { pasid } }) => (pasid[0] & 1n) === 0n && (pasid[0] & 0x1c0n) !== 0n),
+    proof: proofs.PASID_NOT_PRESENT_USED,
+    only: SECOND,
+  },
+  {
+    name: 'pass-through-stays',
+    title:
+      'a PASID-table entry that becomes what it was before it was pass-through is not seen: requests go on untranslated',
+    clause: 'VT-d 6.5.2.2, 6.5.3.3: PASID cache and IOTLB are invalidated',
+    qemu: 'vtd_pasid_cache_sync_locked (the entry that it compares with is the one before)',
+    permitted: false,
+    ends: true,
+    explains: outcome((_found, { op }, script, configuration) => {
+      const entries = pasidEntries(script, op, configuration);
+      const now = entries.at(-1);
+      const before = entries.indexOf(now as string);
+      return entries.slice(before).some((entry) => isPassThrough(entry)) && !isPassThrough(now as string);
+    }),
+    proof: proofs.PASS_THROUGH_STAYS,
+    only: SECOND,
+  },
+  {
+    name: 'paging-mode-of-others',
+    title: 'FSPM is looked at with PGTT = 001b only',
+    clause:
+      'VT-d 9.6: FSPM, other than its neighbours, is not said to be ignored with others; without ECAP.FSTS it is reserved',
+    qemu: 'vtd_get_pe_in_pasid_leaf_table',
+    permitted: true,
+    ends: true,
+    explains: outcome(({ context: { pasid } }) => ((pasid[0] >> 6n) & 7n) !== 1n && (pasid[2] & 0xcn) !== 0n),
+    proof: proofs.PAGING_MODE_OF_OTHERS,
+    only: SECOND,
+  },
+  {
+    name: 'pasid-fpd-late',
+    title: 'FPD of a PASID-directory or PASID-table entry does not suppress a fault of that entry',
+    clause: 'VT-d 9.5, 9.6: FPD is evaluated irrespective of P',
+    qemu: 'vtd_dev_to_context_entry (vtd_ce_pasid_0_check comes before vtd_ce_get_pasid_fpd)',
+    permitted: false,
+    ends: true,
+    explains: outcome(({ context: { directory, pasid } }, { field, model, qemu }) => {
+      if (((directory | pasid[0]) & 2n) === 0n) return false;
+      if (field === 'FSTS') return number(qemu) - number(model) === 1;
+      return field === 'FRCD.reason' && reasonOf(model) < 0 && [0x51, 0x59, 0x5b].includes(reasonOf(qemu));
+    }),
+    proof: proofs.PASID_FPD_LATE,
+    only: SECOND,
+  },
+  {
+    name: 'context-functions-taken',
+    title: 'DTE, PASIDE, PRE, RID_PASID and RID_PRIV are taken in a context entry, though ECAP reports none of them',
+    clause: 'VT-d 9.4: reserved without ECAP.DT, PASID, PRS, RPS, RPRIVS',
+    qemu: 'vtd_context_entry_rsvd_bits_check',
+    permitted: false,
+    ends: true,
+    explains: outcome(({ context: { lo, hi } }) => (lo & 0x1cn) !== 0n || (hi & 0x1fffffn) !== 0n),
+    proof: proofs.CONTEXT_FUNCTIONS_TAKEN,
+    only: SECOND,
+  },
+  {
+    name: 'root-other-half',
+    title: 'reserved bits in the upper half of a root entry refuse (0xA) devices of the lower half, too',
+    clause: 'VT-d 9.2; 7.1.3, SRT.3 speaks of both halves, of each with its P',
+    qemu: 'vtd_root_entry_rsvd_bits_check',
+    permitted: true,
+    ends: true,
+    explains: outcome(({ context: { rootUpper } }) => (rootUpper & 0xffen) !== 0n),
+    proof: proofs.ROOT_OTHER_HALF,
+    only: SECOND,
+  },
+  {
+    name: 'canonical-by-width',
+    title: 'with the first stage an address is canonical or not (0x80) by AW, which is of the second stage',
+    clause: 'VT-d 7.1.3, SGN.1; 9.6: AW is reserved without ECAP.SSTS',
+    qemu: 'vtd_iova_fs_check_canonical, vtd_get_iova_agaw',
+    permitted: false,
+    ends: true,
+    explains: outcome(({ context: { pasid } }, _difference, script, { tables }) => {
+      const aw = (pasid[0] >> 2n) & 7n;
+      return tables.mode === 'first' && aw < 2n && script.length > 0;
+    }),
+    proof: proofs.CANONICAL_BY_WIDTH,
+    only: FIRST,
+  },
+  {
+    name: 'one-flag-is-enough',
+    title: 'of A and D that a write sets together none is set where one is set already; a cached translation sets no D',
+    clause: 'VT-d 3.6.2',
+    qemu: 'vtd_set_flag_in_pte; vtd_lookup_iotlb',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }) => {
+      const [ours, theirs] = [number(model), number(qemu)];
+      const missing = ours ^ theirs;
+      const other = missing === A ? D : A;
+      return (
+        field.startsWith('tables') &&
+        (missing === A || missing === D) &&
+        (theirs & missing) === 0 &&
+        (theirs & other) !== 0
+      );
+    },
+    proof: proofs.ONE_FLAG_IS_ENOUGH,
+    only: FIRST,
+  },
+  {
+    name: 'flags-of-refused-page',
+    title: 'flags are set in the leaf of a page that is refused, as it leads to the interrupt range',
+    clause: 'VT-d 3.6.2: A may be set then, D is that of a write which was done',
+    qemu: 'vtd_iova_to_fspte, before vtd_do_iommu_translate looks where it leads',
+    permitted: false,
+    ends: false,
+    explains: ({ field, model, qemu }) => {
+      const [ours, theirs] = [number(model), number(qemu)];
+      const more = theirs & ~ours;
+      if (!field.startsWith('tables') || (ours & ~theirs) !== 0 || (more & ~(A | D)) !== 0) return false;
+      return (theirs & 0xfff00000) >>> 0 === 0xfee00000 || (theirs & 0xc0000000) >>> 0 === 0xc0000000;
+    },
+    proof: proofs.FLAGS_OF_REFUSED_PAGE,
+    only: FIRST,
+  },
+  {
+    name: 'gigabyte-pages-taken',
+    title: 'PS in an FS-PDPE is taken, though CAP.FS1GP is 0',
+    clause: 'VT-d 3.6: reserved then',
+    qemu: 'vtd_init (vtd_fpte_rsvd_large)',
+    permitted: false,
+    ends: true,
+    explains: outcome(
+      (found, _difference, _script, { name }) => name === SMALL && found.kind === 'leaf' && found.bits === 30,
+    ),
+    proof: proofs.GIGABYTE_PAGES_TAKEN,
+    only: SMALL,
+  },
+];
