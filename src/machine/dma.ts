@@ -1,6 +1,8 @@
+// Long because a transaction's life is in one place, from the device that sends it to memory.
 import { hex } from '../bits/index.ts';
 import type { Agent } from './agent.ts';
 import type { Arena, Region } from './arena.ts';
+import type { Ats } from './ats.ts';
 import type { CaseMemory } from './case-memory.ts';
 import type { EventLog } from './event-log.ts';
 import type { Facts } from './facts.ts';
@@ -78,6 +80,8 @@ export class Dma {
   translator: Translator | null = null;
   /** Takes interrupts when they take effect; without it they are lost. */
   messages: Messages | null = null;
+  /** What devices translate by themselves; null where none does. */
+  ats: Ats | null = null;
   private readonly arena: Arena;
   private readonly memory: CaseMemory;
   private readonly frames: Frames;
@@ -186,9 +190,18 @@ export class Dma {
     this.set(slot, SLOT.word, word);
     this.set(slot, SLOT.more, words - 1);
     placeInOrder(this, slot);
-    this.set(slot, SLOT.flags, (target < 0 ? 0 : MARK.steady) | (waited ? MARK.waited : 0));
+    this.set(
+      slot,
+      SLOT.flags,
+      this.firstMarks(requester) | (target < 0 ? 0 : MARK.steady) | (waited ? MARK.waited : 0),
+    );
     if (this.immediate) this.performAtOnce(slot);
     return slot;
+  }
+
+  /** A device with ATS looks at its own cache first; where all is done at once it asks for no translation, as it may. */
+  private firstMarks(requester: number): number {
+    return this.ats !== null && !this.immediate && this.requesters[requester].ats === true ? MARK.ats : 0;
   }
 
   /** All of a transaction's life. */
@@ -224,6 +237,7 @@ export class Dma {
       const slot = this.at(i);
       const at = this.get(slot, SLOT.phase);
       if (at === PHASE.free || at > phase || this.get(slot, SLOT.access) !== ACCESS.write) continue;
+      if (this.ats?.isInside(slot) === true) continue;
       if (this.get(slot, SLOT.device) === requester) return true;
     }
     return false;
@@ -266,9 +280,10 @@ export class Dma {
     this.set(slot, SLOT.pfnHi, pfnHi);
     this.set(slot, SLOT.pfnLo, pfnLo);
     this.set(slot, SLOT.step, 0);
-    this.set(slot, SLOT.level, 0);
-    this.set(slot, SLOT.perms, 0);
     const flags = this.get(slot, SLOT.flags);
+    // A device knows how large the page is that it goes to by itself.
+    if ((flags & MARK.direct) === 0) this.set(slot, SLOT.level, 0);
+    this.set(slot, SLOT.perms, 0);
     if (target >= 0) {
       const state = this.grants.state(target);
       if (state === GRANT.none) this.facts.bits |= FACT.staleTranslation;
@@ -369,6 +384,7 @@ export class Dma {
         const phase = this.get(slot, SLOT.phase);
         if (phase === PHASE.translated) return isBehind(this, slot) ? 0 : 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
+        if (this.ats?.takes(slot) === true) return this.ats.choices(slot);
         return this.translator === null ? 1 : this.translator.choices(slot);
       },
       left: () => {
@@ -377,10 +393,12 @@ export class Dma {
         const phase = this.get(slot, SLOT.phase);
         if (phase === PHASE.translated) return 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
-        return translator?.left === undefined ? 2 : translator.left(slot) + 1;
+        const left = translator?.left === undefined ? 1 : translator.left(slot);
+        return this.ats === null ? left + 1 : this.ats.left(slot, left);
       },
       step: (choice) => {
         if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
+        else if (this.ats?.takes(slot) === true) this.ats.step(slot, choice);
         else if (this.translator !== null) this.translator.step(slot, choice);
         else this.translated(slot, ...this.identity(slot));
       },

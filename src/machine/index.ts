@@ -1,5 +1,6 @@
 export * from './agent.ts';
 export * from './arena.ts';
+export * from './ats.ts';
 export * from './case-memory.ts';
 export * from './cpu.ts';
 export * from './device.ts';

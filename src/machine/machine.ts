@@ -1,6 +1,7 @@
 import { hex } from '../bits/index.ts';
 import type { Agent } from './agent.ts';
 import { Arena } from './arena.ts';
+import { Ats } from './ats.ts';
 import { CaseMemory } from './case-memory.ts';
 import { Cpu } from './cpu.ts';
 import { Device } from './device.ts';
@@ -27,6 +28,8 @@ export interface MachineOptions {
   readonly translatorWords?: number;
   /** Whether page walks snoop the CPU's caches; true if absent. */
   readonly coherentWalker?: boolean;
+  /** Translations that devices with ATS can have cached, all together; none of them has ATS, if absent. */
+  readonly atcEntries?: number;
 }
 
 /** A program and the lane of the story that it fills. */
@@ -80,6 +83,11 @@ export class Machine {
       options.dmaSlots ?? 2,
       options.translatorWords ?? 0,
     );
+    if (options.atcEntries !== undefined) {
+      const ats = new Ats(arena, this.dma, this.rules, options.atcEntries);
+      this.dma.ats = ats;
+      this.views.push(() => ats.describe());
+    }
     if (!memory.coherent) {
       this.hardware.push({
         name: 'cpu cache',
@@ -135,11 +143,13 @@ export class Machine {
 
   /**
    * Declares a DMA device. @param aims byte addresses that its DMA may go to; only these are followed by the invariants
+   * @param ats it has a translation cache of its own, which `MachineOptions.atcEntries` makes room for
    */
-  device(name: string, sid: number, did: number, aims: readonly bigint[]): Device {
+  device(name: string, sid: number, did: number, aims: readonly bigint[], ats = false): Device {
     const beyond = aims.find((iova) => iova < 0n || iova >> IOVA_BITS !== 0n);
     if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
-    const index = this.dma.declare({ name, sid, did });
+    if (ats && this.dma.ats === null) throw new RangeError(`${name} has ATS; give the machine atcEntries`);
+    const index = this.dma.declare(ats ? { name, sid, did, ats } : { name, sid, did });
     for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
   }

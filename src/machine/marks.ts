@@ -12,4 +12,14 @@ export const MARK = {
   waited: 16,
   /** It is an interrupt request: a write of `SLOT.data` to a word of 32 bits, whose index in its page `SLOT.word` is then. */
   message: 32,
+  /** Its device looks for a translation of its own first (ATS), and has not yet. */
+  ats: 64,
+  /** It is a translation request of its device. */
+  asks: 128,
+  /** The translation that its device asked for is on its way to it. */
+  answered: 256,
+  /** It goes to the address that its device got from the IOMMU earlier. */
+  direct: 512,
+  /** A device-TLB invalidation completes only after it is over, and what it is answered is not kept. */
+  holdAtc: 1024,
 } as const;

@@ -86,7 +86,7 @@ export function capabilitiesOf(options: CapabilityOptions): Capabilities {
   const wrong =
     impossible(cap, ecap, ver.MAX, haw) ??
     scalableImpossible(cap, ecap) ??
-    missing(cap, ecap) ??
+    missing(cap) ??
     scalableMissing(ecap) ??
     misplaced(cap, ecap);
   if (wrong !== null) throw new RangeError(`VT-d unit: ${wrong}`);
@@ -130,8 +130,7 @@ function impossible(cap: Cap, ecap: Ecap, major: number, haw: number): string | 
 }
 
 /** What an implementation may have, and this model has not. */
-function missing(cap: Cap, ecap: Ecap): string | null {
-  if (ecap.DT === 1) return 'device TLBs (ECAP.DT) are not modelled';
+function missing(cap: Cap): string | null {
   if (cap.PI === 1) return 'posted interrupts (CAP.PI) are not modelled';
   if (cap.ECMDS === 1) return 'enhanced commands (CAP.ECMDS) are not modelled';
   return null;

@@ -6,6 +6,8 @@ import type { CacheSizes } from './caches.ts';
 import { faultOf, TAG, VtdCaches } from './caches.ts';
 import type { Capabilities, CapabilityOptions } from './capabilities.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import type { DeviceTlbSink } from './device-tlb.ts';
+import { DeviceTlbs } from './device-tlb.ts';
 import type { MessageSink } from './events.ts';
 import type { Recording } from './faults.ts';
 import { FAULT_TEXT, isQualified, recordFault } from './faults.ts';
@@ -41,6 +43,10 @@ export interface VtdOptions extends CapabilityOptions {
   readonly fetchAhead?: number;
   /** Whether the unit may cache a larger page as one of 4 KiB (6.5.3.2); false if absent. Used where requests are taken in steps only. */
   readonly fractures?: boolean;
+  /** Device-TLB invalidations that can be under way at once (ECAP.DT); 2 if absent. Where requests are taken in steps only. */
+  readonly itags?: number;
+  /** Whether a device may fail to complete one of them; false if absent. Where requests are taken in steps only. */
+  readonly deviceTlbTimesOut?: boolean;
 }
 
 /** What the unit is built into. `dma` is absent in plain emulation, where every request is translated at once. */
@@ -60,6 +66,11 @@ export interface VtdParts {
    * routed interrupts by what they meant before asks again.
    */
   readonly interruptEntriesChanged?: (first: number, count: number) => void;
+  /**
+   * With ECAP.DT, where everything is done at once: takes device-TLB invalidation requests, before the next descriptor is looked at. If absent,
+   * no device has translations, and all are completed.
+   */
+  readonly invalidateDeviceTlb?: DeviceTlbSink;
   /** Makes software's stores to tables visible to walks; asked for by units with CAP.RWBF (6.8). */
   readonly flushWriteBuffers?: () => void;
 }
@@ -112,10 +123,13 @@ export class VtdCore {
   readonly scalable: Scalable | null;
   /** Null in a unit without ECAP.IR. */
   readonly interrupts: InterruptRemapping | null;
+  /** Null in a unit without ECAP.DT. */
+  readonly deviceTlbs: DeviceTlbs | null;
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new Walk();
   /** See {@link INTERNAL}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record. */
   readonly internal: Region;
+  private readonly deviceTlbTimesOut: boolean;
   /** Hardware drains whatever the request says. */
   readonly alwaysDrains: boolean;
   /** Descriptors that may be fetched and not executed. */
@@ -169,13 +183,18 @@ export class VtdCore {
       didBits: has.didBits,
       snoopControl: has.ecap.SC === 1,
       passThrough: has.ecap.PT === 1,
-      deviceTlb: false,
+      deviceTlb: has.ecap.DT === 1,
     });
     this.scalable = has.ecap.SMTS === 1 ? new Scalable(this, sizes, parts.dma === undefined) : null;
     this.interrupts =
       has.ecap.IR === 1
         ? new InterruptRemapping(this, sizes, parts.dma === undefined, parts.interruptEntriesChanged)
         : null;
+    this.deviceTlbs =
+      has.ecap.DT === 1
+        ? new DeviceTlbs(this, parts.invalidateDeviceTlb, options.itags ?? 2, options.deviceTlbTimesOut === true)
+        : null;
+    this.deviceTlbTimesOut = options.deviceTlbTimesOut === true;
     this.alwaysDrains = has.ver.MAX >= 2;
     this.drainsReads = this.profile.drains && has.cap.DRD === 1;
     this.drainsWrites = this.profile.drains && has.cap.DWD === 1;
@@ -198,6 +217,7 @@ export class VtdCore {
         (this.has.cap.CM === 1 || key !== 'faultUsed') &&
         (this.fetchAhead > 0 || key !== 'postponed') &&
         (this.fractures || key !== 'fractured') &&
+        ((this.deviceTlbs !== null && this.deviceTlbTimesOut) || key !== 'timedOut') &&
         ((this.has.ecap.IR === 1 && this.profile.interruptEntryCache) || !rule.id.startsWith('interrupt')) &&
         key !== 'denied';
       index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;

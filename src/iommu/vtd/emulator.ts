@@ -3,10 +3,12 @@ import { Arena } from '../../machine/index.ts';
 import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 import { guestMemory } from '../kit/guest-memory.ts';
 import type { VtdOptions } from './core.ts';
+import type { DeviceTlbSink } from './device-tlb.ts';
 import type { MessageSink } from './events.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
 import { Vtd } from './model.ts';
 import { PREFIX, REQUEST } from './request.ts';
+import type { TranslationCompletion } from './translation-completion.ts';
 
 export interface VtdEmulatorOptions extends VtdOptions {
   /** Guest memory: tables and queue are read there, wait status is written there. */
@@ -22,6 +24,11 @@ export interface VtdEmulatorOptions extends VtdOptions {
    * {@link VtdEmulator.remapInterrupt} again for the routes that are by those.
    */
   readonly interruptEntriesChanged?: (first: number, count: number) => void;
+  /**
+   * With ECAP.DT: a device-TLB invalidation request (VT-d 6.5.2.5). Returns whether the device has completed it; with false its time runs out
+   * (FSTS.ITE). If absent, all are completed.
+   */
+  readonly invalidateDeviceTlb?: DeviceTlbSink;
 }
 
 /** Result of {@link VtdEmulator.interrupt} for a write that is none. */
@@ -66,7 +73,7 @@ export class VtdEmulator {
   private readonly message: MessageSink | undefined;
 
   constructor(options: VtdEmulatorOptions) {
-    const { memory: guest, message, interruptEntriesChanged, ...unit } = options;
+    const { memory: guest, message, interruptEntriesChanged, invalidateDeviceTlb, ...unit } = options;
     const caches = { ...CACHES, ...unit.caches };
     const legacy = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
     const entries = (unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy) + caches.interrupts;
@@ -76,6 +83,7 @@ export class VtdEmulator {
     const sinks = {
       ...(message === undefined ? {} : { message }),
       ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
+      ...(invalidateDeviceTlb === undefined ? {} : { invalidateDeviceTlb }),
     };
     this.unit = new Vtd({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
     this.fresh = this.arena.snapshot();
@@ -151,6 +159,11 @@ export class VtdEmulator {
   translatePage(requester: number, vpnHi: number, vpnLo: number, kind: RequestKind): number {
     if (kind <= REQUEST.write) return this.unit.translate(requester & 0xffff, vpnHi, vpnLo, kind);
     return this.unit.request(requester & 0xffff, vpnHi, vpnLo, kind);
+  }
+
+  /** What the last translation request was answered; its page is in {@link frameHi} and {@link frameLo}. The object stays the same. */
+  get completion(): TranslationCompletion {
+    return this.unit.completion;
   }
 
   /** Page frame number after {@link translatePage}: bits 51:32 of the address. */

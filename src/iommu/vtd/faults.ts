@@ -90,6 +90,7 @@ export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Rec
   regs.put(HI, HI.FR, recordedReason(core, walk));
   regs.put(HI, HI.T1, walk.access === REQUEST.write ? 0 : 1);
   regs.put(HI, HI.T2, walk.access === REQUEST.atomic ? 1 : 0);
+  if (core.has.ecap.DT === 1) regs.put(HI, HI.AT, walk.at);
   // Reserved without ECAP.PASID; EXE is about reads.
   if (walk.pasid >= 0 && has.ecap.PASID === 1) {
     regs.put(HI, HI.PV, walk.pasid);

@@ -1,11 +1,25 @@
 /** Descriptors that were fetched and are not executed yet, and which of them may be executed next (VT-d 6.5.2.12). */
 import type { Region } from '../../machine/index.ts';
-import { CONTEXT_INV_DSC, IOTLB_INV_DSC, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC, WAIT_DSC } from './commands.ts';
+import { MARK } from '../../machine/index.ts';
+import {
+  CONTEXT_INV_DSC,
+  DEVICE_TLB_INV_DSC,
+  IEC_INV_DSC,
+  IOTLB_INV_DSC,
+  PASID_CACHE_INV_DSC,
+  PASID_DEVICE_TLB_INV_DSC,
+  PASID_IOTLB_INV_DSC,
+  WAIT_DSC,
+} from './commands.ts';
 import type { VtdCore } from './core.ts';
 
 const { fixed: CONTEXT } = CONTEXT_INV_DSC.TYPE;
 const { fixed: PASID_CACHE } = PASID_CACHE_INV_DSC.TYPE;
 const IOTLBS: readonly (number | null)[] = [IOTLB_INV_DSC.TYPE.fixed, PASID_IOTLB_INV_DSC.TYPE.fixed];
+
+const DEVICE_TLBS: readonly (number | null)[] = [DEVICE_TLB_INV_DSC.TYPE.fixed, PASID_DEVICE_TLB_INV_DSC.TYPE.fixed];
+/** What a device-TLB invalidation does not overtake. */
+const BEFORE_DEVICE_TLBS: readonly (number | null)[] = [...IOTLBS, IEC_INV_DSC.TYPE.fixed];
 
 const FIELDS = ['w0', 'w1', 'w2', 'w3'] as const;
 
@@ -16,10 +30,10 @@ export class FetchedDescriptors {
   private readonly places: number;
 
   /** @param places how many there can be */
-  constructor(core: VtdCore, places: number) {
+  constructor(core: VtdCore, places: number, name = 'vtd.fetched') {
     this.core = core;
     this.places = places;
-    this.region = places === 0 ? null : core.arena.region('vtd.fetched', FIELDS, places);
+    this.region = places === 0 ? null : core.arena.region(name, FIELDS, places);
   }
 
   private word(place: number, i: number): number {
@@ -53,14 +67,24 @@ export class FetchedDescriptors {
     let place = 0;
     for (let left = n; ; place++) if (this.isReady(place) && left-- === 0) break;
     if (place > 0) this.core.fire('postponed');
-    const base = (this.region as Region).base;
     for (let i = 0; i < FIELDS.length; i++) into[i] = this.word(place, i);
+    this.remove(place);
+    return into[0] & 0xf;
+  }
+
+  private remove(place: number): void {
     const last = this.count - 1;
+    const { base } = this.region as Region;
     for (let to = place; to <= last; to++) {
       for (let i = 0; i < FIELDS.length; i++)
         this.core.arena.set(base + to * FIELDS.length + i, to < last ? this.word(to + 1, i) : 0);
     }
-    return into[0] & 0xf;
+  }
+
+  /** Forgets waits. */
+  dropWaits(): void {
+    for (let place = this.count - 1; place >= 0; place--)
+      if ((this.word(place, 0) & 0xf) === WAIT_DSC.TYPE.fixed) this.remove(place);
   }
 
   /** Whether the descriptor that comes next in the queue may be executed before all of these. */
@@ -70,7 +94,11 @@ export class FetchedDescriptors {
 
   private isReady(place: number): boolean {
     const word = this.word(place, 0);
-    if ((word & 0xf) === WAIT_DSC.TYPE.fixed && this.core.isHeld()) return false;
+    const { deviceTlbs, dma } = this.core;
+    const type = word & 0xf;
+    if (type === WAIT_DSC.TYPE.fixed && (this.core.isHeld() || deviceTlbs?.isBusy === true)) return false;
+    if (DEVICE_TLBS.includes(type) && (deviceTlbs?.hasRoom !== true || dma?.anyMarked(MARK.holdWalk) === true))
+      return false;
     return this.mayOvertake(word, place);
   }
 
@@ -92,6 +120,7 @@ export class FetchedDescriptors {
         if (!behindWait) return false;
       } else if (aheadType === CONTEXT && (type === PASID_CACHE || IOTLBS.includes(type))) return false;
       else if (aheadType === PASID_CACHE && IOTLBS.includes(type)) return false;
+      else if (DEVICE_TLBS.includes(type) && BEFORE_DEVICE_TLBS.includes(aheadType)) return false;
     }
     return true;
   }

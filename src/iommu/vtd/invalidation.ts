@@ -91,6 +91,8 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
     const phase = dma.get(slot, SLOT.phase);
     if (phase !== PHASE.translating && phase !== PHASE.translated) continue;
     if ((dma.get(slot, SLOT.flags) & MARK.message) !== 0) continue;
+    // 6.5.4: what goes to addresses that its device has translated is drained by the invalidation of its device-TLB.
+    if ((dma.get(slot, SLOT.flags) & MARK.direct) !== 0) continue;
     const drain = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
     const holdDrain = drain && overlaps(dma, slot, inv, 0) ? MARK.holdDrain : 0;
     if (phase === PHASE.translated) {

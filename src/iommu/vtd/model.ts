@@ -22,6 +22,7 @@ import { PREFIX } from './request.ts';
 import { kindOfSlot, RequestSteps } from './requests.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
 import { ScalableSteps } from './scalable-steps.ts';
+import type { TranslationCompletion } from './translation-completion.ts';
 
 /** More than the levels of any table, and the three steps before them. */
 const FIRST_STEPS = 10;
@@ -58,11 +59,15 @@ export class Vtd implements Translator, MmioBlock {
     const queue = new InvalidationQueue(this.core, invalidator, this.core.fetchAhead);
     const invalidations = new RegisterInvalidation(this.core, commands, invalidator);
     this.registers = new RegisterInterface(this.core, commands, invalidations);
-    this.agents = [queue.agent, invalidations.agent];
+    this.agents = [queue.agent, invalidations.agent, ...(this.core.deviceTlbs?.agents ?? [])];
     this.prompt = new Prompt(this.core);
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
     const { scalable } = this.core;
+    if (parts.dma !== undefined && this.core.deviceTlbs !== null && scalable !== null)
+      throw new RangeError(
+        'VT-d unit: device-TLBs (ECAP.DT) with scalable mode (ECAP.SMTS) are modelled at once only, not in steps',
+      );
     // In scalable mode a nested leaf that software has changed is read again, so that a count of entries does not tell.
     if (scalable === null) this.left = (slot) => this.leftInLegacyMode(slot);
     this.scalable =
@@ -133,6 +138,16 @@ export class Vtd implements Translator, MmioBlock {
   /** As {@link translate}, for every kind of request; see {@link Prompt.request}. */
   request(sid: number, vpnHi: number, vpnLo: number, kind: number): number {
     return this.prompt.request(sid, vpnHi, vpnLo, kind);
+  }
+
+  /** What the last translation request was answered (VT-d 4.1.2); the object stays the same. */
+  get completion(): TranslationCompletion {
+    return this.prompt.completion;
+  }
+
+  /** A device sends an invalidation completion that nobody waits for (VT-d 4.3). Nothing without ECAP.DT. */
+  unexpectedCompletion(sid: number): void {
+    this.core.deviceTlbs?.unexpectedCompletion(sid);
   }
 
   /** A request with PASID; see {@link Prompt.requestWithPasid}. @param prefix see PREFIX */

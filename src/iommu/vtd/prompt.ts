@@ -5,9 +5,25 @@ import type { VtdCore } from './core.ts';
 import { INTERNAL, MODE } from './core.ts';
 import { FAULT } from './faults.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit, BLOCKED, isInterruptPage, PREFIX, REQUEST, RIGHTS, refusedByMode, suffices } from './request.ts';
+import {
+  addressType,
+  admit,
+  BLOCKED,
+  isInterruptPage,
+  isRecoverable,
+  isTranslatedRequest,
+  isTranslationRequest,
+  PREFIX,
+  REQUEST,
+  RIGHTS,
+  refusedByMode,
+  suffices,
+  TT_DEVICE_TLB,
+} from './request.ts';
 import { ScalablePrompt } from './scalable-prompt.ts';
 import { ShortWalk } from './short-walk.ts';
+import { SS_PAGE } from './structures.ts';
+import { COMPLETION_STATUS, statusOf, TranslationCompletion } from './translation-completion.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, isInterruptFrame, STEP } from './walk.ts';
 
@@ -18,6 +34,8 @@ const isInterrupt = isInterruptPage;
 const leadsToInterrupts = isInterruptFrame;
 
 export class Prompt {
+  /** What the last translation request was answered. */
+  readonly completion = new TranslationCompletion();
   private readonly core: VtdCore;
   private readonly caches: VtdCaches;
   private readonly words: Int32Array;
@@ -100,7 +118,9 @@ export class Prompt {
     // 3.14: without CAP.ZLR a zero-length read is a read like another; in the interrupt range it passes either way (3.15).
     const access = kind === REQUEST.zeroLengthRead && has.cap.ZLR === 0 ? REQUEST.read : kind & RIGHTS;
     this.begin(sid, vpnHi, vpnLo, access);
-    if (kind === REQUEST.translation || kind === REQUEST.translated) return this.refuseTranslatedKinds();
+    walk.at = addressType(kind);
+    if (isTranslationRequest(kind)) return this.ask(kind);
+    if (isTranslatedRequest(kind)) return this.direct();
     const admitted = admit(this.core, walk, kind);
     if (admitted !== STEP.more || this.core.mode !== LEGACY) return this.admitted(admitted);
     for (let n = 0; ; n++) {
@@ -122,7 +142,9 @@ export class Prompt {
     walk.pasid = pasid;
     walk.privileged = (prefix & PREFIX.privileged) !== 0;
     walk.execute = (prefix & PREFIX.execute) !== 0;
-    if (kind === REQUEST.translation || kind === REQUEST.translated) return this.refuseTranslatedKinds();
+    walk.at = addressType(kind);
+    if (isTranslationRequest(kind)) return this.ask(kind);
+    if (isTranslatedRequest(kind)) return this.direct();
     return this.admitted(admit(core, walk, kind));
   }
 
@@ -136,6 +158,7 @@ export class Prompt {
     walk.vpnLo = vpnLo;
     walk.access = access;
     walk.fpd = false;
+    walk.at = 0;
   }
 
   private hit(entry: number): number {
@@ -196,19 +219,96 @@ export class Prompt {
     return result;
   }
 
-  /**
-   * Requests with AT 01b or 10b. Without ECAP.DT no context entry can allow them: TT 01b is refused itself, the other types block them
-   * (LCT.5). With TES = 0 they are refused, but no fault (4.2.1).
-   */
-  private refuseTranslatedKinds(): number {
+  /** A translation request (4.2.3). @returns 0, with {@link completion}; BLOCKED where remapping is off (4.2.1); a reason, which was recorded */
+  private ask(kind: number): number {
+    const { completion, core } = this;
+    const { walk } = core;
+    completion.clear();
+    completion.status = COMPLETION_STATUS.unsupportedRequest;
+    if (core.mode === MODE.off) return BLOCKED;
+    const refused = refusedByMode(core, walk);
+    if (refused !== 0) return this.refuseAsked(refused);
+    // NW counts only with ECAP.NWFS.
+    const noWrite = kind === REQUEST.translationNoWrite && core.has.ecap.NWFS === 1;
+    const isMessage = walk.pasid < 0 && isInterruptPage(walk.vpnHi, walk.vpnLo);
+    if (this.scalable !== null && core.mode === MODE.scalable) {
+      const reason = this.scalable.ask(walk, noWrite, isMessage ? kind : 0, completion);
+      if (reason !== 0) completion.status = statusOf(reason);
+      return reason;
+    }
+    const result = this.findContext();
+    if (result === STEP.fault && walk.fault !== FAULT.beyondAddressWidth) return this.refuseAsked(walk.fault);
+    if (walk.tt !== TT_DEVICE_TLB) return this.refuseAsked(FAULT.blocked);
+    if (isMessage) return this.answerMessage(kind);
+    return result === STEP.fault ? this.answerNothing() : this.askTables(noWrite);
+  }
+
+  /** S.1, S.2: interrupts go out untranslated. */
+  private answerMessage(kind: number): number {
+    const { completion } = this;
+    completion.clear();
+    completion.write = kind === REQUEST.translation;
+    completion.untranslatedOnly = completion.write;
+    return 0;
+  }
+
+  private answerNothing(): number {
+    this.completion.clear();
+    return 0;
+  }
+
+  /** The tables are read, whatever the IOTLB has: an answer is as good as they are now, and N is not cached. */
+  private askTables(noWrite: boolean): number {
+    const { completion, core } = this;
+    const { walk, walker } = core;
+    walk.access = REQUEST.zeroLengthRead;
+    let { level } = walk;
+    let result = walker.entry(walk, true);
+    while (result === STEP.more) {
+      core.fillPaging(level);
+      level = walk.level;
+      result = walker.entry(walk, false);
+    }
+    if (result === STEP.fault) return isRecoverable(walk.fault) ? this.answerNothing() : this.refuseAsked(walk.fault);
+    const page = core.pageOf(level);
+    if (isInterruptFrame(walk.pfnHi, page)) return this.refuseAsked(FAULT.interruptRange);
+    core.fillTranslation(level);
+    walk.pfnLo = page;
+    completion.clear();
+    completion.read = (walk.perms & REQUEST.read) !== 0;
+    completion.write = (walk.perms & REQUEST.write) !== 0 && !noWrite;
+    completion.level = level;
+    completion.nonSnooped = core.has.ecap.SC === 1 && ((walk.entryLo >>> SS_PAGE.SNP.lo) & 1) === 1;
+    return 0;
+  }
+
+  private refuseAsked(reason: number): number {
+    this.core.walk.access = REQUEST.read;
+    this.completion.status = statusOf(reason);
+    return this.refuse(reason);
+  }
+
+  /** A translated request (4.2.5): the context entry has to allow it; the address is taken as it is. */
+  private direct(): number {
     const { core } = this;
     const { walk } = core;
     if (core.mode === MODE.off) return BLOCKED;
     const refused = refusedByMode(core, walk);
     if (refused !== 0) return this.refuse(refused);
-    if (this.scalable !== null && core.mode === MODE.scalable) return this.scalable.refuseTranslatedKinds(walk);
-    const wrong = this.findContext() === STEP.fault && core.walk.fault !== FAULT.beyondAddressWidth;
-    return this.refuse(wrong ? core.walk.fault : FAULT.blocked);
+    // 4.2.1: without ECAP.PTRS the root complex lets none with PASID through.
+    if (walk.pasid >= 0) return BLOCKED;
+    const { vpnHi, vpnLo } = walk;
+    const beyond = vpnHi < 0 || vpnHi >= 2 ** (core.has.haw - 30);
+    if (this.scalable !== null && core.mode === MODE.scalable) {
+      const reason = this.scalable.direct(walk, beyond, isInterruptPage(vpnHi, vpnLo));
+      return reason === 0 ? this.pass() : reason;
+    }
+    // How far an untranslated address reaches is not asked here.
+    const wrong = this.findContext() === STEP.fault && walk.fault !== FAULT.beyondAddressWidth;
+    if (wrong) return this.refuse(walk.fault);
+    if (walk.tt !== TT_DEVICE_TLB) return this.refuse(FAULT.blocked);
+    if (beyond) return this.refuse(FAULT.beyondAddressWidth);
+    return isInterruptPage(vpnHi, vpnLo) ? this.refuse(FAULT.interruptRange) : this.pass();
   }
 
   /** The frame is known; protected memory stops the request without a fault (11.4.8.1). */

@@ -1,13 +1,16 @@
 /** Queued invalidation (VT-d 6.5.2): fetching descriptors, refusing bad ones, executing the others. */
 import { get, hex, hex64, reservedSet } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
+import { MARK } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
 import {
   CONTEXT_INV_DSC,
+  DEVICE_TLB_INV_DSC,
   IEC_INV_DSC,
   IOTLB_INV_DSC,
   IQEI,
   PASID_CACHE_INV_DSC,
+  PASID_DEVICE_TLB_INV_DSC,
   PASID_GRANULARITY,
   PASID_IOTLB_GRANULARITY,
   PASID_IOTLB_INV_DSC,
@@ -15,6 +18,7 @@ import {
 } from './commands.ts';
 import type { VtdCore } from './core.ts';
 import { TABLE_MODE } from './core.ts';
+import { ITAG_STEPS } from './device-tlb.ts';
 import { FAULT_EVENT, hasUnservicedFault, INVALIDATION_EVENT, raiseEvent } from './events.ts';
 import { FetchedDescriptors } from './fetched-descriptors.ts';
 import type { Invalidator } from './invalidator.ts';
@@ -25,8 +29,8 @@ const SHORT = 16;
 const LONG = 32;
 
 /** Descriptors that there are in each table mode (table 26), less those of functions that the unit lacks. */
-const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, IEC_INV_DSC, WAIT_DSC] as const;
-const SCALABLE = [...LEGACY, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC] as const;
+const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, IEC_INV_DSC, WAIT_DSC, DEVICE_TLB_INV_DSC] as const;
+const SCALABLE = [...LEGACY, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC, PASID_DEVICE_TLB_INV_DSC] as const;
 
 export class InvalidationQueue {
   readonly agent: Agent;
@@ -36,18 +40,28 @@ export class InvalidationQueue {
   private readonly descriptor = new Int32Array(LONG / 4);
   /** Descriptors that the head has passed and that are not executed yet; there is room for none unless it is asked for. */
   private readonly fetched: FetchedDescriptors;
+  /** A wait that the head has passed and that is not complete; only with ECAP.DT, where a time-out forgets it (6.5.2.11). */
+  private readonly pending: FetchedDescriptors;
 
   constructor(core: VtdCore, invalidator: Invalidator, fetchAhead: number) {
     this.core = core;
     this.invalidator = invalidator;
     this.fetched = new FetchedDescriptors(core, fetchAhead);
+    const { deviceTlbs } = core;
+    this.pending = new FetchedDescriptors(core, deviceTlbs === null ? 0 : 1, 'vtd.pending-wait');
+    if (deviceTlbs !== null) deviceTlbs.onTimeOut = () => this.abortWaits();
+    const stepsEach = deviceTlbs === null ? 2 : 2 + ITAG_STEPS;
     this.agent = {
       name: 'VT-d invalidation queue',
       lane: 'iommu',
       sparesSoftware: true,
-      choices: () => this.fetchChoices() + (fetchAhead === 0 ? 0 : this.fetched.ready()),
-      left: () => 2 * this.waiting() + this.fetched.count,
+      choices: () => {
+        if (this.pending.count > 0) return this.isHeld() ? 0 : 1;
+        return this.fetchChoices() + (fetchAhead === 0 ? 0 : this.fetched.ready());
+      },
+      left: () => stepsEach * this.waiting() + (stepsEach - 1) * this.fetched.count + this.pending.count,
       step: (choice) => {
+        if (this.pending.count > 0) return this.execute(this.pending.take(0, this.descriptor));
         const fetches = fetchAhead === 0 ? 1 : this.fetchChoices();
         if (choice >= fetches) this.execute(this.fetched.take(choice - fetches, this.descriptor));
         else this.fetch(choice);
@@ -64,9 +78,33 @@ export class InvalidationQueue {
     if (regs.get(GSTS, GSTS.QIES) === 0 || regs.read32(IQH.offset) === regs.read32(IQT.offset)) return 0;
     if (regs.get(FSTS, FSTS.IQE) !== 0 || regs.get(FSTS, FSTS.ITE) !== 0) return 0;
     if (!this.readDescriptor()) return 1;
-    const waits = this.type() === WAIT_DSC.TYPE.fixed && core.isHeld();
+    const { deviceTlbs } = core;
+    if (isDeviceTlb(this.type()) && deviceTlbs !== null && !this.maySend()) return fetched.hasRoom ? 1 : 0;
+    // With ECAP.DT a wait that has to wait is fetched nevertheless.
+    const waits = (deviceTlbs === null || fetched.count > 0) && this.isWaitHeld();
     const atOnce = waits || (fetched.count > 0 && !fetched.mayFollow(this.descriptor)) ? 0 : 1;
     return atOnce + (fetched.hasRoom ? 1 : 0);
+  }
+
+  /** Whether a wait cannot complete yet. */
+  private isHeld(): boolean {
+    return this.core.isHeld() || this.core.deviceTlbs?.isBusy === true;
+  }
+
+  private isWaitHeld(): boolean {
+    return this.type() === WAIT_DSC.TYPE.fixed && this.isHeld();
+  }
+
+  /** Whether a device-TLB invalidation can be sent: an ITag is free (4.3), and IOTLB invalidations before it are complete (6.5.2.12). */
+  private maySend(): boolean {
+    const { deviceTlbs, dma } = this.core;
+    return deviceTlbs?.hasRoom === true && dma?.anyMarked(MARK.holdWalk) !== true;
+  }
+
+  /** A device-TLB invalidation has timed out: no wait that is pending is completed. */
+  private abortWaits(): void {
+    this.pending.dropWaits();
+    this.fetched.dropWaits();
   }
 
   /** Descriptors that the head has not passed, or 1 for a head or tail that is none. */
@@ -128,8 +166,13 @@ export class InvalidationQueue {
     if (wrong !== null) return this.error(...wrong);
     if (!this.readDescriptor()) return this.error(IQEI.fetch, 'the descriptor could not be read');
     if (!this.isValid()) return;
-    const waits = this.type() === WAIT_DSC.TYPE.fixed && core.isHeld();
-    const atOnce = !waits && this.fetched.mayFollow(this.descriptor);
+    const held = this.isWaitHeld();
+    if (held && this.pending.hasRoom && this.fetched.count === 0) {
+      regs.force32(IQH.offset, nextInRing(this.head(), this.descriptorBytes(), this.queueBytes()));
+      return this.pending.add(this.descriptor);
+    }
+    const sends = !isDeviceTlb(this.type()) || this.maySend();
+    const atOnce = !held && sends && this.fetched.mayFollow(this.descriptor);
     regs.force32(IQH.offset, nextInRing(this.head(), this.descriptorBytes(), this.queueBytes()));
     if (choice > 0 || !atOnce) return this.fetched.add(this.descriptor);
     if (this.fetched.count > 0) core.fire('postponed');
@@ -161,10 +204,13 @@ export class InvalidationQueue {
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
     const known = this.invalidator.isLegacy() || this.core.scalable === null ? LEGACY.length : SCALABLE.length;
     const layout = SCALABLE.slice(0, known).find(({ TYPE }) => TYPE.fixed === type);
-    // Device-TLB descriptors need ECAP.DT, which this unit does not report; interrupt-entry-cache descriptors ECAP.IR.
-    if (layout === undefined || (layout === IEC_INV_DSC && ecap.IR === 0))
-      this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
-    else if (reservedSet(layout, descriptor) || descriptor.subarray(SHORT / 4).some((half) => half !== 0))
+    const lacking = (layout === IEC_INV_DSC && ecap.IR === 0) || (isDeviceTlb(type) && ecap.DT === 0);
+    if (layout === undefined || lacking) this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
+    else if (
+      reservedSet(layout, descriptor) ||
+      this.hasPfsid(type) ||
+      descriptor.subarray(SHORT / 4).some((half) => half !== 0)
+    )
       this.error(IQEI.reserved, `reserved bit set in ${raw}`);
     else if (!isGranularity(type, get(IOTLB_INV_DSC.G, descriptor)))
       this.error(IQEI.reserved, `reserved granularity in ${raw}`);
@@ -182,6 +228,13 @@ export class InvalidationQueue {
       this.error(IQEI.reserved, `index mask not supported in ${raw}`);
     else return true;
     return false;
+  }
+
+  /** The physical function is reserved without ECAP.DIT, which no unit here has a use for (6.5.2.5). */
+  private hasPfsid(type: number): boolean {
+    if (!isDeviceTlb(type) || this.core.has.ecap.DIT === 1) return false;
+    const { descriptor } = this;
+    return get(DEVICE_TLB_INV_DSC.PFSID_LO, descriptor) !== 0 || get(DEVICE_TLB_INV_DSC.PFSID_HI, descriptor) !== 0;
   }
 
   private execute(type: number): void {
@@ -209,7 +262,8 @@ export class InvalidationQueue {
       const am = get(PASID_IOTLB_INV_DSC.AM, descriptor);
       const ih = get(PASID_IOTLB_INV_DSC.IH, descriptor) === 1;
       invalidator.pasidIotlb(get(PASID_IOTLB_INV_DSC.G, descriptor), did, pasid, descriptor[2], descriptor[3], am, ih);
-    } else this.completeWait();
+    } else if (isDeviceTlb(type)) this.core.deviceTlbs?.send(descriptor, type);
+    else this.completeWait();
   }
 
   /** The status write, then the event, which pushes it (6.5.2.9, 6.5.2.10). */
@@ -239,9 +293,13 @@ export class InvalidationQueue {
   }
 }
 
+function isDeviceTlb(type: number): boolean {
+  return type === DEVICE_TLB_INV_DSC.TYPE.fixed || type === PASID_DEVICE_TLB_INV_DSC.TYPE.fixed;
+}
+
 /** Whether a descriptor of a type knows the granularity; G is bits 5:4 in all that have more than two. */
 function isGranularity(type: number, g: number): boolean {
-  if (type === WAIT_DSC.TYPE.fixed || type === IEC_INV_DSC.TYPE.fixed) return true;
+  if (type === WAIT_DSC.TYPE.fixed || type === IEC_INV_DSC.TYPE.fixed || isDeviceTlb(type)) return true;
   if (type === PASID_CACHE_INV_DSC.TYPE.fixed) return (Object.values(PASID_GRANULARITY) as number[]).includes(g);
   if (type === PASID_IOTLB_INV_DSC.TYPE.fixed) return (Object.values(PASID_IOTLB_GRANULARITY) as number[]).includes(g);
   return g !== 0;

@@ -21,10 +21,14 @@ export const REQUEST = {
   zeroLengthRead: 4,
   /** A write that is not one DWORD long. */
   longWrite: 8 | 2,
-  /** A translation request, AT = 01b. */
+  /** A translation request, AT = 01b; what it is answered is in {@link Vtd.completion}. */
   translation: 16 | 1,
-  /** A request with an address that was translated already, AT = 10b. */
+  /** The same with NW: the device wants to read only. */
+  translationNoWrite: 64 | 16 | 1,
+  /** Requests with an address that was translated already, AT = 10b. */
   translated: 32 | 1,
+  translatedWrite: 32 | 2,
+  translatedAtomic: 32 | 3,
 } as const;
 
 /** What a PASID prefix asks for besides (3.6.1): supervisor privilege (PR), execution (ER). */
@@ -32,6 +36,26 @@ export const PREFIX = { none: 0, privileged: 1, execute: 2 } as const;
 
 /** Bits of a request's kind that are rights, or stand for "either right". */
 export const RIGHTS = 7;
+
+/** Bits of a request's kind that make it a translation request, and a translated one. */
+const TRANSLATION = 16;
+const TRANSLATED = 32;
+
+export const isTranslationRequest = (kind: number): boolean => (kind & TRANSLATION) !== 0;
+export const isTranslatedRequest = (kind: number): boolean => (kind & TRANSLATED) !== 0;
+
+/** AT of a request (FRCD.AT). */
+export function addressType(kind: number): number {
+  return (kind >>> 4) & 3;
+}
+
+/** Context TT 01b: translation and translated requests are allowed. */
+export const TT_DEVICE_TLB = 1;
+
+/** Conditions of legacy mode which a translation request meets with a completion without rights, and no fault (table 30, LGN.1.1, 2, 3). */
+export function isRecoverable(reason: number): boolean {
+  return reason === FAULT.beyondAddressWidth || reason === FAULT.write || reason === FAULT.read;
+}
 
 /** Result of a request that is blocked without a fault: protected memory (11.4.8.1), AT other than 00b while TES is 0 (4.2.1). */
 export const BLOCKED = 0x100;

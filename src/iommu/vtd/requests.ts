@@ -1,14 +1,18 @@
-/** Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary. */
+/**
+ * Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary. Long because all that one step may lead to
+ * is in one class.
+ */
 import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
 import { ACCESS, bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import { cacheContextFault, cacheFault, refusalOf } from './cached-faults.ts';
 import { didOf, faultOf, TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
+import { MODE } from './core.ts';
 import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit, missingRight, REQUEST } from './request.ts';
+import { admit, isRecoverable, missingRight, REQUEST, refusedByMode, TT_DEVICE_TLB } from './request.ts';
 import { ENTRY_NAME } from './structures.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
@@ -21,6 +25,11 @@ const SLOT_FPD_SHIFT = 2;
 export function kindOfSlot(dma: Dma, slot: number): number {
   const access = dma.get(slot, SLOT.access);
   return access === ACCESS.write && dma.get(slot, SLOT.more) > 0 ? REQUEST.longWrite : access;
+}
+
+/** Rights of which a cached translation has to have one. */
+function wantedOf(walk: Walk): number {
+  return walk.access === REQUEST.zeroLengthRead ? REQUEST.atomic : walk.access;
 }
 
 export class RequestSteps {
@@ -38,7 +47,9 @@ export class RequestSteps {
     walk.sid = dma.requesters[dma.get(slot, SLOT.device)].sid;
     walk.vpnHi = dma.get(slot, SLOT.vpnHi);
     walk.vpnLo = dma.get(slot, SLOT.vpnLo);
-    walk.access = dma.get(slot, SLOT.access);
+    // 4.2.3: a translation request is answered with what there is, be it the right to read or to write only.
+    walk.access = this.asks(slot) ? REQUEST.zeroLengthRead : dma.get(slot, SLOT.access);
+    walk.at = this.asks(slot) ? 1 : this.isDirect(slot) ? 2 : 0;
     walk.level = dma.get(slot, SLOT.level);
     walk.perms = dma.get(slot, SLOT.perms) & 3;
     walk.fpd = (dma.get(slot, SLOT.perms) & SLOT_FPD) !== 0;
@@ -46,6 +57,14 @@ export class RequestSteps {
     walk.pfnHi = dma.get(slot, SLOT.pfnHi);
     walk.pfnLo = dma.get(slot, SLOT.pfnLo);
     return walk;
+  }
+
+  private asks(slot: number): boolean {
+    return (this.dma.get(slot, SLOT.flags) & MARK.asks) !== 0;
+  }
+
+  private isDirect(slot: number): boolean {
+    return (this.dma.get(slot, SLOT.flags) & MARK.direct) !== 0;
   }
 
   private save(slot: number, step: number): void {
@@ -67,6 +86,7 @@ export class RequestSteps {
     const { vpnHi, vpnLo } = walk;
     const step = dma.get(slot, SLOT.step);
     if (step === WALK_STEP.start) {
+      if (this.isDirect(slot)) return caches.findContext(walk.sid) < 0 || this.core.mode !== MODE.legacy ? 1 : 2;
       if (admit(this.core, walk, kindOfSlot(dma, slot)) !== STEP.more) return 1;
       return this.startChoices(walk) + (this.lacking(walk) < 0 ? 0 : 1);
     }
@@ -82,7 +102,7 @@ export class RequestSteps {
   private startChoices(walk: Walk): number {
     const { caches } = this.core;
     let n = 0;
-    while (caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, walk.access, n) >= 0) n++;
+    while (caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, wantedOf(walk), n) >= 0) n++;
     const context = caches.findContext(walk.sid);
     if (context < 0) return n + 1;
     return n + this.pagingChoices(caches.tag(context) >>> TAG.did, caches.tag(context)) + 1;
@@ -91,6 +111,7 @@ export class RequestSteps {
   /** A cached translation of the page that lacks the right that is wanted; −1 for none. */
   private lacking(walk: Walk): number {
     const { caches } = this.core;
+    if (walk.access === REQUEST.zeroLengthRead) return -1;
     for (let n = 0; ; n++) {
       const at = caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, REQUEST.atomic, n);
       if (at < 0) return -1;
@@ -158,8 +179,11 @@ export class RequestSteps {
   /** Look-up (6.2.7): IOTLB by source id and address, then the context cache, then the paging-structure caches. */
   private start(slot: number, choice: number): void {
     const { caches, walk } = this.core;
-    const { sid, vpnHi, vpnLo, access } = walk;
+    const { sid, vpnHi, vpnLo } = walk;
+    const access = wantedOf(walk);
     const { dma } = this;
+    if (this.isDirect(slot)) return this.direct(slot, choice);
+    if (this.asks(slot) && this.core.mode === MODE.off) return this.unsupported(slot);
     const admitted = admit(this.core, walk, kindOfSlot(dma, slot));
     if (admitted === STEP.done) return this.pass(slot);
     if (admitted === STEP.fault) return this.faulted(slot);
@@ -176,7 +200,9 @@ export class RequestSteps {
         this.core.say(`IOTLB hit: ${hex(this.core.frame(caches.pageHi(hit), caches.pageLo(hit, vpnLo)))}`);
       walk.fpd = ((caches.tag(hit) >>> TAG.fpd) & 1) === 1;
       const [hi, lo] = [caches.pageHi(hit), caches.pageLo(hit, vpnLo)];
-      return isInterruptFrame(hi, lo) ? this.refused(slot, FAULT.interruptRange) : this.land(slot, hi, lo);
+      if (isInterruptFrame(hi, lo)) return this.refused(slot, FAULT.interruptRange);
+      const cached = caches.tag(hit);
+      return this.land(slot, hi, lo, (cached >>> TAG.perms) & 3, (cached >>> TAG.level) & 7);
     }
     // Entries that could have served are not there: evicted at some time before this look-up.
     for (let usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0); usable >= 0; left--) {
@@ -221,6 +247,7 @@ export class RequestSteps {
   private enterTables(slot: number, choice: number): void {
     const { caches, walk } = this.core;
     const { dma } = this;
+    if (this.asks(slot) && walk.tt !== TT_DEVICE_TLB) return this.refused(slot, FAULT.blocked);
     if (walk.tt === 2) {
       dma.set(slot, SLOT.did, walk.did);
       return this.pass(slot);
@@ -276,7 +303,7 @@ export class RequestSteps {
       this.core.fire('fractured');
       this.core.fillTranslation(1, page);
     } else if (mayFill) this.core.fillTranslation(level);
-    this.land(slot, walk.pfnHi, page);
+    this.land(slot, walk.pfnHi, page, walk.perms, level);
   }
 
   private pass(slot: number): void {
@@ -284,9 +311,58 @@ export class RequestSteps {
     this.land(slot, hi, lo);
   }
 
-  /** The frame is known; protected memory stops the request without a fault (11.4.8.1). */
-  private land(slot: number, pfnHi: number, pfnLo: number): void {
+  /**
+   * A translated request (4.2.5): the context entry has to allow it, and the address is taken as it is. Root and context entry are read in
+   * one step: nothing of them is used but whether they allow it.
+   */
+  private direct(slot: number, choice: number): void {
+    const { core, dma } = this;
+    const { caches, walk, walker } = core;
+    if (core.mode === MODE.off) return this.unsupported(slot);
+    const refused = refusedByMode(core, walk);
+    if (refused !== 0) return this.refused(slot, refused);
+    const [pfnHi, pfnLo] = [dma.get(slot, SLOT.pfnHi), dma.get(slot, SLOT.pfnLo)];
+    const context = caches.findContext(walk.sid);
+    if (context >= 0 && choice === 0) {
+      core.fire('contextUsed');
+      walk.tt = (caches.tag(context) >>> TAG.tt) & 3;
+      walk.fpd = ((caches.tag(context) >>> TAG.fpd) & 1) === 1;
+      dma.set(slot, SLOT.did, didOf(caches.tag(context)));
+    } else {
+      if (context >= 0) {
+        core.fire('contextEvicted');
+        caches.context.drop(context);
+      }
+      const { arena, internal } = core;
+      let result = walker.root(walk, arena.words[internal.base], arena.words[internal.base + 1]);
+      if (result !== STEP.fault) result = walker.context(walk);
+      // How far the untranslated address reaches is not asked here.
+      if (result === STEP.fault && walk.fault !== FAULT.beyondAddressWidth) return this.faulted(slot);
+      caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
+      dma.set(slot, SLOT.did, walk.did);
+    }
+    if (walk.tt !== TT_DEVICE_TLB) return this.refused(slot, FAULT.blocked);
+    if (pfnHi >= 2 ** (core.has.haw - 32)) return this.refused(slot, FAULT.beyondAddressWidth);
+    if (isInterruptFrame(pfnHi, pfnLo)) return this.refused(slot, FAULT.interruptRange);
+    this.land(slot, pfnHi, pfnLo);
+  }
+
+  /** Refused without a fault (4.2.1). */
+  private unsupported(slot: number): void {
+    if (this.core.telling) this.core.say('unsupported request: remapping is off');
+    this.dma.abort(slot);
+  }
+
+  /**
+   * The frame is known; protected memory stops the request without a fault (11.4.8.1). A translation request gets its answer.
+   * @param perms rights of the page, R 1, W 2. @param level of its size
+   */
+  private land(slot: number, pfnHi: number, pfnLo: number, perms = 3, level = 1): void {
     const { core } = this;
+    if (this.asks(slot)) {
+      if (core.telling) core.say(`translation completion: ${hex(core.frame(pfnHi, pfnLo))}, rights ${perms}`);
+      return this.dma.ats?.answered(slot, pfnHi, pfnLo, perms, level);
+    }
     if (!core.protects || !isProtected(core, pfnHi, pfnLo)) return this.dma.translated(slot, pfnHi, pfnLo);
     if (core.telling) core.say(`blocked: ${hex(core.frame(pfnHi, pfnLo))} is protected memory`);
     this.dma.abort(slot);
@@ -313,6 +389,11 @@ export class RequestSteps {
 
   private faulted(slot: number): void {
     const { walk } = this.core;
+    if (this.asks(slot) && isRecoverable(walk.fault)) {
+      if (this.core.telling) this.core.say('translation completion without rights');
+      return this.dma.ats?.answered(slot, 0, 0, 0, 1);
+    }
+    if (this.asks(slot)) walk.access = REQUEST.read;
     this.core.report(walk);
     this.dma.abort(slot);
   }

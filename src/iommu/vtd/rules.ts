@@ -56,6 +56,11 @@ export const RULES = {
     clause: 'VT-d 6.5.4',
     text: 'an invalidation completes while a translated request is in flight',
   },
+  timedOut: {
+    id: 'device-tlb.time-out',
+    clause: 'VT-d 6.5.2.11',
+    text: 'a device does not complete an invalidation of its device-TLB in time',
+  },
   held: {
     id: 'invalidation.held',
     clause: 'VT-d 6.5.4',

@@ -7,8 +7,14 @@ import { SM_FAULT } from './scalable-faults.ts';
 import { ScalableShortWalk } from './scalable-short.ts';
 import { PGTT } from './scalable-structures.ts';
 import { FILL, STAGE } from './scalable-walk.ts';
+import type { TranslationCompletion } from './translation-completion.ts';
+import { isRecoverableInScalableMode } from './translation-completion.ts';
 import type { Walk } from './walk.ts';
 import { STEP } from './walk.ts';
+
+/** Rights that a translation request is walked for, until some are there. */
+const RIGHTS_TRIED = [REQUEST.atomic, REQUEST.read, REQUEST.write] as const;
+const READ_ONLY = [REQUEST.read] as const;
 
 export class ScalablePrompt {
   private readonly core: VtdCore;
@@ -61,11 +67,57 @@ export class ScalablePrompt {
     return 0;
   }
 
-  /** A request with AT 01b or 10b: no context entry can allow it without ECAP.DT (SCT.5). @returns the reason, which was recorded */
-  refuseTranslatedKinds({ access, execute, pasid, privileged, sid, vpnHi, vpnLo }: Walk): number {
+  /**
+   * A translation request (4.2.3). Flags are set as for an AtomicOp, or a read with `noWrite` (4.2.3.1); where a right is missing, for what is left.
+   * @param message kind of a request to the interrupt range without PASID, else 0
+   * @returns 0, with the answer and the frame in the {@link Walk} of the core; or a reason, which was recorded
+   */
+  ask(request: Walk, noWrite: boolean, message: number, completion: TranslationCompletion): number {
+    const { core, scalable } = this;
+    const { walk } = scalable;
+    const { execute, pasid, privileged, sid, vpnHi, vpnLo } = request;
+    completion.clear();
+    completion.privileged = pasid >= 0 && privileged;
+    let reason = 0;
+    for (const access of noWrite ? READ_ONLY : RIGHTS_TRIED) {
+      scalable.begin(sid, pasid, vpnHi, vpnLo, access, privileged, execute);
+      const found = this.findContext();
+      if (found !== STEP.fault && walk.dte === 0) walk.fault = SM_FAULT.blocked;
+      else if (found !== STEP.fault && message !== 0) {
+        completion.write = message === REQUEST.translation;
+        completion.untranslatedOnly = completion.write;
+        return 0;
+      } else if (found !== STEP.fault && this.afterContext() !== STEP.fault) {
+        scalable.fillTranslation();
+        core.walk.pfnHi = walk.pfnHi;
+        core.walk.pfnLo = walk.pfnLo;
+        completion.read = (access & REQUEST.read) !== 0;
+        completion.write = (access & REQUEST.write) !== 0;
+        completion.level = Math.max(1, walk.pageLevel);
+        return 0;
+      }
+      reason = walk.fault;
+      if (reason !== SM_FAULT.write && reason !== SM_FAULT.read && reason !== SM_FAULT.secondNotPresent) break;
+    }
+    if (isRecoverableInScalableMode(reason)) return 0;
+    walk.at = request.at;
+    walk.access = REQUEST.read;
+    return this.report(reason);
+  }
+
+  /** A translated request without PASID (4.2.5). @returns 0, or a reason, which was recorded */
+  direct({ access, at, sid, vpnHi, vpnLo }: Walk, beyond: boolean, isInterrupt: boolean): number {
     const { scalable } = this;
-    scalable.begin(sid, pasid, vpnHi, vpnLo, access, privileged, execute);
-    return this.report(this.findContext() === STEP.fault ? scalable.walk.fault : SM_FAULT.blocked);
+    const { walk } = scalable;
+    scalable.begin(sid, -1, vpnHi, vpnLo, access, false, false);
+    let reason = 0;
+    if (this.findContext() === STEP.fault) reason = walk.fault;
+    else if (walk.dte === 0) reason = SM_FAULT.blocked;
+    else if (beyond) reason = SM_FAULT.beyondHostWidth;
+    else if (isInterrupt) reason = SM_FAULT.interruptRange;
+    if (reason === 0) return 0;
+    walk.at = at;
+    return this.report(reason);
   }
 
   /** Records the fault in which {@link translate} ended. @returns the reason */
@@ -76,8 +128,12 @@ export class ScalablePrompt {
   }
 
   private walk(): number {
-    let result = this.findContext();
-    if (result === STEP.more) result = this.findEntry();
+    const result = this.findContext();
+    return result === STEP.more ? this.afterContext() : result;
+  }
+
+  private afterContext(): number {
+    let result = this.findEntry();
     if (result === STEP.more) result = this.scalable.enter();
     if (result !== STEP.more) return result;
     this.skipFirst();

@@ -86,6 +86,7 @@ export class ScalableWalk extends Walk {
 /** Forgets what the request's walk before it has left, so that equal walks are equal. */
 export function resetWalk(walk: ScalableWalk): void {
   walk.stage = STAGE.start;
+  walk.at = 0;
   walk.fpd = false;
   walk.did = 0;
   walk.tablePasid = 0;

@@ -60,6 +60,8 @@ export class Walk {
   pasid = -1;
   privileged = false;
   execute = false;
+  /** AT of the request: 0 untranslated, 1 translation request, 2 translated. */
+  at = 0;
   /** The context entry says that faults are not to be recorded. */
   fpd = false;
   /** Translation type and address width of the context entry. */
