@@ -1,6 +1,7 @@
 import { A1 } from './a1.ts';
 import { A2 } from './a2.ts';
 import { A7 } from './a7.ts';
+import { A8 } from './a8.ts';
 import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
@@ -18,6 +19,7 @@ export const CASES: readonly Case[] = [
   A1,
   A2,
   A7,
+  A8,
   D1,
   D2,
   D3,

@@ -1,4 +1,5 @@
 export * from './attach.ts';
+export * from './device-tlb.ts';
 export * from './domain.ts';
 export * from './flush-queue.ts';
 export * from './invalidation.ts';
