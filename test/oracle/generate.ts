@@ -12,7 +12,7 @@ import { ScalableWorld } from './scalable-world.ts';
 import type { Op, Script } from './script.ts';
 import { LAYOUT } from './script.ts';
 import type { Domain } from './world.ts';
-import { INTERRUPTS, World } from './world.ts';
+import { INTERRUPTS, PS, World } from './world.ts';
 
 export class Generator {
   private readonly random: Random;
@@ -63,7 +63,8 @@ export class Generator {
   private step(): number {
     const { random } = this;
     const what = random.below(1000);
-    if (what < 700) return this.dma();
+    if (what < 660) return this.dma();
+    if (what < 700) return this.probe();
     if (what < 775) return this.edu();
     if (what < 850) this.push({ op: 'clear' });
     else if (what < 900) this.change(random.chance(70));
@@ -88,6 +89,9 @@ export class Generator {
     else if (place.level > 2) offset |= BigInt(LAYOUT.data);
     let iova = place.base | offset;
     if (random.chance(2)) iova |= 1n << BigInt(random.pick([39, 48, 30 + random.below(34)]));
+    // Not canonical: the sign is missing, or is where it should not be.
+    if (this.isFirst && random.chance(1))
+      iova ^= random.pick([0xffffn << 48n, 0x1ffffn << 47n, 1n << 47n, 1n << 48n, 1n << 63n]);
     // In the interrupt range QEMU has something else in the way: seldom.
     if (iova >= INTERRUPTS - 0x1000n && iova <= INTERRUPTS + 0x100000n) iova += 0x200000n;
     if (this.enabled && random.below(2000) === 0) iova = INTERRUPTS | offset;
@@ -125,8 +129,12 @@ export class Generator {
     const length = random.pick([4, 8, 64, 256]);
     const inside = (random.below(64) * 64) & ~255;
     if (!this.enabled && !isData(iova)) return this.idle();
-    this.push({ op: 'edu', write: random.chance(50), iova, inside, length });
-    return 1;
+    const write = random.chance(50);
+    this.push({ op: 'edu', write, iova, inside, length });
+    // The other right, of what may be cached now.
+    if (!random.chance(40)) return 1;
+    this.push({ op: 'edu', write: !write, iova, inside, length });
+    return 2;
   }
 
   /** A paging entry changes. @param told whether the caches are told of it */
@@ -140,6 +148,36 @@ export class Generator {
     if (am <= 18 && random.chance(60)) this.invalidatePage(place.did, place.base, am);
     else if (random.chance(50)) this.invalidateDomain(place.did);
     else this.invalidateAll();
+  }
+
+  /** A page is used, changed and used again; between, what may or may just not cover it is invalidated. @returns DMA requests made */
+  private probe(): number {
+    const { random } = this;
+    const device = random.below(2);
+    const { did, places } = this.world.owner.get(SID.testdev[device]) as Domain;
+    const place = random.pick(places);
+    if (!this.enabled || (place.level > 1 && (place.value & PS) === 0n)) return this.dma();
+    const bits = 12 + 9 * (place.level - 1);
+    const offset = BigInt(place.level === 1 ? 0 : LAYOUT.data + random.below(LAYOUT.dataBytes / 4096) * 4096);
+    const iova = place.base | (offset & ((1n << BigInt(bits)) - 1n));
+    const use = () => {
+      const frame = place.value & 0xffffffffff000n & ~((1n << BigInt(bits)) - 1n);
+      const gpa = this.inRam(frame | (iova & ((1n << BigInt(bits)) - 1n)));
+      this.push({ op: 'dma', device, iova, length: 4, gpa });
+    };
+    use();
+    place.value = this.world.changed(place);
+    this.push({ op: 'store', at: place.at, value: place.value });
+    const am = random.below(19);
+    // One address bit is another one: the highest that is masked, the lowest that is not, that of the page's size, any, or none.
+    const bit = random.pick([am + 11, am + 12, am + 12, bits, 12 + random.below(20), 64]);
+    this.invalidatePage(
+      random.chance(80) ? did : random.pick(this.world.domains).did,
+      BigInt.asUintN(64, iova ^ ((1n << BigInt(bit)) & ~0xfffn)),
+      am,
+    );
+    use();
+    return 2;
   }
 
   private invalidate(): void {
@@ -156,7 +194,7 @@ export class Generator {
   private invalidatePage(did: number, base: bigint, am: number): void {
     const { random } = this;
     // What first-stage tables ask for; of other ones nothing goes.
-    if (this.scalable !== null && random.chance(this.isFirst ? 90 : 5)) return this.invalidatePasidPage(did, base, am);
+    if (this.scalable !== null && random.chance(this.isFirst ? 85 : 10)) return this.invalidatePasidPage(did, base, am);
     const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
     const [ih, drain] = [random.below(2), random.below(4)];
     const low = BigInt(am) | (BigInt(ih) << 6n);
@@ -185,7 +223,7 @@ export class Generator {
   /** That of the requests, seldom another. */
   private pasid(): number {
     const { random } = this;
-    return random.chance(10) ? 1 << random.below(20) : 0;
+    return random.chance(15) ? 1 << random.below(20) : 0;
   }
 
   private invalidateDomain(did: number): void {

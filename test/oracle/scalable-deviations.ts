@@ -4,7 +4,7 @@ import type { Configuration } from './configurations.ts';
 import type { Deviation } from './deviation.ts';
 import { FAULTED, isRequest, number, OUTCOME, T1 } from './deviation.ts';
 import * as proofs from './scalable-proofs.ts';
-import type { Script } from './script.ts';
+import type { Op, Script } from './script.ts';
 import type { Found } from './tables.ts';
 import { look, pasidEntries } from './tables.ts';
 
@@ -53,12 +53,17 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
   },
   {
     name: 'pasid-not-present-used',
-    title: 'with the context entry cached a PASID-table entry is used that is not present',
-    clause: 'VT-d 9.6',
+    title:
+      'with the context entry cached a PASID-table entry is used that is not present; with FPD in the context entry one of an invalid type, too',
+    clause: 'VT-d 9.6; 7.1.3, SPT.2, SPT.4',
     qemu: 'vtd_do_iommu_translate, vtd_ce_get_pasid_fpd (looks at FPD only), vtd_get_iova_pgtbl_base',
     permitted: false,
     ends: true,
-    explains: outcome(({ context: { pasid } }) => (pasid[0] & 1n) === 0n && (pasid[0] & 0x1c0n) !== 0n),
+    explains: outcome(({ context: { lo, pasid } }, _difference, _script, { tables }) => {
+      const type = (pasid[0] >> 6n) & 7n;
+      if ((lo & 2n) === 0n) return (pasid[0] & 1n) === 0n && type !== 0n;
+      return (pasid[0] & 1n) === 0n || (type !== 4n && type !== (tables.mode === 'first' ? 1n : 2n));
+    }),
     proof: proofs.PASID_NOT_PRESENT_USED,
     only: SECOND,
   },
@@ -78,6 +83,22 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     }),
     proof: proofs.PASS_THROUGH_STAYS,
     only: SECOND,
+  },
+  {
+    name: 'pasid-address-mask',
+    title: 'a PASID-based IOTLB invalidation with an address mask beyond CAP.MAMV is an error',
+    clause: 'VT-d 6.5.2.4, which other than 6.5.2.3 knows no maximum',
+    qemu: 'vtd_process_piotlb_desc',
+    permitted: false,
+    ends: true,
+    explains: ({ op, field }, script) => {
+      const now = script[op];
+      return (
+        now?.op === 'inv' && ['IQH', 'FSTS'].includes(field) && (now.lo & 0x3fn) === 0x36n && (now.hi & 0x3fn) > 18n
+      );
+    },
+    proof: proofs.PASID_ADDRESS_MASK,
+    only: FIRST,
   },
   {
     name: 'paging-mode-of-others',
@@ -149,16 +170,16 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     qemu: 'vtd_set_flag_in_pte; vtd_lookup_iotlb',
     permitted: false,
     ends: false,
-    explains: ({ field, model, qemu }) => {
+    explains: ({ field, model, qemu }, script, configuration) => {
       const [ours, theirs] = [number(model), number(qemu)];
-      const missing = ours ^ theirs;
-      const other = missing === A ? D : A;
-      return (
-        field.startsWith('tables') &&
-        (missing === A || missing === D) &&
-        (theirs & missing) === 0 &&
-        (theirs & other) !== 0
-      );
+      const missing = ours & ~theirs;
+      if (!field.startsWith('tables') || (ours ^ theirs) !== missing) return false;
+      if (missing === A) return (theirs & D) !== 0;
+      if (missing !== D || (theirs & A) === 0) return false;
+      // D is that of a page which was written.
+      const where = number(field.split(' ')[1].slice(2));
+      const wrote = (each: Op) => each.op === 'dma' || (each.op === 'edu' && each.write);
+      return script.some((each, at) => wrote(each) && look(script, at, configuration).at === where);
     },
     proof: proofs.ONE_FLAG_IS_ENOUGH,
     only: FIRST,

@@ -67,3 +67,9 @@ store 0x113000 0xfee00007${DMA}`;
 export const GIGABYTE_PAGES_TAKEN = `${on(FIRST_STAGE)}${FIRST}
 store 0x111000 0xe7
 dma 0 0x200040 4 0x200040`;
+
+export const PASID_ADDRESS_MASK = `
+reg 0x90 8 0x1f0800
+qie 1
+srtp 0x100400
+inv 0x36 0x13`;

@@ -3,8 +3,8 @@ import type { Configuration } from './configurations.ts';
 import { SID } from './platform.ts';
 import type { Script } from './script.ts';
 
-/** With the entries above the page tables, and the paging entry at which the walk ends; 0 where there is none. */
-export type Found = { readonly context: Context; readonly entry: bigint } & Way;
+/** With the entries above the page tables, and the paging entry at which the walk ends and where it is; 0 and −1 where there is none. */
+export type Found = { readonly context: Context; readonly entry: bigint; readonly at: number } & Way;
 
 /** Halves of the context entry; in scalable mode its lower ones, and the words of the other entries. */
 export interface Context {
@@ -38,30 +38,31 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
   const read = (at: bigint) => memory.get(Number(at)) ?? 0n;
   const sid = now.op === 'edu' ? SID.edu : SID.testdev[now.device];
   const scalable = (root & 0x400n) !== 0n;
-  const at = (read(root & FRAME) & FRAME) + BigInt(sid * (scalable ? 32 : 16));
-  const [lo, hi, rootUpper] = [read(at), read(at + 8n), read((root & FRAME) + 8n)];
+  const contextAt = (read(root & FRAME) & FRAME) + BigInt(sid * (scalable ? 32 : 16));
+  const [lo, hi, rootUpper] = [read(contextAt), read(contextAt + 8n), read((root & FRAME) + 8n)];
   const directory = scalable ? read(lo & FRAME) : 0n;
   const pasid = [0n, 8n, 16n].map((word) => (scalable ? read((directory & FRAME) + word) : 0n));
   const context = { lo, hi, rootUpper, directory, pasid };
   const pgtt = (pasid[0] >> 6n) & 7n;
   const pass = scalable ? pgtt === 4n : ((lo >> 2n) & 3n) === 2n;
-  if (pass) return { context, entry: 0n, kind: 'pass', iova: now.iova };
+  if (pass) return { context, entry: 0n, at: -1, kind: 'pass', iova: now.iova };
   const first = tables.mode === 'first' && scalable;
   const top = !scalable ? lo : first ? pasid[2] : pasid[0];
   let table = top & FRAME & ((1n << BigInt(tables.haw)) - 1n);
   const levels = first ? 4 : Number((scalable ? pasid[0] >> 2n : hi) & 7n) + 2;
   for (let level = levels; level > 0; level--) {
     const bits = 12 + 9 * (level - 1);
-    const entry = read(table + 8n * ((now.iova >> BigInt(bits)) & 511n));
-    if ((entry & (first ? 1n : 3n)) === 0n) return { context, entry, kind: 'none', bits };
+    const where = table + 8n * ((now.iova >> BigInt(bits)) & 511n);
+    const [entry, at] = [read(where), Number(where)];
+    if ((entry & (first ? 1n : 3n)) === 0n) return { context, entry, at, kind: 'none', bits };
     if (level === 1 || (entry & 0x80n) !== 0n) {
       const inside = now.iova & ((1n << BigInt(bits)) - 1n);
       const frame = entry & FRAME & ~((1n << BigInt(bits)) - 1n);
-      return { context, entry, kind: 'leaf', frame, bits, page: (frame | inside) & ~0xfffn };
+      return { context, entry, at, kind: 'leaf', frame, bits, page: (frame | inside) & ~0xfffn };
     }
     table = entry & FRAME;
   }
-  return { context, entry: 0n, kind: 'none', bits: 12 };
+  return { context, entry: 0n, at: -1, kind: 'none', bits: 12 };
 }
 
 /** What the PASID-table entry of the requester of `op` has been in turn, where caches are invalidated or requests are made; words, as text. */

@@ -19,6 +19,9 @@ export const PS = 0x80n;
 const SNP = 0x800n;
 export const ALL_ONES = (1n << 64n) - 1n;
 
+/** Domain ids: they differ in the highest bit. */
+const DIDS = [1, 0x8001] as const;
+
 /** An entry of a page table: where it is, what it says, and the input addresses below it. */
 export interface Place {
   readonly at: number;
@@ -42,6 +45,8 @@ export class World {
   readonly domains: Domain[] = [];
   /** Whose tables a device has, by source id. */
   readonly owner = new Map<number, Domain>();
+  /** Devices whose context entry in scalable mode has FPD set. */
+  protected readonly silent = new Set<number>();
   protected readonly random: Random;
   protected readonly tables: Configuration['tables'];
   protected readonly store: Store;
@@ -82,7 +87,7 @@ export class World {
 
   /** Domains, and a device's way to one of them. */
   protected populate(): void {
-    for (let did = 1; did <= 2; did++) this.domains.push(this.domain(did));
+    for (const did of DIDS) this.domains.push(this.domain(did));
     for (const sid of [SID.edu, ...SID.testdev]) {
       this.assign(sid, this.random.pick(this.domains));
     }
@@ -191,15 +196,20 @@ export class World {
     let value = this.target(level) | size | rights | this.ignored(level, true);
     if (tables.snoopControl && random.chance(20)) value |= SNP;
     if (!this.rare(6)) return value;
-    const how = random.below(6);
+    if (level > 1 && random.chance(40)) return value | this.misaligned(level, 12);
+    const how = random.below(5);
     if (how === 0) value |= SNP;
     else if (how === 1) value |= this.beyondHost(51);
     else if (how === 2) value |= 1n << 62n;
-    else if (how === 3 && level > 1)
-      value |= 1n << BigInt(random.pick([12, 11 + 9 * (level - 1), 12 + random.below(9 * (level - 1))]));
-    else if (how === 4) value = random.chance(10) ? ALL_ONES : value;
+    else if (how === 3) value = random.chance(10) ? ALL_ONES : value;
     else value = random.big(64) & ~3n;
     return value;
+  }
+
+  /** An address bit below the size of a level's page: one of the ends more often than others. @param from lowest that there is */
+  protected misaligned(level: number, from: number): bigint {
+    const top = 11 + 9 * (level - 1);
+    return 1n << BigInt(this.random.pick([from, top, from + this.random.below(top + 1 - from)]));
   }
 
   /** Bits that are ignored: 61:52 and 63; 10:8 and 6:2, which are so in legacy mode. */
