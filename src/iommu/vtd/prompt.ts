@@ -295,8 +295,8 @@ export class Prompt {
     if (core.mode === MODE.off) return BLOCKED;
     const refused = refusedByMode(core, walk);
     if (refused !== 0) return this.refuse(refused);
-    // 4.2.1: without ECAP.PTRS the root complex lets none with PASID through.
-    if (walk.pasid >= 0) return BLOCKED;
+    // 4.2.1, 4.2.5: with device-TLBs and without ECAP.PTRS the root complex lets none with PASID through.
+    if (walk.pasid >= 0 && core.deviceTlbs !== null) return BLOCKED;
     const { vpnHi, vpnLo } = walk;
     const beyond = vpnHi < 0 || vpnHi >= 2 ** (core.has.haw - 30);
     if (this.scalable !== null && core.mode === MODE.scalable) {

@@ -105,11 +105,11 @@ export class ScalablePrompt {
     return this.report(reason);
   }
 
-  /** A translated request without PASID (4.2.5). @returns 0, or a reason, which was recorded */
-  direct({ access, at, sid, vpnHi, vpnLo }: Walk, beyond: boolean, isInterrupt: boolean): number {
+  /** A translated request (4.2.5); one with PASID is refused, as there is no ECAP.DT then. @returns 0, or a reason, which was recorded */
+  direct({ access, at, pasid, sid, vpnHi, vpnLo }: Walk, beyond: boolean, isInterrupt: boolean): number {
     const { scalable } = this;
     const { walk } = scalable;
-    scalable.begin(sid, -1, vpnHi, vpnLo, access, false, false);
+    scalable.begin(sid, pasid, vpnHi, vpnLo, access, false, false);
     let reason = 0;
     if (this.findContext() === STEP.fault) reason = walk.fault;
     else if (walk.dte === 0) reason = SM_FAULT.blocked;

@@ -368,6 +368,5 @@ describe('6.5.2.11 queue errors', () => {
     expect(isStale(bench)).toBe(false);
   });
 
-  test.todo('6.5.2.4 device-TLB invalidate descriptor (ECAP.DT); ICE and ITE');
   test.todo('6.5.2.11 IQEI 6: a tail that is not aligned to 256-bit descriptors (scalable and abort-DMA mode)');
 });

@@ -267,6 +267,4 @@ describe('6.5.4 walks in progress: a rule of this model', () => {
     flight.walk();
     expect(overtaken, 'complete while the walk is about to read the removed table').toBe(false);
   });
-
-  test.todo('6.5.4 translated requests (AT = 10b) are drained by the device-TLB invalidation');
 });

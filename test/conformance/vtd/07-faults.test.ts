@@ -213,7 +213,6 @@ describe('7.1.3 table 30', () => {
     expect(bench.translate(SID, base + 0x3ee00000n)).toEqual({ fault: 0xe });
   });
 
-  test.todo('7.1.3 LGN.1.2, LGN.4 of translated requests, S.1 of translation requests, with ECAP.DT');
   test.todo('7.1.3 RTA.2 (0x31): a request with PASID; RTA.3 (0x32): a page request; RTA.4 (0x33): abort-DMA mode');
 });
 

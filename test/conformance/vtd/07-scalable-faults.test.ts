@@ -406,6 +406,5 @@ describe('7.2, 11.4.7.6: what is recorded', () => {
     expect(bench.recordedReason()).toBe(reason);
   });
 
-  test.todo('AT of a record: needs device TLBs');
   test.todo('7.4 page requests and their faults (0x32, 0x47)');
 });

@@ -1,5 +1,5 @@
 /** Helpers of the VT-d conformance tests: a unit over plain memory, tables and descriptors written by hand. */
-import type { VtdOptions } from '../../../src/iommu/vtd/index.ts';
+import type { DeviceTlbSink, VtdOptions } from '../../../src/iommu/vtd/index.ts';
 import { SCALABLE_SLOT_WORDS, Vtd } from '../../../src/iommu/vtd/index.ts';
 import { Arena, Machine, PHASE, RamMemory, SLOT } from '../../../src/machine/index.ts';
 
@@ -63,6 +63,9 @@ export interface BenchOptions extends VtdOptions {
   readonly dmaSlots?: number;
   /** See VtdParts. */
   readonly interruptEntriesChanged?: (first: number, count: number) => void;
+  readonly invalidateDeviceTlb?: DeviceTlbSink;
+  /** With `dmaSlots`: translations that devices can have cached (ATS). */
+  readonly atcEntries?: number;
 }
 
 /** What became of a translation. */
@@ -87,12 +90,16 @@ export class Bench {
   private nextTable = FIRST_TABLE;
 
   constructor(options: BenchOptions = {}) {
-    const { frames = 256, dmaSlots = 0, interruptEntriesChanged, ...unit } = options;
+    const { frames = 256, dmaSlots = 0, interruptEntriesChanged, invalidateDeviceTlb, atcEntries, ...unit } = options;
     this.ram = new RamMemory(frames);
     this.machine =
       dmaSlots === 0
         ? null
-        : new Machine({ dmaSlots, translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0 });
+        : new Machine({
+            dmaSlots,
+            translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0,
+            ...(atcEntries === undefined ? {} : { atcEntries }),
+          });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
     // MGAW is at least the host address width (11.4.2); most tests do not say so.
@@ -105,6 +112,7 @@ export class Bench {
       message: (hi: number, lo: number, data: number) => void this.messages.push([hi, lo, data]),
       flushWriteBuffers: () => void this.flushes++,
       ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
+      ...(invalidateDeviceTlb === undefined ? {} : { invalidateDeviceTlb }),
     };
     this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, cap, caches });
     if (this.machine !== null) this.machine.dma.translator = this.unit;
