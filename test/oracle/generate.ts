@@ -40,6 +40,7 @@ export class Generator {
     // In scalable mode there are no register-based invalidations (11.4.6).
     this.queued = this.scalable !== null || random.chance(60);
     if (this.queued) this.startQueue();
+    this.fillBuffer();
     const early = random.chance(10);
     if (early) this.dma();
     this.push({ op: 'srtp', value: this.world.rootTable });
@@ -47,6 +48,12 @@ export class Generator {
     this.enabled = true;
     for (let n = 0; n < length && !this.over; ) n += this.step();
     return this.ops;
+  }
+
+  /** Data that is not the same anywhere, so that a write of `edu` which should not arrive, or should, is seen in memory. */
+  private fillBuffer(): void {
+    for (let at = 0; at < 4096; at += 128) this.push({ op: 'store', at: LAYOUT.data + at, value: this.random.big(64) });
+    this.push({ op: 'edu', write: false, iova: BigInt(LAYOUT.data), inside: 0, length: 4096 });
   }
 
   private push(op: Op): void {
@@ -133,7 +140,7 @@ export class Generator {
     this.push({ op: 'edu', write, iova, inside, length });
     // The other right, of what may be cached now.
     if (!random.chance(40)) return 1;
-    this.push({ op: 'edu', write: !write, iova, inside, length });
+    this.push({ op: 'edu', write: !write, iova, inside: (inside + 256) % 4096, length });
     return 2;
   }
 

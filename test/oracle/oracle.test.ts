@@ -8,6 +8,7 @@ import { Generator } from './generate.ts';
 import { ModelPlatform } from './model-platform.ts';
 import type { Access, Platform } from './platform.ts';
 import { CLEARED, MAP } from './platform.ts';
+import { SCALABLE_SCENARIOS } from './scalable-scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { Script } from './script.ts';
 import { LAYOUT, lower, parse, print } from './script.ts';
@@ -26,6 +27,15 @@ function modelFor({ qemu, tables: { haw, mode } }: Configuration): ModelPlatform
 }
 
 describe('what VT-d says, on the model', () => {
+  test.each(
+    SCALABLE_SCENARIOS.flatMap(([mode, scenarios]) =>
+      scenarios.map((each) => [each.clause, each.title, mode, each] as const),
+    ),
+  )('%s: %s (%s)', async (_c, _t, mode, each) => {
+    const of = CONFIGURATIONS.find(({ tables }) => tables.mode === mode) as Configuration;
+    expect(await readFields(modelFor(of), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
+  });
+
   test.each(SCENARIOS.map((each) => [each.clause, each.title, each] as const))('%s: %s', async (_c, _t, each) => {
     expect(await readFields(await model(), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
   });

@@ -17,21 +17,14 @@ const REASONS = ['FRCD.reason', 'register 0x22c'];
 /** Of a record with F its reason; −1 of others. */
 const reasonOf = (text: string) => (number(text) >= FAULTED ? number(text) & ~T1 & 0xff : -1);
 
-/**
- * A request that comes out otherwise, where the tables are as a condition says. While the fault record is in use an access of `edu` may do so
- * without a trace but for flags and data in memory, which are looked at last.
- */
+/** A request that comes out otherwise, where the tables are as a condition says. */
 function outcome(
   when: (found: Found, difference: Difference, script: Script, configuration: Configuration) => boolean,
 ) {
   return (difference: Difference, script: Script, configuration: Configuration): boolean => {
     const { op, field } = difference;
-    if (configuration.tables.mode === 'legacy') return false;
-    const holds = (at: number) =>
-      when(look(script, at, configuration), { ...difference, op: at }, script, configuration);
-    if (isRequest(script, op)) return OUTCOME.includes(field) && holds(op);
-    if (op < script.length || !/^(tables|memory)/.test(field)) return false;
-    return script.some((each, at) => each.op === 'edu' && holds(at));
+    if (configuration.tables.mode === 'legacy' || !isRequest(script, op) || !OUTCOME.includes(field)) return false;
+    return when(look(script, op, configuration), difference, script, configuration);
   };
 }
 
