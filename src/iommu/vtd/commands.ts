@@ -31,6 +31,8 @@ export const WAIT_DSC = structure('invalidation wait descriptor', 128, 'VT-d 6.5
   /** Write the status data to the status address. */
   SW: bit(5),
   FN: bit(6),
+  /** Page-request drain; needs ECAP.PDS. */
+  PD: bit(7),
   TYPE_HI: fixed(bits(11, 9), 0),
   DATA: bits(63, 32),
   ADDR: address(127, 66),

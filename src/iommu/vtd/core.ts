@@ -12,6 +12,7 @@ import type { MessageSink } from './events.ts';
 import type { Recording } from './faults.ts';
 import { FAULT_TEXT, isQualified, recordFault } from './faults.ts';
 import { InterruptRemapping } from './interrupt-remapping.ts';
+import type { PageGroupResponseSink } from './page-requests.ts';
 import type { VtdProfile } from './profiles.ts';
 import { PROFILES } from './profiles.ts';
 import {
@@ -22,11 +23,13 @@ import {
   IECTL,
   IRTA,
   IRTA_XAPIC,
+  PAGE_REQUEST_REGISTERS,
+  PECTL,
   PROTECTED_REGISTERS,
   QUEUE_REGISTERS,
   VER,
 } from './registers.ts';
-import { REQUEST, suffices } from './request.ts';
+import { PAGE_REQUEST, REQUEST, suffices } from './request.ts';
 import type { RuleName } from './rules.ts';
 import { RULES } from './rules.ts';
 import { Scalable } from './scalable.ts';
@@ -71,6 +74,8 @@ export interface VtdParts {
    * no device has translations, and all are completed.
    */
   readonly invalidateDeviceTlb?: DeviceTlbSink;
+  /** With ECAP.PRS: takes page group responses, of software and of the unit (7.4.1, 7.6.1). */
+  readonly pageGroupResponse?: PageGroupResponseSink;
   /** Makes software's stores to tables visible to walks; asked for by units with CAP.RWBF (6.8). */
   readonly flushWriteBuffers?: () => void;
 }
@@ -172,6 +177,7 @@ export class VtdCore {
     this.preset(ECAP.offset, has.halves.ecap);
     this.regs.put(FECTL, FECTL.IM, 1);
     if (has.ecap.QI === 1) this.regs.put(IECTL, IECTL.IM, 1);
+    if (has.ecap.PRS === 1) this.regs.put(PECTL, PECTL.IM, 1);
     const sizes = { context: 4, iotlbSets: 1, iotlbWays: 8, pagingStructure: 4, ...options.caches };
     if (!this.profile.pagingStructureCaches) sizes.pagingStructure = 0;
     this.caches = new VtdCaches(parts.arena, sizes, parts.dma === undefined);
@@ -330,6 +336,7 @@ export class VtdCore {
 
 function typeOf(access: number): string {
   if (access === REQUEST.write) return 'Write';
+  if (access === PAGE_REQUEST) return 'Page';
   return access === REQUEST.atomic ? 'Atomic' : 'Read';
 }
 
@@ -345,6 +352,7 @@ function registersOf(has: Capabilities): object[] {
   return [
     ...FIXED_REGISTERS,
     ...(has.ecap.QI === 1 ? QUEUE_REGISTERS : []),
+    ...(has.ecap.PRS === 1 ? PAGE_REQUEST_REGISTERS : []),
     ...(has.ecap.IR === 1 ? [has.ecap.EIM === 1 ? IRTA : IRTA_XAPIC] : []),
     ...(has.cap.PLMR === 1 || has.cap.PHMR === 1 ? [enable] : []),
     ...(has.cap.PLMR === 1 ? low : []),

@@ -7,6 +7,7 @@ import type { DeviceTlbSink } from './device-tlb.ts';
 import type { MessageSink } from './events.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
 import { Vtd } from './model.ts';
+import type { PageGroupResponseSink } from './page-requests.ts';
 import { PREFIX, REQUEST } from './request.ts';
 import type { TranslationCompletion } from './translation-completion.ts';
 
@@ -29,6 +30,8 @@ export interface VtdEmulatorOptions extends VtdOptions {
    * (FSTS.ITE). If absent, all are completed.
    */
   readonly invalidateDeviceTlb?: DeviceTlbSink;
+  /** With ECAP.PRS: a page group response to a device (VT-d 7.4.1, 7.6.1). Page requests arrive by `unit.pageRequest`. */
+  readonly pageGroupResponse?: PageGroupResponseSink;
 }
 
 /** Result of {@link VtdEmulator.interrupt} for a write that is none. */
@@ -73,7 +76,14 @@ export class VtdEmulator {
   private readonly message: MessageSink | undefined;
 
   constructor(options: VtdEmulatorOptions) {
-    const { memory: guest, message, interruptEntriesChanged, invalidateDeviceTlb, ...unit } = options;
+    const {
+      memory: guest,
+      message,
+      interruptEntriesChanged,
+      invalidateDeviceTlb,
+      pageGroupResponse,
+      ...unit
+    } = options;
     const caches = { ...CACHES, ...unit.caches };
     const legacy = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
     const entries = (unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy) + caches.interrupts;
@@ -84,6 +94,7 @@ export class VtdEmulator {
       ...(message === undefined ? {} : { message }),
       ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
       ...(invalidateDeviceTlb === undefined ? {} : { invalidateDeviceTlb }),
+      ...(pageGroupResponse === undefined ? {} : { pageGroupResponse }),
     };
     this.unit = new Vtd({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
     this.fresh = this.arena.snapshot();

@@ -1,17 +1,33 @@
 /** The messages by which the unit interrupts: the fault event (VT-d 7.3) and the invalidation completion event (6.5.2.10). */
 import { hex } from '../../bits/index.ts';
 import type { VtdCore } from './core.ts';
-import { FEADDR, FECTL, FEDATA, FEUADDR, FSTS, ICS, IEADDR, IECTL, IEDATA, IEUADDR } from './registers.ts';
+import {
+  FEADDR,
+  FECTL,
+  FEDATA,
+  FEUADDR,
+  FSTS,
+  ICS,
+  IEADDR,
+  IECTL,
+  IEDATA,
+  IEUADDR,
+  PEADDR,
+  PECTL,
+  PEDATA,
+  PEUADDR,
+  PRS,
+} from './registers.ts';
 
 /** Takes a message: a DWORD write of `data`. Both halves of the address are unsigned. */
 export type MessageSink = (addressHi: number, addressLo: number, data: number) => void;
 
 interface EventRegisters {
   readonly name: string;
-  readonly control: typeof FECTL | typeof IECTL;
-  readonly data: typeof FEDATA | typeof IEDATA;
-  readonly address: typeof FEADDR | typeof IEADDR;
-  readonly upper: typeof FEUADDR | typeof IEUADDR;
+  readonly control: typeof FECTL | typeof IECTL | typeof PECTL;
+  readonly data: typeof FEDATA | typeof IEDATA | typeof PEDATA;
+  readonly address: typeof FEADDR | typeof IEADDR | typeof PEADDR;
+  readonly upper: typeof FEUADDR | typeof IEUADDR | typeof PEUADDR;
 }
 
 export const FAULT_EVENT: EventRegisters = {
@@ -28,6 +44,15 @@ export const INVALIDATION_EVENT: EventRegisters = {
   data: IEDATA,
   address: IEADDR,
   upper: IEUADDR,
+};
+
+/** 7.5. */
+export const PAGE_REQUEST_EVENT: EventRegisters = {
+  name: 'page request event',
+  control: PECTL,
+  data: PEDATA,
+  address: PEADDR,
+  upper: PEUADDR,
 };
 
 /** Whether FSTS reports something that software has not serviced: no new condition is an event then (7.3). */
@@ -60,4 +85,5 @@ export function settleEvents(core: VtdCore): void {
   const { regs } = core;
   if (regs.get(FECTL, FECTL.IP) === 1 && !hasUnservicedFault(core)) regs.put(FECTL, FECTL.IP, 0);
   if (core.has.ecap.QI === 1 && regs.get(ICS, ICS.IWC) === 0) regs.put(IECTL, IECTL.IP, 0);
+  if (core.has.ecap.PRS === 1 && regs.read32(PRS.offset) === 0) regs.put(PECTL, PECTL.IP, 0);
 }

@@ -4,7 +4,7 @@ import { INTERNAL } from './core.ts';
 import { FAULT_EVENT, hasUnservicedFault, raiseEvent } from './events.ts';
 import { INTERRUPT_FAULT, INTERRUPT_FAULT_TEXT } from './interrupt-faults.ts';
 import { FSTS } from './registers.ts';
-import { REQUEST } from './request.ts';
+import { PAGE_REQUEST, REQUEST } from './request.ts';
 import { SM_FAULT_TEXT, SM_UNQUALIFIED } from './scalable-faults.ts';
 import type { Walk } from './walk.ts';
 
@@ -88,8 +88,8 @@ export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Rec
   regs.force32(HI.offset, walk.sid);
   regs.force32(HI.offset + 4, 0);
   regs.put(HI, HI.FR, recordedReason(core, walk));
-  regs.put(HI, HI.T1, walk.access === REQUEST.write ? 0 : 1);
-  regs.put(HI, HI.T2, walk.access === REQUEST.atomic ? 1 : 0);
+  regs.put(HI, HI.T1, walk.access === REQUEST.write || walk.access === PAGE_REQUEST ? 0 : 1);
+  regs.put(HI, HI.T2, walk.access === REQUEST.atomic || walk.access === PAGE_REQUEST ? 1 : 0);
   if (core.has.ecap.DT === 1) regs.put(HI, HI.AT, walk.at);
   // Reserved without ECAP.PASID; EXE is about reads.
   if (walk.pasid >= 0 && has.ecap.PASID === 1) {

@@ -13,6 +13,8 @@ import { InterruptSteps } from './interrupt-steps.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { Invalidator } from './invalidator.ts';
 import { namingsOf } from './namings.ts';
+import type { PageRequest } from './page-requests.ts';
+import { PageRequests } from './page-requests.ts';
 import type { VtdProfile } from './profiles.ts';
 import { Prompt } from './prompt.ts';
 import { InvalidationQueue } from './queue.ts';
@@ -37,6 +39,7 @@ export class Vtd implements Translator, MmioBlock {
   /** What steps by itself: the invalidation queue and the register interface. */
   readonly agents: readonly Agent[];
   private readonly core: VtdCore;
+  private readonly pageRequests: PageRequests | null;
   private readonly prompt: Prompt;
   private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
@@ -57,6 +60,9 @@ export class Vtd implements Translator, MmioBlock {
     const commands = new GlobalCommands(this.core);
     const invalidator = new Invalidator(this.core);
     const queue = new InvalidationQueue(this.core, invalidator, this.core.fetchAhead);
+    this.pageRequests =
+      this.core.has.ecap.PRS === 1 ? new PageRequests(this.core, invalidator, parts.pageGroupResponse) : null;
+    queue.onPageGroupResponse = (descriptor) => this.pageRequests?.answer(descriptor);
     const invalidations = new RegisterInvalidation(this.core, commands, invalidator);
     this.registers = new RegisterInterface(this.core, commands, invalidations);
     this.agents = [queue.agent, invalidations.agent, ...(this.core.deviceTlbs?.agents ?? [])];
@@ -143,6 +149,11 @@ export class Vtd implements Translator, MmioBlock {
   /** What the last translation request was answered (VT-d 4.1.2); the object stays the same. */
   get completion(): TranslationCompletion {
     return this.prompt.completion;
+  }
+
+  /** A page request message of a device (VT-d 7.4.1). @returns whether it is in the page request queue; never without ECAP.PRS */
+  pageRequest(request: PageRequest): boolean {
+    return this.pageRequests?.receive(request) === true;
   }
 
   /** A device sends an invalidation completion that nobody waits for (VT-d 4.3). Nothing without ECAP.DT. */

@@ -9,6 +9,7 @@ import {
   IEC_INV_DSC,
   IOTLB_INV_DSC,
   IQEI,
+  PAGE_GRP_RESP_DSC,
   PASID_CACHE_INV_DSC,
   PASID_DEVICE_TLB_INV_DSC,
   PASID_GRANULARITY,
@@ -30,7 +31,13 @@ const LONG = 32;
 
 /** Descriptors that there are in each table mode (table 26), less those of functions that the unit lacks. */
 const LEGACY = [CONTEXT_INV_DSC, IOTLB_INV_DSC, IEC_INV_DSC, WAIT_DSC, DEVICE_TLB_INV_DSC] as const;
-const SCALABLE = [...LEGACY, PASID_CACHE_INV_DSC, PASID_IOTLB_INV_DSC, PASID_DEVICE_TLB_INV_DSC] as const;
+const SCALABLE = [
+  ...LEGACY,
+  PASID_CACHE_INV_DSC,
+  PASID_IOTLB_INV_DSC,
+  PASID_DEVICE_TLB_INV_DSC,
+  PAGE_GRP_RESP_DSC,
+] as const;
 
 export class InvalidationQueue {
   readonly agent: Agent;
@@ -204,11 +211,14 @@ export class InvalidationQueue {
     const raw = `${hex64(descriptor[2], descriptor[3])}:${hex64(descriptor[0], descriptor[1])}`;
     const known = this.invalidator.isLegacy() || this.core.scalable === null ? LEGACY.length : SCALABLE.length;
     const layout = SCALABLE.slice(0, known).find(({ TYPE }) => TYPE.fixed === type);
-    const lacking = (layout === IEC_INV_DSC && ecap.IR === 0) || (isDeviceTlb(type) && ecap.DT === 0);
+    const lacking =
+      (layout === IEC_INV_DSC && ecap.IR === 0) ||
+      (layout === PAGE_GRP_RESP_DSC && ecap.PRS === 0) ||
+      (isDeviceTlb(type) && ecap.DT === 0);
     if (layout === undefined || lacking) this.error(IQEI.type, `no descriptor of type ${hex(type)} (${raw})`);
     else if (
       reservedSet(layout, descriptor) ||
-      this.hasPfsid(type) ||
+      this.lacksFunction(type) ||
       descriptor.subarray(SHORT / 4).some((half) => half !== 0)
     )
       this.error(IQEI.reserved, `reserved bit set in ${raw}`);
@@ -230,12 +240,16 @@ export class InvalidationQueue {
     return false;
   }
 
-  /** The physical function is reserved without ECAP.DIT, which no unit here has a use for (6.5.2.5). */
-  private hasPfsid(type: number): boolean {
+  /** A bit is set that is reserved in this unit: the physical function without ECAP.DIT (6.5.2.5), PD without ECAP.PDS (6.5.2.9). */
+  private lacksFunction(type: number): boolean {
+    if (type === WAIT_DSC.TYPE.fixed) return this.core.has.ecap.PDS === 0 && get(WAIT_DSC.PD, this.descriptor) === 1;
     if (!isDeviceTlb(type) || this.core.has.ecap.DIT === 1) return false;
     const { descriptor } = this;
     return get(DEVICE_TLB_INV_DSC.PFSID_LO, descriptor) !== 0 || get(DEVICE_TLB_INV_DSC.PFSID_HI, descriptor) !== 0;
   }
+
+  /** Set by who answers devices; page group responses are valid with ECAP.PRS only. */
+  onPageGroupResponse: (descriptor: Int32Array) => void = () => {};
 
   private execute(type: number): void {
     const { descriptor, invalidator } = this;
@@ -263,6 +277,7 @@ export class InvalidationQueue {
       const ih = get(PASID_IOTLB_INV_DSC.IH, descriptor) === 1;
       invalidator.pasidIotlb(get(PASID_IOTLB_INV_DSC.G, descriptor), did, pasid, descriptor[2], descriptor[3], am, ih);
     } else if (isDeviceTlb(type)) this.core.deviceTlbs?.send(descriptor, type);
+    else if (type === PAGE_GRP_RESP_DSC.TYPE.fixed) this.onPageGroupResponse(descriptor);
     else this.completeWait();
   }
 
@@ -300,6 +315,7 @@ function isDeviceTlb(type: number): boolean {
 /** Whether a descriptor of a type knows the granularity; G is bits 5:4 in all that have more than two. */
 function isGranularity(type: number, g: number): boolean {
   if (type === WAIT_DSC.TYPE.fixed || type === IEC_INV_DSC.TYPE.fixed || isDeviceTlb(type)) return true;
+  if (type === PAGE_GRP_RESP_DSC.TYPE.fixed) return true;
   if (type === PASID_CACHE_INV_DSC.TYPE.fixed) return (Object.values(PASID_GRANULARITY) as number[]).includes(g);
   if (type === PASID_IOTLB_INV_DSC.TYPE.fixed) return (Object.values(PASID_IOTLB_GRANULARITY) as number[]).includes(g);
   return g !== 0;

@@ -2,11 +2,11 @@
 import type { ReadValue } from '../kit/access.ts';
 import { isAccess, readBytes, writeBytes } from '../kit/access.ts';
 import type { VtdCore } from './core.ts';
-import { FAULT_EVENT, INVALIDATION_EVENT, sendPending, settleEvents } from './events.ts';
+import { FAULT_EVENT, INVALIDATION_EVENT, PAGE_REQUEST_EVENT, sendPending, settleEvents } from './events.ts';
 import { refreshPending } from './faults.ts';
 import type { GlobalCommands } from './global-command.ts';
 import type { RegisterInvalidation } from './register-invalidation.ts';
-import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PMEN } from './registers.ts';
+import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PECTL, PMEN, PRS } from './registers.ts';
 
 /** The byte of a register's upper half whose write starts the command in it. */
 const UPPERMOST_BYTE = 0xff << 24;
@@ -65,6 +65,10 @@ export class RegisterInterface {
       case IECTL.offset:
         if (core.has.ecap.QI === 1) sendPending(core, INVALIDATION_EVENT);
         return;
+      case PECTL.offset:
+        if (core.has.ecap.PRS === 1) sendPending(core, PAGE_REQUEST_EVENT);
+        return;
+      case PRS.offset:
       case FSTS.offset:
       case ICS.offset:
         return settleEvents(core);

@@ -98,6 +98,18 @@ export const IQERCD = register(
   64,
 );
 
+/** The page request queue. Head and tail in bytes; software moves the head, hardware the tail. */
+export const PQH = register('PQH_REG', 0xc0, 'VT-d 11.4.11.1', { PQH: bits(18, 5) }, 64);
+export const PQT = register('PQT_REG', 0xc8, 'VT-d 11.4.11.2', { PQT: bits(18, 5) }, 64);
+/** PQS: the queue has 2^PQS pages. */
+export const PQA = register('PQA_REG', 0xd0, 'VT-d 11.4.11.3', { PQS: bits(2, 0), PQA: address(63, 12) }, 64);
+export const PRS = register('PRS_REG', 0xdc, 'VT-d 11.4.11.4', { PPR: w1c(bit(0)), PRO: w1c(bit(1)) });
+/** As FECTL … FEUADDR, for page requests. */
+export const PECTL = register('PECTL_REG', 0xe0, 'VT-d 11.4.11.5', { IP: ro(bit(30)), IM: bit(31) });
+export const PEDATA = register('PEDATA_REG', 0xe4, 'VT-d 11.4.11.6', { IMD: bits(15, 0) });
+export const PEADDR = register('PEADDR_REG', 0xe8, 'VT-d 11.4.11.7', { MA: address(31, 2) });
+export const PEUADDR = register('PEUADDR_REG', 0xec, 'VT-d 11.4.11.8', { MUA: bits(31, 0) });
+
 /** S: the table has 2^(S + 1) entries. EIME: x2APIC mode. All take effect at GCMD.SIRTP. */
 export const IRTA = register(
   'IRTA_REG',
@@ -186,6 +198,9 @@ export const FIXED_REGISTERS = [
 
 /** Registers of queued invalidation, reserved without ECAP.QI. */
 export const QUEUE_REGISTERS = [IQH, IQT, IQA, ICS, IECTL, IEDATA, IEADDR, IEUADDR, IQERCD] as const;
+
+/** Registers of page requests, reserved without ECAP.PRS. */
+export const PAGE_REQUEST_REGISTERS = [PQH, PQT, PQA, PRS, PECTL, PEDATA, PEADDR, PEUADDR] as const;
 
 /** Registers of protected memory: reserved without CAP.PLMR and CAP.PHMR, the last two pairs each with its own of them. */
 export const PROTECTED_REGISTERS = { enable: PMEN, low: [PLMBASE, PLMLIMIT], high: [PHMBASE, PHMLIMIT] } as const;

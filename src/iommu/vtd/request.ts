@@ -34,6 +34,9 @@ export const REQUEST = {
 /** What a PASID prefix asks for besides (3.6.1): supervisor privilege (PR), execution (ER). */
 export const PREFIX = { none: 0, privileged: 1, execute: 2 } as const;
 
+/** `Walk.access` of a page request, which is no memory request. */
+export const PAGE_REQUEST = 128;
+
 /** Bits of a request's kind that are rights, or stand for "either right". */
 export const RIGHTS = 7;
 

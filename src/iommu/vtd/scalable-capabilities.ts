@@ -50,7 +50,6 @@ export function scalableImpossible(cap: Cap, ecap: Ecap): string | null {
 
 /** What an implementation may have, and this model has not. */
 const MISSING: readonly (readonly [Name, string])[] = [
-  ['PRS', 'page requests'],
   ['PTRS', 'translated requests with PASID'],
   ['HPTS', 'host permission tables'],
   ['VCS', 'virtual commands'],

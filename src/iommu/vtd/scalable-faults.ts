@@ -3,6 +3,8 @@
 export const SM_FAULT = {
   /** RTA.2. */
   pasidInLegacyMode: 0x31,
+  /** RTA.3. */
+  pageRequestInLegacyMode: 0x32,
   /** RTA.4. */
   abortMode: 0x33,
   /** RTA.5. */
@@ -11,7 +13,7 @@ export const SM_FAULT = {
   rootAccess: 0x38,
   rootNotPresent: 0x39,
   rootReserved: 0x3a,
-  /** SCT.1 – 7, 9. */
+  /** SCT.1 – 9. */
   contextAccess: 0x40,
   contextNotPresent: 0x41,
   contextReserved: 0x42,
@@ -19,6 +21,7 @@ export const SM_FAULT = {
   blocked: 0x44,
   pasidDisabled: 0x45,
   pasidBeyondDirectory: 0x46,
+  pageRequestsDisabled: 0x47,
   pasidIsOfRequester: 0x48,
   /** SPD.1 – 3. */
   directoryAccess: 0x50,
@@ -61,6 +64,8 @@ export const SM_FAULT = {
 /** What each reason means. */
 export const SM_FAULT_TEXT: Readonly<Record<number, string>> = {
   [SM_FAULT.pasidInLegacyMode]: 'a request with PASID in legacy mode',
+  [SM_FAULT.pageRequestInLegacyMode]: 'a page request in legacy mode',
+  [SM_FAULT.pageRequestsDisabled]: 'page requests blocked by the context entry (PRE)',
   [SM_FAULT.abortMode]: 'every request is refused in abort-DMA mode',
   [SM_FAULT.execute]: 'a request for execution',
   [SM_FAULT.rootAccess]: 'the root table could not be read',
@@ -110,6 +115,7 @@ export const SM_FAULT_TEXT: Readonly<Record<number, string>> = {
 /** Reasons that FPD does not suppress (column "qualified"). */
 export const SM_UNQUALIFIED: ReadonlySet<number> = new Set([
   SM_FAULT.pasidInLegacyMode,
+  SM_FAULT.pageRequestInLegacyMode,
   SM_FAULT.abortMode,
   SM_FAULT.execute,
   SM_FAULT.rootAccess,

@@ -91,6 +91,7 @@ export class ScalableTables {
     walk.pdts = get(CONTEXT.PDTS, halves);
     walk.paside = get(CONTEXT.PASIDE, halves);
     walk.dte = get(CONTEXT.DTE, halves);
+    walk.pre = get(CONTEXT.PRE, halves);
     walk.directoryHi = halves[1] & 0xfffff;
     walk.directoryLo = halves[0] >>> 12;
     walk.stage = STAGE.contextHigh;
@@ -101,6 +102,7 @@ export class ScalableTables {
   contextHigh(walk: ScalableWalk): number {
     if (!this.read(walk, (walk.sid & 0x7f) * CONTEXT_WORDS, 2, 2)) return refuse(walk, SM_FAULT.contextAccess);
     if (this.wrong(this.reserved.context, 2, 3)) return refuse(walk, SM_FAULT.contextReserved);
+    if (walk.pre === 1 && walk.dte === 0) return refuse(walk, SM_FAULT.contextInvalid);
     if (walk.ridPasid >>> (walk.pdts + 13) !== 0) return refuse(walk, SM_FAULT.contextInvalid);
     return this.select(walk);
   }

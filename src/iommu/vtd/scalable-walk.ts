@@ -43,6 +43,7 @@ export class ScalableWalk extends Walk {
   pdts = 0;
   paside = 0;
   dte = 0;
+  pre = 0;
   directoryHi = 0;
   directoryLo = 0;
   pgtt = 0;
@@ -96,6 +97,7 @@ export function resetWalk(walk: ScalableWalk): void {
   walk.pdts = 0;
   walk.paside = 0;
   walk.dte = 0;
+  walk.pre = 0;
   walk.directoryHi = 0;
   walk.directoryLo = 0;
   walk.pgtt = 0;

@@ -242,8 +242,6 @@ describe('6.5.2.9 invalidation wait descriptor', () => {
     bench.submit(wait({ sw: 1, fn: 1, data: 1n, addr: STATUS }), GLOBAL, DONE);
     expect(bench.peek(STATUS)).toBe(0xd01en);
   });
-
-  test.todo('6.5.2.9 PD with page-request draining (ECAP.PDS)');
 });
 
 describe('6.5.2.11 queue errors', () => {

@@ -405,6 +405,4 @@ describe('7.2, 11.4.7.6: what is recorded', () => {
     expect(ask(bench)).toEqual({ fault: reason });
     expect(bench.recordedReason()).toBe(reason);
   });
-
-  test.todo('7.4 page requests and their faults (0x32, 0x47)');
 });

@@ -1,5 +1,5 @@
 /** Helpers of the VT-d conformance tests: a unit over plain memory, tables and descriptors written by hand. */
-import type { DeviceTlbSink, VtdOptions } from '../../../src/iommu/vtd/index.ts';
+import type { DeviceTlbSink, PageGroupResponseSink, VtdOptions } from '../../../src/iommu/vtd/index.ts';
 import { SCALABLE_SLOT_WORDS, Vtd } from '../../../src/iommu/vtd/index.ts';
 import { Arena, Machine, PHASE, RamMemory, SLOT } from '../../../src/machine/index.ts';
 
@@ -64,6 +64,7 @@ export interface BenchOptions extends VtdOptions {
   /** See VtdParts. */
   readonly interruptEntriesChanged?: (first: number, count: number) => void;
   readonly invalidateDeviceTlb?: DeviceTlbSink;
+  readonly pageGroupResponse?: PageGroupResponseSink;
   /** With `dmaSlots`: translations that devices can have cached (ATS). */
   readonly atcEntries?: number;
 }
@@ -90,7 +91,8 @@ export class Bench {
   private nextTable = FIRST_TABLE;
 
   constructor(options: BenchOptions = {}) {
-    const { frames = 256, dmaSlots = 0, interruptEntriesChanged, invalidateDeviceTlb, atcEntries, ...unit } = options;
+    const { frames = 256, dmaSlots = 0, atcEntries, ...rest } = options;
+    const { interruptEntriesChanged, invalidateDeviceTlb, pageGroupResponse, ...unit } = rest;
     this.ram = new RamMemory(frames);
     this.machine =
       dmaSlots === 0
@@ -113,6 +115,7 @@ export class Bench {
       flushWriteBuffers: () => void this.flushes++,
       ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
       ...(invalidateDeviceTlb === undefined ? {} : { invalidateDeviceTlb }),
+      ...(pageGroupResponse === undefined ? {} : { pageGroupResponse }),
     };
     this.unit = new Vtd(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, cap, caches });
     if (this.machine !== null) this.machine.dma.translator = this.unit;
