@@ -1,6 +1,7 @@
 /** Runs a script on both back ends and compares everything that was read. */
 import type { Configuration } from './configurations.ts';
 import type { Deviation } from './deviation.ts';
+import { OUTCOME } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import type { ModelPlatform } from './model-platform.ts';
 import type { Platform } from './platform.ts';
@@ -76,15 +77,16 @@ export async function compare(
 }
 
 /**
- * While the fault record is in use an access of `edu` may come out otherwise without a trace but for memory, which is looked at last: data, and
- * flags of paging entries. Whether that of one access is explained, as the same difference of its status would be.
+ * A request before may have come out otherwise without a trace: that of `edu` while the fault record is in use, one that is passed on to where
+ * nothing decodes and is refused by the other side. Requests and memory behind it are explained as its own outcome would be.
  */
 function explainsLater(deviation: Deviation, { op, field }: Difference, script: Script, pair: Pair): boolean {
-  if (!deviation.ends || op < script.length || !/^(tables|memory)/.test(field)) return false;
-  return script.some((each, at) => {
-    if (each.op !== 'edu') return false;
-    const then = { op: at, field: 'FSTS', model: '0', qemu: '0', lacking: wasLacking(pair.model, script, at) };
-    return deviation.explains(then, script, pair.configuration);
+  if (!deviation.ends || !(OUTCOME.includes(field) || /^(tables|memory)/.test(field))) return false;
+  return script.slice(0, op).some((each, at) => {
+    if (each.op !== 'edu' && each.op !== 'dma') return false;
+    const traceless = { op: at, field: each.op === 'dma' ? 'RESULT' : 'FSTS', model: '0', qemu: '0' };
+    const difference = { ...traceless, lacking: wasLacking(pair.model, script, at) };
+    return deviation.explains(difference, script, pair.configuration);
   });
 }
 

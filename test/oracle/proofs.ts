@@ -19,11 +19,12 @@ dma 0 0x800000000200000 4 0x200000`;
 export const PASS_THROUGH_POINTER = `${on(0x28, '0x8000000000000009')}
 dma 0 0x200000 4 0x200000`;
 
+/** The right is missing above the leaf: what is cached is the AND over the levels. */
 export const CACHED_RIGHT_MISSING = `${on(0x20, '0x110001')}
 store 0x110000 0x111003
-store 0x111000 0x112003
+store 0x111000 0x112001
 store 0x112000 0x113003
-store 0x113000 0x200001
+store 0x113000 0x200003
 edu read 0x0 0 4
 edu write 0x0 0 4`;
 

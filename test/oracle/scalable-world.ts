@@ -166,7 +166,7 @@ export class ScalableWorld extends World {
 
   /** Mostly set, as software does that wants no updates. */
   private flags(all: bigint): bigint {
-    return this.random.chance(85) ? all : this.random.pick([0n, A, D]) & all;
+    return this.random.chance(93) ? all : this.random.pick([0n, A, D]) & all;
   }
 
   /** Bits that are ignored: 63:52, 11, 9:8 (G and one more), 10 (EA), 4:3. */
