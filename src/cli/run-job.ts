@@ -61,9 +61,11 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
   let portion = 256;
   let over = false;
   let team: Team | null = null;
+  // Where programs are watched one by one, it is to be told which one does not come back.
+  let mayShare = workers > 1 && watch !== 'programs';
   try {
     while (!over && !isStopped()) {
-      if (workers > 1 && run.isDeciding && run.search.transitions >= shareAfter()) {
+      if (mayShare && run.isDeciding && run.search.transitions >= shareAfter()) {
         team ??= new Team(job, workers);
         if (process.env.PINHOLE_SHARE_AFTER !== undefined) await team.ready;
       }
@@ -76,6 +78,12 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
           onSave: save,
         });
         team.close();
+        // One thread, which is watched, tells what does not come back.
+        if (shared === null) {
+          team = null;
+          mayShare = false;
+          continue;
+        }
         run.adopt(shared.decided);
         if (shared.interrupted) break;
       }

@@ -26,6 +26,9 @@ export interface Part {
   readonly cyclic: boolean;
 }
 
+/** Milliseconds without a transition after which the threads are given up: an operation of a user's does not come back. */
+const STUCK_MS = 10_000;
+
 /** Milliseconds between two looks at how far the threads are. */
 const LOOK_MS = 50;
 
@@ -86,13 +89,16 @@ function answered<K extends Report['kind']>(
   });
 }
 
-/** Goes on from `saved` in the threads of a team that is ready. @returns the verdict; `exhausted` is false where it was stopped */
+/**
+ * Goes on from `saved` in the threads of a team that is ready.
+ * @returns the verdict, whose `exhausted` is false where it was stopped; null where the threads take no steps any more
+ */
 export async function decideShared(
   job: Job,
   saved: SavedSearch,
   { threads }: Team,
   hooks: SharedHooks,
-): Promise<{ decided: Decided; interrupted: boolean }> {
+): Promise<{ decided: Decided; interrupted: boolean } | null> {
   const workers = threads.length;
   const bytes = SharedFingerprintSet.bytesFor(Math.max(job.maxStates, saved.entries.length / 2));
   const visited = new SharedFingerprintSet(new SharedArrayBuffer(bytes));
@@ -141,9 +147,12 @@ export async function decideShared(
     over = true;
   });
   let standing = false;
+  let moved = { at: performance.now(), transitions: -1 };
   while (!over) {
     await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
-    const { depth } = work.totals();
+    const { depth, transitions } = work.totals();
+    if (transitions !== moved.transitions) moved = { at: performance.now(), transitions };
+    else if (!over && performance.now() - moved.at > STUCK_MS) return null;
     hooks.onProgress({ states: visited.size, depth, frontier: workers - work.idle });
     if (hooks.isStopped()) interrupted = true;
     if (!standing && !over && (interrupted || hooks.wantsSave())) {

@@ -123,3 +123,35 @@ export default defineCase({
     expect(found).toEqual({ status: 2, stdout: '', stderr: expect.stringMatching(line) });
   }
 });
+
+test('an operation of ones own that does not come back ends the threads, and one thread tells which it is', async () => {
+  const folder = folderWith({
+    'stuck.ts': `import { defineCase, Machine } from 'pinhole';
+
+export default defineCase({
+  id: 'stuck',
+  title: 'an endless operation behind many states',
+  model: 'vtd',
+  invariants: ['I3'],
+  variants: { only: 'holds' },
+  build() {
+    const machine = new Machine();
+    const words = Array.from({ length: 5 }, (_, i) => machine.word('w' + i));
+    for (const word of words) {
+      machine.actor(word.name, function* () {
+        for (let i = 1; i < 7; i++)
+          yield { name: word.name + ' ' + i, returns: 'nothing', run: () => {
+            word.value = i;
+            if (word === words[0] && i === 6 && words.every((w) => w.value >= 5)) for (;;);
+          } };
+      });
+    }
+    return machine;
+  },
+});
+`,
+  });
+  const { stdout, stderr, status } = await pinhole(['check', 'stuck.ts', '--workers', '2'], folder);
+  expect(stderr).toMatch(/^pinhole: stuck\.ts:15: actor 'w0': 'w0 6' does not come back; an operation is one step/);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
+});
