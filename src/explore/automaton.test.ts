@@ -193,3 +193,32 @@ test('a position is the same in every machine that is built anew', () => {
   };
   expect(keys()).toEqual(keys());
 });
+
+test('two waits of one name that wait for two things are two', () => {
+  const ends = (without: readonly Reduction[]) => {
+    const found = new Set<number>();
+    const machine = new Machine({ dmaSlots: 0 });
+    const x = machine.word('x');
+    const early = machine.word('early');
+    machine.actor('cpu0', function* () {
+      yield* x.set(1);
+      yield* x.set(2);
+    });
+    machine.actor('cpu1', function* () {
+      if ((yield* choose('way', 2)) === 0)
+        yield { name: 'wait', returns: 'nothing', ready: () => x.value >= 2, run: () => {} };
+      else yield { name: 'wait', returns: 'nothing', ready: () => x.value >= 1, run: () => {} };
+      const mark = () => {
+        if (x.value === 1) early.value = 1;
+      };
+      yield { name: 'mark', returns: 'nothing', run: mark };
+    });
+    const instance = new Instance(machine, { without });
+    const search = new DepthFirst(instance, { properties: [], ample: false, onEnd: () => found.add(early.value) });
+    search.begin();
+    while (!search.advance(1000)) {}
+    return [...found].sort();
+  };
+  expect(ends(['automata'])).toEqual([0, 1]);
+  expect(ends([])).toEqual([0, 1]);
+});

@@ -17,7 +17,8 @@ interface Position {
 /**
  * Gives positions with one future one key, so that the tree is a minimal automaton wherever the state has the key: from
  * the leaves up, a key is made of the operation and of the keys that each of its results leads to. An operation is known by its
- * name and by how it is taken; two of one name that do two things are found when they are taken (`ActorAgent.twins`).
+ * name, by how it is taken and by the text of its guard; two of one name that do two things are found when they are taken (`ActorAgent.twins`), two guards of one
+ * text that have captured different values are not: they need two names.
  * @param neutral makes a name that of all equal devices
  */
 export function minimalKeys(nodes: Position[], neutral: (name: string) => string): void {
@@ -29,7 +30,7 @@ export function minimalKeys(nodes: Position[], neutral: (name: string) => string
       node.keyB = END_KEY;
       continue;
     }
-    const text = `${neutral(op.name)}\n${op.join ?? ''} ${op.bound ?? ''} ${op.choices ?? 1} ${op.returns ?? ''} ${op.ready !== undefined}`;
+    const text = `${neutral(op.name)}\n${op.join ?? ''} ${op.bound ?? ''} ${op.choices ?? 1} ${op.returns ?? ''} ${op.ready?.toString() ?? ''}`;
     let a = hashText(text, 0x3c6ef372);
     let b = hashText(text, 0x2545f491);
     for (const child of [...node.children].sort((x, y) => nodes[x].lo - nodes[y].lo)) {

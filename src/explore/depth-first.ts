@@ -6,6 +6,7 @@ import { Ends } from './ends.ts';
 import type { Visited } from './fingerprint-set.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
+import { MAY_REST } from './livelock.ts';
 import { OpenStates } from './open-states.ts';
 import type { SavedSearch } from './saved-search.ts';
 import type { Property, Violation } from './search.ts';
@@ -37,7 +38,7 @@ const FRAME_WORDS = 10;
 /** Words of a frame that a saved stack has. */
 const SAVED_WORDS = FRAME.mark;
 
-const FLAG = { enabled: 1, seenBefore: 2 } as const;
+const FLAG = { enabled: 1, seenBefore: 2, owed: 4 } as const;
 
 /**
  * Depth-first search that takes steps back instead of copying states: for each state it keeps its fingerprint alone. It decides
@@ -62,6 +63,8 @@ export class DepthFirst {
   private readonly ample: Ample | null;
   /** Not null where hardware comes to an end by itself, so that there are no cycles. */
   private readonly ends: Ends | null;
+  /** By agent: to whom a run need not be fair. */
+  private readonly mayRest: readonly boolean[];
   private open: Property[];
   private frames = new Int32Array(256 * FRAME_WORDS);
   /** Offset of the top frame, −FRAME_WORDS when there is none. */
@@ -76,6 +79,7 @@ export class DepthFirst {
     this.open = [...options.properties];
     this.ample = options.ample === false ? null : Ample.of(instance);
     this.ends = Ends.of(instance);
+    this.mayRest = instance.agents.map(({ name }) => MAY_REST.includes(name));
   }
 
   /** Begins at the instance's start. */
@@ -241,7 +245,7 @@ export class DepthFirst {
       return;
     }
     const choices = agents[a].choices();
-    if (choices > 0) frames[top + FRAME.flags] |= FLAG.enabled;
+    if (choices > 0) frames[top + FRAME.flags] |= this.mayRest[a] ? FLAG.enabled : FLAG.enabled | FLAG.owed;
     frames[top + FRAME.agent] = a;
     frames[top + FRAME.choice] = 0;
     frames[top + FRAME.choices] = choices;
@@ -249,10 +253,10 @@ export class DepthFirst {
 
   private pop(): void {
     const { frames, top, instance } = this;
-    if ((frames[top + FRAME.flags] & FLAG.enabled) === 0) {
-      if (instance.hasWaiting()) this.check(FACT.deadlock, -1);
-      this.options.onEnd?.();
-    }
+    const flags = frames[top + FRAME.flags];
+    // Whoever may rest need not end anybody's wait.
+    if ((flags & FLAG.owed) === 0 && instance.hasWaiting()) this.check(FACT.deadlock, -1);
+    if ((flags & FLAG.enabled) === 0) this.options.onEnd?.();
     this.visited.open?.close(frames[top + FRAME.fpA], frames[top + FRAME.fpB]);
     this.top -= FRAME_WORDS;
     if (this.top >= 0) instance.tracker.undo(this.frames[this.top + FRAME.mark]);

@@ -176,3 +176,24 @@ describe('several threads insert overlapping ranges in orders of their own', () 
     expect(keysOf(set.entries())).toEqual(keysOf(expected.entries()));
   });
 });
+
+test('a million entries are loaded as fast as they are added', () => {
+  const many = new FingerprintSet();
+  const random = mulberry(7);
+  for (let i = 0; i < 1_000_000; i++) many.add(random() | 0, random() | 0);
+  const again = new FingerprintSet();
+  // Into a small table, in the order of their slots, this would take hours.
+  again.load(many.entries());
+  expect(again.size).toBe(many.size);
+  expect(again.bytes / again.size).toBeLessThan(14.4);
+});
+
+function mulberry(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return t ^ (t >>> 14);
+  };
+}

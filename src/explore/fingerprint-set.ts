@@ -69,6 +69,14 @@ export class FingerprintSet {
 
   /** Adds what {@link entries} gave. */
   load(entries: Int32Array): void {
+    // They come in the order of their slots, which would pile them up in a small table: as large as it will be, at once.
+    const last = this.size + entries.length / 2 - 1;
+    let capacity = this.capacity;
+    while (last >= capacity * LOAD) capacity = Math.ceil(capacity * GROWTH);
+    if (this.size === 0 && capacity > this.capacity) {
+      this.capacity = capacity;
+      this.slots = new Int32Array(capacity * 2);
+    }
     for (let i = 0; i < entries.length; i += 2) this.add(entries[i], entries[i + 1]);
   }
 

@@ -2,13 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Agent, SoftwareWord } from '../machine/index.ts';
-import { Machine, PHASE, SLOT } from '../machine/index.ts';
+import { FACT, Machine, PHASE, SLOT } from '../machine/index.ts';
 import { randomFrom } from './conduct.ts';
 import type { Decision } from './decision.ts';
+import { DepthFirst } from './depth-first.ts';
 import { Instance } from './instance.ts';
 import type { LivelockOptions } from './livelock.ts';
 import { hasCycle, LivelockSearch } from './livelock.ts';
 import { replay } from './replay.ts';
+import { Search } from './search.ts';
 import { OutsideStateError } from './twice.ts';
 
 /** Hardware that writes `to` when the word is `from`, as long as it may. */
@@ -204,6 +206,17 @@ describe('a run that ends while somebody waits', () => {
     expect(search.found?.path).toHaveLength(1);
     expect(search.found?.cycle).toEqual([]);
     expect(search.found?.waiting).toEqual(['driver']);
+  });
+
+  test('and the searches find that, though no run comes back to where it was', () => {
+    const properties = [{ id: 'I9', broken: (facts: number) => (facts & FACT.deadlock) !== 0 }];
+    const depthFirst = new DepthFirst(new Instance(uncoherent()), { properties });
+    depthFirst.begin();
+    while (!depthFirst.advance(100)) {}
+    expect([depthFirst.violations.length, depthFirst.cyclic]).toEqual([1, false]);
+    const search = new Search(new Instance(uncoherent()), { properties });
+    while (!search.advance(100)) {}
+    expect(search.violations.map(({ run }) => run.length)).toEqual([1]);
   });
 
   test('if it must, the wait ends', () => {

@@ -3,6 +3,7 @@ import type { Decision } from './decision.ts';
 import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
+import { MAY_REST } from './livelock.ts';
 import { RowQueue } from './row-queue.ts';
 import { isChecked, takeTwice } from './twice.ts';
 
@@ -110,10 +111,12 @@ export class Search {
     tracker.journaling = true;
     const mark = tracker.mark();
     let enabled = false;
+    let owed = false;
     for (let a = 0; a < agents.length; a++) {
       const choices = agents[a].choices();
       for (let choice = 0; choice < choices; choice++) {
         enabled = true;
+        owed ||= !MAY_REST.includes(agents[a].name);
         facts.bits = 0;
         agents[a].step(choice);
         if (isChecked(this.transitions)) takeTwice(instance, a, choice, mark);
@@ -123,9 +126,9 @@ export class Search {
         tracker.undo(mark);
       }
     }
-    if (enabled) return;
-    if (instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
-    this.options.onEnd?.();
+    // Whoever may rest need not end anybody's wait.
+    if (!owed && instance.hasWaiting()) this.check(FACT.deadlock, state, -1);
+    if (!enabled) this.options.onEnd?.();
   }
 
   private remember(parent: number, decision: number): void {
