@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { address, bit, bits, fixed, ignored, oneShot, ro, w1c, width } from './field.ts';
+import { address, bit, bits, fixed, ignored, named, oneShot, ro, w1c, width } from './field.ts';
 
-const plain = { access: 'rw', fixed: null, ignored: false };
+const plain = { access: 'rw', fixed: null, ignored: false, values: null };
 
 test('bit is a field of one bit', () => {
   expect(bit(31)).toEqual({ ...plain, kind: 'bits', hi: 31, lo: 31 });
@@ -13,6 +13,10 @@ test('bits is a run of bits', () => {
 
 test('address is a run of bits within a qword', () => {
   expect(address(115, 76)).toEqual({ ...plain, kind: 'address', hi: 115, lo: 76 });
+});
+
+test('values have names', () => {
+  expect(named(bits(3, 2), { 0: 'none', 2: 'all' }).values).toEqual({ 0: 'none', 2: 'all' });
 });
 
 test('ignored bits are marked', () => {
@@ -49,6 +53,7 @@ describe('what is no field throws', () => {
     ['address past bit 511', () => address(520, 515), 'field 520:515'],
     ['fixed value too large', () => fixed(bits(3, 0), 16), '16 does not fit 3:0'],
     ['fixed value negative', () => fixed(bits(3, 0), -1), '-1 does not fit 3:0'],
+    ['name of a value too large', () => named(bits(3, 2), { 4: 'x' }), '4 does not fit 3:2'],
     ['fixed value a fraction', () => fixed(bits(3, 0), 1.5), '1.5 does not fit 3:0'],
   ])('%s', (_, make, message) => {
     expect(make).toThrow(RangeError);

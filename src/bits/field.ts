@@ -15,6 +15,8 @@ export interface Field {
   readonly fixed: number | null;
   /** Hardware ignores these bits: neither a field that software may rely on nor reserved. */
   readonly ignored: boolean;
+  /** What single values mean, in words; values that are not there have no name, or are reserved. */
+  readonly values: Readonly<Record<number, string>> | null;
 }
 
 /** A number of up to 32 bits. */
@@ -31,7 +33,7 @@ function makeField<K extends Field['kind']>(kind: K, hi: number, lo: number): Fi
   if (!Number.isInteger(hi) || !Number.isInteger(lo) || lo < 0 || hi < lo || hi > 511) {
     throw new RangeError(`field ${hi}:${lo} is not a run of bits`);
   }
-  return { kind, hi, lo, access: 'rw', fixed: null, ignored: false };
+  return { kind, hi, lo, access: 'rw', fixed: null, ignored: false, values: null };
 }
 
 export function bit(n: number): BitsField {
@@ -81,6 +83,14 @@ export function fixed(field: BitsField, value: number): BitsField {
 export function ignored(hi: number, lo: number): BitsField {
   if (hi - lo >= 32) throw new RangeError(`ignored field ${hi}:${lo} is wider than 32 bits: declare it in parts`);
   return { ...makeField('bits', hi, lo), ignored: true };
+}
+
+/** A field whose values have names, which decoders print beside the number. */
+export function named(field: BitsField, values: Readonly<Record<number, string>>): BitsField {
+  for (const value of Object.keys(values)) {
+    if (Number(value) >= 2 ** width(field)) throw new RangeError(`${value} does not fit ${field.hi}:${field.lo}`);
+  }
+  return { ...field, values: Object.freeze(values) };
 }
 
 /** Number of bits. */
