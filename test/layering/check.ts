@@ -60,7 +60,7 @@ function checkRelative(path: string, room: string, specifier: string): string | 
 function permits(permit: Permit, imported: string, target: string): boolean {
   if (permit === '*') return true;
   if (typeof permit === 'string') return permit === rowOf(imported);
-  return permit.room === rowOf(imported) && permit.files.includes(posix.basename(target, '.ts'));
+  return permit.room === rowOf(imported) && permit.files.includes(posix.basename(target, '.ts').replace(/^.*-/, ''));
 }
 
 function checkPackage(room: string, specifier: string): string | null {

@@ -1,9 +1,9 @@
 /** DESIGN, "Rooms": the folders of src/, and whom each may import. */
 
-/** What an iommu model's file without its own state declares: registers, structures, commands, faults as data. */
+/** What an iommu model's file without its own state declares; the last word of its name (`scalable-structures`). */
 const DECLARATIONS = ['registers', 'structures', 'commands'] as const;
 
-/** One entry of a room's list: a room, or only the files with these names in a room. */
+/** One entry of a room's list: a room, or only the files with these last words in their names in a room. */
 export type Permit = string | { readonly room: string; readonly files: readonly string[] };
 
 export interface Room {
@@ -33,7 +33,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What `pinhole bench` measures; the clock is passed in.
   bench: { browser: true, imports: ['bits', 'machine', 'iommu/kit', 'iommu/*', 'explore', 'cases'] },
-  decode: { browser: true, imports: ['bits', { room: 'iommu/*', files: [...DECLARATIONS, 'faults'] }] },
+  decode: { browser: true, imports: ['bits', { room: 'iommu/*', files: [...DECLARATIONS, 'faults', 'events'] }] },
   bridge: { browser: false, imports: ['*'] },
   cli: { browser: false, imports: ['*'] },
   // The web pages: their own tsconfig gives them the DOM.

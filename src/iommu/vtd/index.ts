@@ -6,6 +6,7 @@ export * from './core.ts';
 export type { DeviceTlbInvalidation, DeviceTlbSink } from './device-tlb.ts';
 export * from './emulator.ts';
 export type { MessageSink } from './events.ts';
+export * from './fault-records.ts';
 export * from './faults.ts';
 export * from './interrupt-faults.ts';
 export * from './interrupt-message.ts';

@@ -4,7 +4,7 @@ import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { CacheSizes } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
 import { INTERNAL } from './core.ts';
-import { recordFault } from './faults.ts';
+import { recordFault } from './fault-records.ts';
 import { InterruptCache, sameBlock } from './interrupt-cache.ts';
 import { hasInterruptIndex, INTERRUPT_FAULT, INTERRUPT_FAULT_TEXT, isQualifiedInterrupt } from './interrupt-faults.ts';
 import { InterruptMessage } from './interrupt-message.ts';

@@ -3,7 +3,7 @@ import type { ReadValue } from '../kit/access.ts';
 import { isAccess, readBytes, writeBytes } from '../kit/access.ts';
 import type { VtdCore } from './core.ts';
 import { FAULT_EVENT, INVALIDATION_EVENT, PAGE_REQUEST_EVENT, sendPending, settleEvents } from './events.ts';
-import { refreshPending } from './faults.ts';
+import { refreshPending } from './fault-records.ts';
 import type { GlobalCommands } from './global-command.ts';
 import type { RegisterInvalidation } from './register-invalidation.ts';
 import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PECTL, PMEN, PRS } from './registers.ts';
