@@ -20,7 +20,7 @@ export function watchTwoSizes(machine: Machine, unit: Vtd): void {
   };
   const observer: Translator = {
     choices: (slot) => unit.choices(slot),
-    ...(unit.left === undefined ? {} : { left: unit.left }),
+    left: (slot) => unit.left(slot),
     step: (slot, choice) => {
       // Step 0 is the look-up.
       if (dma.get(slot, SLOT.step) === 0 && findsTwo(slot)) {

@@ -23,7 +23,10 @@ export class Cpu {
     this.machine = machine;
     this.name = name;
     this.buffer = order === 'sequential' ? null : new StoreBuffer(machine, name, order, depth);
-    if (this.buffer !== null) machine.hardware.push(this.buffer.agent);
+    const { buffer } = this;
+    if (buffer === null) return;
+    machine.hardware.push(buffer.agent);
+    machine.dma.otherWrites.push(() => buffer.agent.left());
   }
 
   /** Whether its stores are seen at once. */

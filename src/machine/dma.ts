@@ -75,6 +75,8 @@ export class Dma {
   /** All units of state that name a requester. */
   readonly namings: Naming[] = [];
   readonly agents: Agent[];
+  /** Each says how many steps other hardware may still take that change memory as walks see it, at most. */
+  readonly otherWrites: (() => number)[] = [];
   /** Takes everything at once when a DMA is issued, as `prompt` does. */
   immediate = false;
   translator: Translator | null = null;
@@ -248,6 +250,19 @@ export class Dma {
     const ok = this.get(slot, SLOT.phase) === PHASE.completed ? 1 : 0;
     this.release(slot);
     return ok;
+  }
+
+  /** Writes of hardware that may still change memory: those of DMA in flight, and what else there is ({@link otherWrites}). */
+  pendingWrites(): number {
+    let sum = 0;
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      const phase = this.get(slot, SLOT.phase);
+      const inFlight = phase !== PHASE.free && phase < PHASE.completed;
+      if (inFlight && this.get(slot, SLOT.access) === ACCESS.write) sum++;
+    }
+    for (const count of this.otherWrites) sum += count();
+    return sum;
   }
 
   /** Whether some transaction bears one of the marks. */

@@ -89,6 +89,7 @@ export class Machine {
       this.views.push(() => ats.describe());
     }
     if (!memory.coherent) {
+      this.dma.otherWrites.push(() => memory.dirtyCount());
       this.hardware.push({
         name: 'cpu cache',
         lane: 'memory',

@@ -14,7 +14,7 @@ export type StoreOrder =
 
 /** The stores of one CPU that nobody else sees yet. */
 export class StoreBuffer {
-  readonly agent: Agent;
+  readonly agent: Agent & Required<Pick<Agent, 'left'>>;
   private readonly arena: Arena;
   private readonly memory: CaseMemory;
   private readonly region: Region;

@@ -133,13 +133,8 @@ export class FirstStage {
    * was to set the flag fails.
    */
   dirty(walk: ScalableWalk): number {
-    const at = this.memory.locate(
-      walk.leafTableHi * 0x100000 + walk.leafTableLo,
-      index(walk.leafLevel, walk.vpnHi, walk.vpnLo),
-    );
-    const same =
-      at >= 0 && ((this.memory.lo(at) ^ walk.leafLo) & ~(A | D | EA)) === 0 && this.memory.hi(at) === walk.leafHi;
-    if (!same) {
+    const at = this.unchangedLeaf(walk);
+    if (at < 0) {
       walk.pfnHi = walk.leafTableHi;
       walk.pfnLo = walk.leafTableLo;
       walk.level = walk.leafLevel;
@@ -155,6 +150,15 @@ export class FirstStage {
     this.memory.write(at, this.memory.lo(at) | flags, walk.leafHi);
     walk.dirty = 1;
     return DONE;
+  }
+
+  /** Where the leaf is whose dirty flag is to be set; −1 where it is not the one that was read any more, but for flags. */
+  unchangedLeaf(walk: ScalableWalk): number {
+    const { memory } = this;
+    const table = walk.leafTableHi * 0x100000 + walk.leafTableLo;
+    const at = memory.locate(table, index(walk.leafLevel, walk.vpnHi, walk.vpnLo));
+    const same = at >= 0 && ((memory.lo(at) ^ walk.leafLo) & ~(A | D | EA)) === 0 && memory.hi(at) === walk.leafHi;
+    return same ? at : -1;
   }
 }
 

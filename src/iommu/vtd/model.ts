@@ -43,8 +43,6 @@ export class Vtd implements Translator, MmioBlock {
   private readonly prompt: Prompt;
   private readonly registers: RegisterInterface;
   private readonly requests: RequestSteps | null;
-  /** See {@link Translator.left}. */
-  readonly left?: (slot: number) => number;
   /** Null in a unit without scalable mode. */
   private readonly scalable: ScalableSteps | null;
   private readonly interrupts: InterruptSteps | null;
@@ -74,8 +72,6 @@ export class Vtd implements Translator, MmioBlock {
       throw new RangeError(
         'VT-d unit: device-TLBs (ECAP.DT) with scalable mode (ECAP.SMTS) are modelled at once only, not in steps',
       );
-    // In scalable mode a nested leaf that software has changed is read again, so that a count of entries does not tell.
-    if (scalable === null) this.left = (slot) => this.leftInLegacyMode(slot);
     this.scalable =
       parts.dma === undefined || scalable === null ? null : new ScalableSteps(this.core, parts.dma, scalable);
     const { interrupts } = this.core;
@@ -114,8 +110,12 @@ export class Vtd implements Translator, MmioBlock {
     (this.requests as RequestSteps).step(slot, choice);
   }
 
-  private leftInLegacyMode(slot: number): number {
+  /** See {@link Translator.left}. */
+  left(slot: number): number {
     const dma = this.core.dma as Dma;
+    const isInterrupt = this.interrupts?.takes(slot) === true;
+    if (!isInterrupt && this.scalable?.takes(slot, this.core.mode === MODE.scalable) === true)
+      return this.scalable.left(slot, dma.pendingWrites());
     const step = dma.get(slot, SLOT.step);
     // Before the tables there are the look-up, the root entry and the context entry; then each level is one step.
     return step < WALK_STEP.fresh ? FIRST_STEPS - step : dma.get(slot, SLOT.level);

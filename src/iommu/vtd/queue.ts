@@ -58,6 +58,8 @@ export class InvalidationQueue {
     this.pending = new FetchedDescriptors(core, deviceTlbs === null ? 0 : 1, 'vtd.pending-wait');
     if (deviceTlbs !== null) deviceTlbs.onTimeOut = () => this.abortWaits();
     const stepsEach = deviceTlbs === null ? 2 : 2 + ITAG_STEPS;
+    // Each wait writes its status.
+    core.dma?.otherWrites.push(() => this.waiting() + this.fetched.count + this.pending.count);
     this.agent = {
       name: 'VT-d invalidation queue',
       lane: 'iommu',

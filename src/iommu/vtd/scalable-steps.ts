@@ -11,6 +11,7 @@ import { admit } from './request.ts';
 import { kindOfSlot } from './requests.ts';
 import type { Scalable } from './scalable.ts';
 import { rightsFor } from './scalable.ts';
+import { mostSteps, stepsLeft } from './scalable-left.ts';
 import { endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 import { FILL, PURPOSE, STAGE } from './scalable-walk.ts';
@@ -61,6 +62,16 @@ export class ScalableSteps {
       return this.translations() + 1;
     }
     return this.state.look === LOOK.none ? 1 : this.candidates() + 1;
+  }
+
+  /** See `Translator.left`. @param writes of hardware that may still change memory */
+  left(slot: number, writes: number): number {
+    const nests = this.core.has.ecap.NEST === 1;
+    if (this.dma.get(slot, SLOT.step) < SCALABLE_STEP) return mostSteps(nests, writes);
+    this.load(slot);
+    const { first, walk } = this.scalable;
+    const changed = walk.leafLo !== 0 && first.unchangedLeaf(walk) < 0;
+    return stepsLeft(walk, this.state.look, nests, changed, writes);
   }
 
   step(slot: number, choice: number): void {

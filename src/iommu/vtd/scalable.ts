@@ -29,7 +29,7 @@ export class Scalable {
   readonly walk = new ScalableWalk();
   readonly tables: ScalableTables;
   readonly reserved: ScalableReserved;
-  private readonly first: FirstStage;
+  readonly first: FirstStage;
   private readonly second: SecondStage;
   private readonly core: VtdCore;
   private readonly vpnHiLimit: Int32Array;
