@@ -99,12 +99,17 @@ type Part =
   | { readonly kind: 'increment'; readonly word: number; readonly atomic: boolean }
   | { readonly kind: 'copy'; readonly from: number; readonly to: number; readonly declared: boolean }
   | { readonly kind: 'await'; readonly word: number; readonly value: number }
+  /** Waits with one name and one text, whatever they have captured. */
+  | { readonly kind: 'wait'; readonly word: number; readonly least: number }
   | { readonly kind: 'locked'; readonly parts: readonly Part[] }
   | { readonly kind: 'if'; readonly word: number; readonly value: number; readonly parts: readonly Part[] }
   | { readonly kind: 'choose'; readonly ways: readonly (readonly Part[])[] };
 
-/** Actors that share some words and keep others to themselves: locks, waits (some for ever), choices, atomic blocks, branches that rejoin. */
-export function randomSoftware(seed: number): Subject {
+/**
+ * Actors that share some words and keep others to themselves: locks, waits (some for ever), choices, atomic blocks, branches that rejoin.
+ * @param captures often, what was chosen decides what the next operation waits for, and nothing but what its guard has captured tells
+ */
+export function randomSoftware(seed: number, captures = false): Subject {
   const random = randomFrom(seed);
   const machine = new Machine({ dmaSlots: 0 });
   const actors = 2 + random(2);
@@ -123,7 +128,7 @@ export function randomSoftware(seed: number): Subject {
   };
   const partsOf = (actor: number, depth: number, count: number): Part[] =>
     Array.from({ length: count }, (): Part => {
-      const kind = random(depth > 0 ? 10 : 6);
+      const kind = random(depth > 0 ? (captures ? 14 : 10) : 6);
       const word = wordOf(actor);
       const value = random(VALUES.length);
       const inner = () => partsOf(actor, 0, 1 + random(2));
@@ -133,7 +138,9 @@ export function randomSoftware(seed: number): Subject {
       if (kind === 5) return random(3) === 0 ? { kind: 'await', word, value } : { kind: 'set', word, value };
       if (kind === 6) return { kind: 'locked', parts: inner() };
       if (kind < 9) return { kind: 'if', word, value, parts: inner() };
-      return { kind: 'choose', ways: [inner(), inner()] };
+      if (kind === 9) return { kind: 'choose', ways: [inner(), inner()] };
+      const wait = (): Part => ({ kind: 'wait', word: random(2) === 0 ? word : wordOf(actor), least: random(3) });
+      return { kind: 'choose', ways: [[wait()], [wait()], [wait()]] };
     });
 
   const modulo = (value: number) => value % VALUES.length;
@@ -152,6 +159,9 @@ export function randomSoftware(seed: number): Subject {
         return yield* words[part.to].set(yield* words[part.from].get(part.declared ? VALUES : undefined));
       case 'await':
         return yield* words[part.word].until(part.value);
+      case 'wait':
+        yield { name: 'wait', ready: () => words[part.word].value >= part.least, run: () => {} };
+        return;
       case 'locked':
         yield* lock.lock();
         yield* all(part.parts);

@@ -122,6 +122,24 @@ describe('random programs', () => {
     expect(ends).toBeGreaterThan(400);
   });
 
+  test('300 of software whose waits have one name and differ in what they have captured', () => {
+    let [ends, deadlocks, merged] = [0, 0, 0];
+    for (let seed = 0; seed < 300; seed++) {
+      const find = (without: readonly Reduction[] | null) => {
+        const { machine, outcome } = randomSoftware(seed, true);
+        return findOf(machine, without, outcome);
+      };
+      const { all, full } = agree(`seed ${seed}`, find);
+      ends += all.ends.length;
+      deadlocks += all.broken.length;
+      if (find(['automata', 'ample']).states > full.states) merged++;
+    }
+    expect(ends).toBeGreaterThan(600);
+    expect(deadlocks).toBeGreaterThan(100);
+    expect(deadlocks).toBeLessThan(300);
+    expect(merged).toBeGreaterThan(100);
+  });
+
   test('300 of software alone, of which partial-order reduction leaves much out, and automata make some smaller', () => {
     let [ends, deadlocks, reduced, saved, merged] = [0, 0, 0, 0, 0];
     for (let seed = 0; seed < 300; seed++) {

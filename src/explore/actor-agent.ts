@@ -1,7 +1,10 @@
 import { join } from '../bits/index.ts';
 import type { Actor, Agent, Arena, Lane, Machine, Op, Program } from '../machine/index.ts';
 import { mixA, mixB } from '../machine/index.ts';
+import type { Neutral } from './automaton.ts';
 import { END_KEY, minimalKeys } from './automaton.ts';
+import type { Footprints, MaskOf } from './footprints.ts';
+import { footprintsOf, UNKNOWN } from './footprints.ts';
 import { JOIN, Position, RETURNS } from './position.ts';
 import { ProgramError } from './program-error.ts';
 
@@ -17,8 +20,8 @@ export interface ActorOptions {
   readonly split: boolean;
   /** Makes a minimal automaton of the program where it can. */
   readonly compile: boolean;
-  /** Makes an operation's name that of all equal devices. */
-  readonly neutral?: (name: string) => string;
+  /** The equal device whose program it is. */
+  readonly twin: Neutral | null;
   /** Whether an operation may be about a requester. */
   readonly mayName?: (requester: number) => boolean;
 }
@@ -69,7 +72,7 @@ export class ActorAgent implements Agent {
     const program = this.start();
     this.nodes.push(new Position(this.resume(program, null, 0, 0), -1, 0, 0, 0, this.split));
     this.running = { program, node: 0 };
-    if (options.compile) this.compile(options.neutral ?? ((name) => name));
+    if (options.compile) this.compile(options.twin);
     this.arena.set(this.key, this.nodes[0].keyA);
     this.arena.set(this.key + 1, this.nodes[0].keyB);
   }
@@ -78,7 +81,7 @@ export class ActorAgent implements Agent {
   compiled = false;
 
   /** Runs the program in isolation over the results that its operations declare, if all do and there are few enough. */
-  private compile(neutral: (name: string) => string): void {
+  private compile(twin: Neutral | null): void {
     for (let at = 0; at < this.nodes.length; at++) {
       const { op } = this.nodes[at];
       if (op === null) continue;
@@ -93,7 +96,7 @@ export class ActorAgent implements Agent {
       }
     }
     this.compiled = true;
-    minimalKeys(this.nodes, neutral);
+    minimalKeys(this.nodes, twin);
   }
 
   /** Number of the position that it stands at; any number in a program that is not {@link compiled}. */
@@ -105,29 +108,8 @@ export class ActorAgent implements Agent {
    * Footprints by position: of the step that begins there (what is joined to it included), and of everything that can still come. In a
    * program that is not known as a whole there is one position, which may touch anything.
    */
-  footprints(maskOf: (touches: readonly number[] | undefined) => number): { steps: Int32Array; futures: Int32Array } {
-    const count = this.compiled ? this.nodes.length : 1;
-    const steps = new Int32Array(count).fill(-1);
-    const futures = new Int32Array(count).fill(-1);
-    if (!this.compiled) return { steps, futures };
-    // What happens with the operation before it, from a position on.
-    const following = new Int32Array(count);
-    for (let at = count - 1; at >= 0; at--) {
-      const node = this.nodes[at];
-      const own = node.op === null ? 0 : maskOf(node.op.touches);
-      let [step, future, after] = [own, own, own];
-      for (const child of node.children) {
-        step |= node.join === JOIN.before ? steps[child] : following[child];
-        future |= futures[child];
-        after |= following[child];
-      }
-      // A step that begins with a joined read goes on with what comes then.
-      if (node.join === JOIN.after) step = -1;
-      steps[at] = node.op === null ? -1 : step;
-      futures[at] = future;
-      following[at] = node.follows ? after : 0;
-    }
-    return { steps, futures };
+  footprints(maskOf: MaskOf): Footprints {
+    return this.compiled ? footprintsOf(this.nodes, maskOf) : UNKNOWN;
   }
 
   /** Positions known, and those that differ. */
@@ -214,6 +196,12 @@ export class ActorAgent implements Agent {
       all.push(at);
     }
     return all;
+  }
+
+  /** Whether {@link twins} has all that there are: nobody has asked for them where it stands. */
+  isUncompared(choice: number): boolean {
+    const here = this.nodes[this.arena.words[this.position]];
+    return here.twin >= 0 && here.compared <= choice;
   }
 
   /** Goes to one of the {@link twins}. */

@@ -1,12 +1,17 @@
 /** Minimal automata of programs: fewer positions, never another program. */
 import { describe, expect, test } from 'vitest';
-import type { Op, Program, SoftwareWord } from '../machine/index.ts';
-import { choose, Machine, operation } from '../machine/index.ts';
+import type { Cpu, Op, Program, SoftwareWord } from '../machine/index.ts';
+import { choose, FACT, Machine, operation } from '../machine/index.ts';
 import type { ActorAgent } from './actor-agent.ts';
 import { DepthFirst } from './depth-first.ts';
 import type { Reduction } from './instance.ts';
 import { Instance } from './instance.ts';
+import { PreemptionBounded } from './preemption-bounded.ts';
 import { ProgramError } from './program-error.ts';
+import { RandomSearch } from './random-search.ts';
+import type { Property, Violation } from './search.ts';
+import { Search } from './search.ts';
+import { StateGraph } from './state-graph.ts';
 import { OutsideStateError } from './twice.ts';
 
 /** A machine with one actor, and one word `out` whose last values are what comes of it. */
@@ -192,6 +197,127 @@ test('a position is the same in every machine that is built anew', () => {
     return [...machine.arena.words.subarray(region?.base, (region?.base ?? 0) + 2), instance.tracker.fpA];
   };
   expect(keys()).toEqual(keys());
+});
+
+/** One actor waits, by a guard that has captured what was chosen; another sets `x` to 1, and ends. */
+function captured(wait: (x: SoftwareWord, least: number) => Partial<Op>): { machine: Machine; x: SoftwareWord } {
+  const machine = new Machine({ dmaSlots: 0 });
+  const x = machine.word('x');
+  machine.actor('waiter', function* () {
+    const least = 1 + (yield* choose('least', 2));
+    yield { name: 'wait', run: () => {}, ...wait(x, least) };
+  });
+  machine.actor('other', function* () {
+    yield* x.set(1);
+  });
+  return { machine, x };
+}
+
+describe('two waits of one name and one text that have captured two values', () => {
+  const DEADLOCK: Property = { id: 'I9', broken: (facts) => (facts & FACT.deadlock) !== 0 };
+  const options = { properties: [DEADLOCK] };
+  const build = () => captured((x, least) => ({ ready: () => x.value >= least })).machine;
+  /** Every search, to its end. @returns what broke */
+  const searches: Readonly<Record<string, () => readonly Violation[]>> = {
+    'breadth-first': () => ended(new Search(new Instance(build()), options)).violations,
+    'depth-first': () => {
+      const search = new DepthFirst(new Instance(build()), options);
+      search.begin();
+      return ended(search).violations;
+    },
+    'preemption-bounded': () => ended(new PreemptionBounded(build(), options)).violations,
+    random: () => {
+      const search = new RandomSearch(new Instance(build()), { ...options, seed: 1, maxSteps: 100 });
+      search.advance(50);
+      return search.violations;
+    },
+  };
+
+  test.each(Object.entries(searches))('are two: %s', (_, search) => {
+    // Whoever waits for 2 waits for ever.
+    expect(search().map((v) => v.property)).toEqual(['I9']);
+  });
+
+  test('are two in the graph of all states', () => {
+    const graph = new StateGraph(new Instance(build(), { without: ['symmetry'] }));
+    while (!graph.advance(1000)) {}
+    // Least to be chosen, or waiting for 1, or for 2, or its end: with x = 0 and x = 1, but no end with x = 0.
+    expect(graph.states).toBe(7);
+  });
+
+  const distinct = (wait: Parameters<typeof captured>[0]) => new Instance(captured(wait).machine).actors[0].positions;
+
+  test('are one where they are known to wait for one thing, and two wherever they are not', () => {
+    // Least to be chosen, waiting, the end; the three nodes more are twins.
+    expect(distinct(() => ({}))).toEqual({ nodes: 5, distinct: 3 });
+    expect(distinct((x) => ({ ready: () => x.value >= 1 })).distinct).toBe(4);
+    expect(distinct((x) => ({ ready: () => x.value >= 1, on: [1] })).distinct).toBe(3);
+    expect(distinct((x, least) => ({ ready: () => x.value >= least, on: [least] })).distinct).toBe(4);
+    const isSet = () => true;
+    expect(distinct(() => ({ ready: isSet })).distinct).toBe(3);
+    // Equal operands of two texts say nothing.
+    expect(distinct((x, n) => ({ ready: n === 1 ? () => x.value > 0 : () => x.value > 1, on: [] })).distinct).toBe(4);
+  });
+
+  test("are one where they are the machine's own", () => {
+    const merged = (wait: (machine: Machine, n: number) => Program) => {
+      const machine = new Machine({ dmaSlots: 1 });
+      machine.actor('cpu0', function* () {
+        const n = yield* choose('n', 2);
+        yield* wait(machine, n);
+      });
+      machine.frame('F', 0x1000n, machine.owner('kernel', 'other'), [0]);
+      return machine;
+    };
+    const count = (wait: (machine: Machine, n: number) => Program, prepare: (machine: Machine) => void = () => {}) => {
+      const machine = merged(wait);
+      prepare(machine);
+      return new Instance(machine).actors[0].positions.distinct;
+    };
+    let word: SoftwareWord;
+    let cpu: Cpu;
+    const withWord = (machine: Machine) => {
+      word = machine.word('w');
+      cpu = machine.cpu('cpu0', 'tso');
+    };
+    expect(count(() => word.until(1), withWord)).toBe(3);
+    expect(count((_, n) => word.until(n), withWord)).toBe(4);
+    expect(count(() => word.lock(), withWord)).toBe(3);
+    expect(count(() => cpu.write64(0x1000n, 1n), withWord)).toBe(3);
+    expect(count(() => cpu.fence(), withWord)).toBe(3);
+    expect(count(() => cpu.waitFor32(0x1000n, 1, 'it is 1'), withWord)).toBe(3);
+    expect(count((_, n) => cpu.waitFor32(0x1000n, n, 'it is so'), withWord)).toBe(4);
+  });
+});
+
+function ended<T extends { advance(count: number): boolean }>(search: T): T {
+  while (!search.advance(1000)) {}
+  return search;
+}
+
+test('operations of one name are compared however late a search comes to them', () => {
+  // 700 states of another actor's come first, so that no step of theirs is among those that are taken twice anyway, but for one in 64.
+  const found = Array.from({ length: 40 }, (_, shift) => {
+    const machine = new Machine({ dmaSlots: 0 });
+    const [x, n] = [machine.word('x'), machine.word('n')];
+    machine.actor('first', function* () {
+      for (let i = 0; i < 700 + shift; i++) yield* n.set(i + 1);
+    });
+    machine.actor('second', function* () {
+      yield { name: 'until then', ready: () => n.value === 700 + shift, run: () => {} };
+      const way = yield* choose('way', 2);
+      yield { name: 'the same', run: () => assign(x, 1 + way) };
+    });
+    const search = new DepthFirst(new Instance(machine), { properties: [], ample: false });
+    search.begin();
+    try {
+      ended(search);
+      return 'nothing';
+    } catch (error) {
+      return (error as Error).name;
+    }
+  });
+  expect(new Set(found)).toEqual(new Set(['OutsideStateError']));
 });
 
 test('two waits of one name that wait for two things are two', () => {

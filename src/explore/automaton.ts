@@ -14,14 +14,22 @@ interface Position {
   twin: number;
 }
 
+/** An equal device, and what makes its name in an operation's that of all of them. */
+export interface Neutral {
+  /** Index in `Dma.requesters`. */
+  readonly device: number;
+  readonly neutral: (name: string) => string;
+}
+
 /**
  * Gives positions with one future one key, so that the tree is a minimal automaton wherever the state has the key: from
  * the leaves up, a key is made of the operation and of the keys that each of its results leads to. An operation is known by its
- * name, by how it is taken and by the text of its guard; two of one name that do two things are found when they are taken (`ActorAgent.twins`), two guards of one
- * text that have captured different values are not: they need two names.
- * @param neutral makes a name that of all equal devices
+ * name, by how it is taken and by its guard ({@link guardsOf}); two of one name that do two things are found when they are taken (`ActorAgent.twins`).
+ * @param twin the equal device whose program it is: a name is made that of all, and which of them it is does not count
  */
-export function minimalKeys(nodes: Position[], neutral: (name: string) => string): void {
+export function minimalKeys(nodes: Position[], twin: Neutral | null): void {
+  const neutral = twin?.neutral ?? ((name) => name);
+  const guards = guardsOf(nodes);
   for (let at = nodes.length - 1; at >= 0; at--) {
     const node = nodes[at];
     const { op } = node;
@@ -30,7 +38,8 @@ export function minimalKeys(nodes: Position[], neutral: (name: string) => string
       node.keyB = END_KEY;
       continue;
     }
-    const text = `${neutral(op.name)}\n${op.join ?? ''} ${op.bound ?? ''} ${op.choices ?? 1} ${op.returns ?? ''} ${op.ready?.toString() ?? ''}`;
+    const about = op.requester === twin?.device ? 'own' : op.requester;
+    const text = `${neutral(op.name)}\n${about ?? ''} ${op.join ?? ''} ${op.bound ?? ''} ${op.choices ?? 1} ${op.returns ?? ''} ${guards[at]}`;
     let a = hashText(text, 0x3c6ef372);
     let b = hashText(text, 0x2545f491);
     for (const child of [...node.children].sort((x, y) => nodes[x].lo - nodes[y].lo)) {
@@ -46,10 +55,27 @@ export function minimalKeys(nodes: Position[], neutral: (name: string) => string
     const known = first.get(key);
     if (known === undefined) first.set(key, at);
     else {
-      const { twin } = nodes[known];
-      node.twin = twin < 0 ? known : twin;
+      const { twin: next } = nodes[known];
+      node.twin = next < 0 ? known : next;
       nodes[known].twin = at;
     }
+  });
+}
+
+/**
+ * What tells guards apart, by position: two have one text only if they are known to wait for one thing. A wait that was never over where a
+ * search came first would otherwise stand for one that is. What a function has captured cannot be seen; so it is one with itself, and
+ * with those that declare the same operands ({@link Op.on}).
+ */
+function guardsOf(nodes: readonly Position[]): string[] {
+  const first = new Map<() => boolean, number>();
+  return nodes.map(({ op }, at) => {
+    if (op?.ready === undefined) return '';
+    if (op.on !== undefined) return `${op.ready} on ${op.on}`;
+    const known = first.get(op.ready);
+    if (known === undefined) first.set(op.ready, at);
+    // Numbers of positions are the same in every process and for every equal device.
+    return `at ${known ?? at}`;
   });
 }
 

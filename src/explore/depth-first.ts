@@ -10,7 +10,7 @@ import { MAY_REST } from './livelock.ts';
 import { OpenStates } from './open-states.ts';
 import type { SavedSearch } from './saved-search.ts';
 import type { Property, Violation } from './search.ts';
-import { isChecked, takeTwice } from './twice.ts';
+import { isChecked, isDue, takeTwice } from './twice.ts';
 import { mayLeadTo } from './way-back.ts';
 
 /** Words of a frame of the stack. */
@@ -158,7 +158,7 @@ export class DepthFirst {
     const { facts } = machine;
     const mark = frames[top + FRAME.mark];
     facts.bits = 0;
-    const checked = isChecked(this.transitions);
+    const checked = isDue(instance, a, choice, this.transitions);
     const left = checked && this.ends !== null && a >= instance.actors.length ? this.ends.left() : -1;
     instance.agents[a].step(choice);
     if (checked) takeTwice(instance, a, choice, mark);

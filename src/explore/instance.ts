@@ -51,10 +51,10 @@ export class Instance {
     const hasTwins = symmetry && machine.twinGroups.length > 0;
     this.actors = machine.actors.map((actor, i) => {
       const at = { position: positions.base + i, key: keys.base + 2 * i };
-      const device = machine.dma.requesters[deviceOf(machine, i)];
-      const neutral = device === undefined ? {} : { neutral: withoutName(device.name) };
+      const device = deviceOf(machine, i);
+      const twin = device < 0 ? null : { device, neutral: withoutName(machine.dma.requesters[device].name) };
       const apart = hasTwins ? { mayName: mayName(machine, i) } : {};
-      return new ActorAgent(machine, actor, at, { guarded, split, compile, ...neutral, ...apart });
+      return new ActorAgent(machine, actor, at, { guarded, split, compile, twin, ...apart });
     });
     const twins = hasTwins ? new Twins(machine, this.actors, (actor) => keys.base + 2 * actor) : null;
     const layout = twins === null ? {} : { twins: twins.layout };

@@ -7,7 +7,7 @@ import { FingerprintSet } from './fingerprint-set.ts';
 import type { InstanceOptions, Reduction } from './instance.ts';
 import { Instance } from './instance.ts';
 import type { Property, Violation } from './search.ts';
-import { isChecked, takeTwice } from './twice.ts';
+import { isDue, takeTwice } from './twice.ts';
 
 export interface PreemptionBoundedOptions {
   readonly properties: readonly Property[];
@@ -168,8 +168,9 @@ export class PreemptionBounded {
     const used = frames[top + FRAME.used] + cost;
     frames[top + FRAME.choice] = choice + 1;
     machine.facts.bits = 0;
+    const isCompared = isDue(instance, agent, choice, this.transitions);
     instance.agents[agent].step(choice);
-    if (isChecked(this.transitions)) takeTwice(instance, agent, choice, mark);
+    if (isCompared) takeTwice(instance, agent, choice, mark);
     this.transitions++;
     if (machine.facts.bits !== 0) this.check(machine.facts.bits, packed(agent, choice));
     this.seen.add(tracker.fpA, tracker.fpB);

@@ -5,7 +5,7 @@ import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { IntList } from './int-list.ts';
 import type { Property, Violation } from './search.ts';
-import { isChecked, takeTwice } from './twice.ts';
+import { isDue, takeTwice } from './twice.ts';
 
 export interface RandomSearchOptions {
   /** 32 bits. The first run has this seed itself, each later one a seed made of it and of the run's number. */
@@ -113,8 +113,9 @@ export class RandomSearch {
       const choice = choices[running] === 1 ? 0 : random(choices[running]);
       const mark = tracker.mark();
       machine.facts.bits = 0;
+      const isCompared = isDue(instance, running, choice, this.steps);
       agents[running].step(choice);
-      if (isChecked(this.steps)) takeTwice(instance, running, choice, mark);
+      if (isCompared) takeTwice(instance, running, choice, mark);
       this.steps++;
       run.push(packed(running, choice));
       if (run.length > this.depth) this.depth = run.length;

@@ -5,7 +5,7 @@ import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { MAY_REST } from './livelock.ts';
 import { RowQueue } from './row-queue.ts';
-import { isChecked, takeTwice } from './twice.ts';
+import { isDue, takeTwice } from './twice.ts';
 
 /** A property of every step, as the search needs it. */
 export interface Property {
@@ -118,8 +118,9 @@ export class Search {
         enabled = true;
         owed ||= !MAY_REST.includes(agents[a].name);
         facts.bits = 0;
+        const isCompared = isDue(instance, a, choice, this.transitions);
         agents[a].step(choice);
-        if (isChecked(this.transitions)) takeTwice(instance, a, choice, mark);
+        if (isCompared) takeTwice(instance, a, choice, mark);
         this.transitions++;
         if (facts.bits !== 0) this.check(facts.bits, state, packed(a, choice));
         if (this.visited.add(tracker.fpA, tracker.fpB)) this.remember(state, packed(a, choice));

@@ -3,7 +3,7 @@ import { packed } from './decision.ts';
 import { FingerprintMap } from './fingerprint-map.ts';
 import type { Instance } from './instance.ts';
 import { IntList } from './int-list.ts';
-import { isChecked, takeTwice } from './twice.ts';
+import { isDue, takeTwice } from './twice.ts';
 
 /** Target of an edge whose state was not numbered any more. */
 export const BEYOND = -1;
@@ -114,8 +114,9 @@ export class StateGraph {
       stack.at[top + 3] = agents[agent].choices();
     }
     stack.at[top + 2] = choice + 1;
+    const isCompared = isDue(this.instance, agent, choice, this.transitions);
     agents[agent].step(choice);
-    if (isChecked(this.transitions)) takeTwice(this.instance, agent, choice, stack.at[top + 4]);
+    if (isCompared) takeTwice(this.instance, agent, choice, stack.at[top + 4]);
     this.transitions++;
     let to = this.numbers.get(tracker.fpA, tracker.fpB);
     if (to >= 0) {

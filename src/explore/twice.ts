@@ -7,6 +7,14 @@ export function isChecked(transition: number): boolean {
 }
 
 /**
+ * The same for a step that is about to be taken, and besides: whatever was not yet compared with the positions that are one with it.
+ * So no two operations of one name are taken for one unseen, however late a search comes to them.
+ */
+export function isDue({ actors }: Instance, agent: number, choice: number, transition: number): boolean {
+  return isChecked(transition) || (agent < actors.length && actors[agent].isUncompared(choice));
+}
+
+/**
  * Takes a step that was just taken once more from where it began, and from positions that are one with the actor's in its minimal automaton.
  * What an operation keeps outside the machine, and two operations of one name that do two things, show as another outcome.
  * @param mark where the step began

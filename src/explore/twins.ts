@@ -206,6 +206,7 @@ export class Twins {
     const mark = tracker.mark();
     const step = this.actors[agent]?.next() ?? agents[agent].name;
     const next = [this.nextOf(j), this.nextOf(i)];
+    const ways = [this.choicesOf(j), this.choicesOf(i)];
     facts.bits = 0;
     agents[agent].step(choice);
     const { fpA, fpB } = tracker;
@@ -215,6 +216,8 @@ export class Twins {
     const image = agents[this.image(agent, i, j)];
     let same = tracker.fpA === hereA && tracker.fpB === hereB && image.choices() > choice;
     same &&= this.nextOf(i) === next[0] && this.nextOf(j) === next[1];
+    // Where one waits, too: what it waits for may stand in what its guard has captured alone.
+    same &&= this.choicesOf(i) === ways[0] && this.choicesOf(j) === ways[1];
     if (same) {
       facts.bits = 0;
       image.step(choice);
@@ -223,6 +226,11 @@ export class Twins {
     tracker.undo(mark);
     facts.bits = bits;
     if (!same) throw this.refusal(this.members[i], this.members[j], `'${step}' tells them apart; declare no twins`);
+  }
+
+  /** In how many ways a member's program can go on now. */
+  private choicesOf(member: number): number {
+    return this.actors[this.members[member].actor].choices();
   }
 
   /** What a member's program goes on with, its name left out. */

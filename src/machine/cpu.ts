@@ -18,11 +18,17 @@ export class Cpu {
   readonly name: string;
   private readonly machine: Machine;
   private readonly buffer: StoreBuffer | null;
+  /** Of its store buffer among all hardware. */
+  private readonly number: number;
+  /** Guards of stores and of what is uncached: one function each for all operations, so that all their waits are known to be one. */
+  private readonly hasRoom = (): boolean => this.buffer === null || !this.buffer.isFull();
+  private readonly isDrained = (): boolean => this.buffer === null || this.buffer.count() === 0;
 
   constructor(machine: Machine, name: string, order: StoreOrder = 'sequential', depth = 4) {
     this.machine = machine;
     this.name = name;
     this.buffer = order === 'sequential' ? null : new StoreBuffer(machine, name, order, depth);
+    this.number = machine.hardware.length;
     const { buffer } = this;
     if (buffer === null) return;
     machine.hardware.push(buffer.agent);
@@ -39,7 +45,7 @@ export class Cpu {
     const at = this.wordAt(addr);
     yield {
       name: `${this.name} write64 ${hex(addr)} ${hex(value)}`,
-      ready: () => this.buffer === null || !this.buffer.isFull(),
+      ready: this.hasRoom,
       run: () => this.store(at, value, note),
     };
   }
@@ -71,6 +77,7 @@ export class Cpu {
     yield {
       name: `${this.name} clflush ${hex(addr)}`,
       ready: () => this.buffer === null || this.buffer.find(at) < 0,
+      on: [this.number, at],
       run: () => {
         if (this.machine.log.on) this.machine.log.say('driver', `clflush ${this.machine.memory.label(at)}`);
         this.machine.memory.writeBack(at);
@@ -81,7 +88,7 @@ export class Cpu {
   /** Waits until all earlier stores are visible (`mb`, `dma_wmb`, the implicit fence of an uncached access). */
   *fence(): Program {
     if (this.buffer === null) return;
-    yield { name: `${this.name} fence`, ready: () => this.buffer?.count() === 0, run: () => {} };
+    yield { name: `${this.name} fence`, ready: this.isDrained, run: () => {} };
   }
 
   /** Writes a register. Uncached: earlier stores are visible first. @param note what the story adds; nothing is told, if null */
@@ -90,7 +97,7 @@ export class Cpu {
     const hi = high(value);
     yield {
       name: `${this.name} write ${block.name}+${hex(offset)} ${hex(value)}`,
-      ready: () => this.buffer === null || this.buffer.count() === 0,
+      ready: this.isDrained,
       run: () => {
         if (this.machine.log.on && note !== null)
           this.machine.log.say('driver', `${block.registerName(offset)} = ${hex(value)}${note}`);
@@ -136,6 +143,7 @@ export class Cpu {
     yield {
       name: `${this.name} wait ${hex(addr)} = ${hex(value)}`,
       ready: () => this.machine.memory.lo(at) === (value | 0),
+      on: [at, value],
       run: () => {
         if (this.machine.log.on) this.machine.log.say('driver', `sees that ${what}`);
       },

@@ -38,6 +38,7 @@ export class Device {
       name: `${this.name} DMA ${kind} ${hex(iova)} + ${bytes}`,
       requester: this.index,
       ready: () => dma.freeSlots() >= pieces.length,
+      on: [pieces.length],
       run: () => {
         for (const piece of pieces) dma.issue(this.index, piece.iova, ACCESS[kind], false, piece.words);
       },
@@ -61,6 +62,7 @@ export class Device {
       name: `${this.name} read-back`,
       requester: this.index,
       ready: () => !dma.hasWrite(this.index, phase),
+      on: [phase],
       run: () => {
         if (!log.on) return;
         const { name, sid } = dma.requesters[this.index];
@@ -102,6 +104,7 @@ export class Device {
       name: `${this.name} DMA ${kind} ${hex(iova)}`,
       requester: this.index,
       ready: () => dma.hasFree(),
+      on: [],
       run: () => {
         dma.issue(this.index, iova, ACCESS[kind], waited);
       },
@@ -115,6 +118,7 @@ export class Device {
       name: `${this.name} DMA ${kind} to one of ${iovas.map(hex).join(' ')}`,
       requester: this.index,
       ready: () => dma.hasFree(),
+      on: [],
       choices: iovas.length,
       run: (choice: number) => {
         dma.issue(this.index, iovas[choice], ACCESS[kind], false);
@@ -128,6 +132,7 @@ export class Device {
       name: `${this.name} DMA done`,
       requester: this.index,
       ready: () => dma.finished(this.index) >= 0,
+      on: [],
       returns: 'number' as const,
       results: [0, 1],
       run: () => {

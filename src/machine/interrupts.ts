@@ -54,6 +54,7 @@ export class Interrupts {
       name: `${device.name} interrupt ${hex(address)} ${hex(data)}`,
       requester: device.index,
       ready: () => dma.hasFree(),
+      on: [],
       run: () => void sendMessage(dma, device.index, address, data, false),
     };
   }
@@ -93,6 +94,7 @@ export class InterruptLine {
     yield {
       name: `wait for ${this.name}`,
       ready: () => this.pending,
+      on: [this.offset],
       run: () => {
         this.machine.arena.set(this.offset, 0);
         if (this.machine.log.on) this.machine.log.say('driver', `services ${this.name}`);

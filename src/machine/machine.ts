@@ -270,13 +270,14 @@ export class SoftwareWord {
   /** Waits until it has the value. */
   *until(value: number): Program {
     const { touches } = this;
-    yield { name: `wait ${this.name} = ${value}`, touches, ready: () => this.value === value, run: () => {} };
+    const on = [...touches, value];
+    yield { name: `wait ${this.name} = ${value}`, touches, ready: () => this.value === value, on, run: () => {} };
   }
 
   /** Takes it as a lock: waits for 0, sets 1. */
   *lock(): Program {
     const { touches } = this;
-    yield { name: `lock ${this.name}`, touches, ready: () => this.value === 0, run: () => this.assign(1) };
+    yield { name: `lock ${this.name}`, touches, ready: () => this.value === 0, on: touches, run: () => this.assign(1) };
   }
 
   *unlock(): Program {
@@ -310,6 +311,7 @@ export class Pool {
     const op = {
       name: `alloc for ${frames.owners[owner].name}`,
       ready: () => this.free() !== undefined,
+      on: pfns,
       returns: 'number' as const,
       results: pfns,
       run: () => {

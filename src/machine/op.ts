@@ -7,6 +7,12 @@ export interface Op {
   readonly name: string;
   /** When it can happen; always, if absent. A wait is a guard, never a poll. */
   readonly ready?: () => boolean;
+  /**
+   * What `ready` depends on beside the machine and {@link requester}, as numbers: guards of one name and one text with equal operands wait for one thing. Absent,
+   * nobody can tell what a function has captured: then two guards are one only if they are the same function, and two positions of
+   * a program that differ in nothing else stay two.
+   */
+  readonly on?: readonly number[];
   /** In how many ways it can go; one, if absent. */
   readonly choices?: number;
   /** Does it. The result of an op that returns a number is what this returns. */
@@ -43,7 +49,7 @@ export type Program<T = void> = Generator<Op, T, number | bigint | undefined>;
 /** A user's own operation. One that returns a number declares which (`results`); programs branch on results. */
 export function* operation(
   name: string,
-  what: { ready?: () => boolean; run: () => number | void; results?: readonly number[] },
+  what: { ready?: () => boolean; on?: readonly number[]; run: () => number | void; results?: readonly number[] },
 ): Program<number> {
   const op: Op = what.results === undefined ? { name, ...what } : { name, returns: 'number', ...what };
   return Number((yield op) ?? 0);
