@@ -1,9 +1,9 @@
 /** Invalidation descriptors (VT-d 6.5.2). */
-import { address, bit, bits, fixed, ignored, structure } from '../../bits/index.ts';
+import { address, bit, bits, fixed, ignored, named, structure } from '../../bits/index.ts';
 
 export const CONTEXT_INV_DSC = structure('context-cache invalidate descriptor', 128, 'VT-d 6.5.2.1', {
   TYPE: fixed(bits(3, 0), 0x1),
-  G: bits(5, 4),
+  G: named(bits(5, 4), { 1: 'global', 2: 'domain', 3: 'device' }),
   TYPE_HI: fixed(bits(11, 9), 0),
   DID: bits(31, 16),
   SID: bits(47, 32),
@@ -12,7 +12,7 @@ export const CONTEXT_INV_DSC = structure('context-cache invalidate descriptor', 
 
 export const IOTLB_INV_DSC = structure('IOTLB invalidate descriptor', 128, 'VT-d 6.5.2.3', {
   TYPE: fixed(bits(3, 0), 0x2),
-  G: bits(5, 4),
+  G: named(bits(5, 4), { 1: 'global', 2: 'domain', 3: 'page' }),
   /** Drain writes, reads. */
   DW: bit(6),
   DR: bit(7),
@@ -42,7 +42,7 @@ export const WAIT_DSC = structure('invalidation wait descriptor', 128, 'VT-d 6.5
 export const PASID_CACHE_INV_DSC = structure('PASID-cache invalidate descriptor', 256, 'VT-d 6.5.2.2', {
   TYPE: fixed(bits(3, 0), 0x7),
   /** See PASID_GRANULARITY. */
-  G: bits(5, 4),
+  G: named(bits(5, 4), { 0: 'domain', 1: 'PASID', 3: 'global' }),
   TYPE_HI: fixed(bits(11, 9), 0),
   DID: bits(31, 16),
   PASID: bits(51, 32),
@@ -52,7 +52,7 @@ export const PASID_CACHE_INV_DSC = structure('PASID-cache invalidate descriptor'
 export const PASID_IOTLB_INV_DSC = structure('PASID-based-IOTLB invalidate descriptor', 256, 'VT-d 6.5.2.4', {
   TYPE: fixed(bits(3, 0), 0x6),
   /** See PASID_IOTLB_GRANULARITY. */
-  G: bits(5, 4),
+  G: named(bits(5, 4), { 2: 'PASID', 3: 'page' }),
   TYPE_HI: fixed(bits(11, 9), 0),
   DID: bits(31, 16),
   PASID: bits(51, 32),
@@ -93,8 +93,7 @@ export const PAGE_GRP_RESP_DSC = structure('page group response descriptor', 256
   /** The response has a PASID. */
   PP: bit(4),
   TYPE_HI: fixed(bits(11, 9), 0),
-  /** 0 success, 1 invalid request, 15 failure. */
-  RC: bits(15, 12),
+  RC: named(bits(15, 12), { 0: 'success', 1: 'invalid request', 15: 'response failure' }),
   RID: bits(31, 16),
   PASID: bits(51, 32),
   IGN: ignored(66, 66),
@@ -115,8 +114,8 @@ export const HPT_INV_DSC = structure('HPT cache invalidate descriptor', 256, 'VT
 /** Needs ECAP.IR. */
 export const IEC_INV_DSC = structure('interrupt entry cache invalidate descriptor', 128, 'VT-d 6.5.2.8', {
   TYPE: fixed(bits(3, 0), 0x4),
-  /** 0 all entries, 1 those of an index, and of those that differ from it in the low IM bits. */
-  G: bit(4),
+  /** Index-selective: also those that differ from the index in the low IM bits. */
+  G: named(bit(4), { 0: 'global', 1: 'index-selective' }),
   TYPE_HI: fixed(bits(11, 9), 0),
   IM: bits(31, 27),
   IIDX: bits(47, 32),
@@ -138,3 +137,15 @@ export const IQEI = {
   tailAlignment: 6,
   tableMode: 7,
 } as const;
+
+/** What each IQEI means. */
+export const IQEI_TEXT: Readonly<Record<number, string>> = {
+  0: 'none is recorded',
+  1: 'the tail lies outside the queue',
+  2: 'a descriptor could not be read',
+  3: 'a descriptor of a type that the unit has not',
+  4: 'a reserved bit is set in a descriptor',
+  5: 'descriptors of a width that the table mode has not',
+  6: 'the tail is not aligned to the descriptors',
+  7: 'RTADDR names a table mode that the unit has not',
+};

@@ -13,6 +13,7 @@ export * from './interrupt-message.ts';
 export * from './interrupt-structures.ts';
 export * from './invalidation.ts';
 export * from './model.ts';
+export * from './page-request-structures.ts';
 export * from './page-requests.ts';
 export * from './profiles.ts';
 export * from './registers.ts';

@@ -1,5 +1,5 @@
 /** Interrupt requests and what remaps them (VT-d 5.1.2, 9.9 – 9.11). Clauses: VT-d specification, revision 5.10. */
-import { address, bit, bits, fixed, ignored, structure } from '../../bits/index.ts';
+import { address, bit, bits, fixed, ignored, named, structure } from '../../bits/index.ts';
 
 /** Address of a request in compatibility format: what processors understand (the message that a remapped one becomes has it too). */
 export const COMPATIBILITY_ADDRESS = structure('compatibility format address', 32, 'VT-d 5.1.2.1', {
@@ -39,23 +39,32 @@ export const REMAPPABLE_ADDRESS = structure('remappable format address', 32, 'VT
 /** Looked at where SHV is set only; bits 31:16 are reserved then. */
 export const REMAPPABLE_DATA = structure('remappable format data', 32, 'VT-d 5.1.2.2', { SUBHANDLE: bits(15, 0) });
 
+const DLM_TEXT = { 0: 'fixed', 1: 'lowest priority', 2: 'SMI', 4: 'NMI', 5: 'INIT', 7: 'ExtINT' } as const;
+const SQ_TEXT = {
+  0: 'all bits of SID',
+  1: 'all but bit 2',
+  2: 'all but bits 2:1',
+  3: 'all but bits 2:0',
+} as const;
+const SVT_TEXT = { 0: 'not verified', 1: 'requester id verified', 2: 'bus range verified' } as const;
+
 /** An entry that remaps. In xAPIC mode bits 63:48 and 39:32 are reserved too, and DST 15:8 is the destination. */
 export const IRTE = structure('interrupt remapping table entry', 128, 'VT-d 9.9', {
   P: bit(0),
   /** Faults of requests through this entry are not recorded; counts even where P = 0. */
   FPD: bit(1),
-  DM: bit(2),
+  DM: named(bit(2), { 0: 'physical', 1: 'logical' }),
   RH: bit(3),
-  TM: bit(4),
-  DLM: bits(7, 5),
+  TM: named(bit(4), { 0: 'edge', 1: 'level' }),
+  DLM: named(bits(7, 5), DLM_TEXT),
   AVAIL: ignored(11, 8),
   /** 1: posted format, with CAP.PI; reserved without. */
   IM: bit(15),
   V: bits(23, 16),
   DST: bits(63, 32),
   SID: bits(79, 64),
-  SQ: bits(81, 80),
-  SVT: bits(83, 82),
+  SQ: named(bits(81, 80), SQ_TEXT),
+  SVT: named(bits(83, 82), SVT_TEXT),
 });
 
 /** An entry that posts (IM = 1): {@link PID} is at PDAH:PDAL. */
@@ -70,8 +79,8 @@ export const IRTE_POSTED = structure('interrupt remapping table entry, posted', 
   /** Bits 31:6 of the descriptor's address. */
   PDAL: bits(63, 38),
   SID: bits(79, 64),
-  SQ: bits(81, 80),
-  SVT: bits(83, 82),
+  SQ: named(bits(81, 80), SQ_TEXT),
+  SVT: named(bits(83, 82), SVT_TEXT),
   /** Bits 63:32. */
   PDAH: bits(127, 96),
 });

@@ -1,5 +1,5 @@
 /** Page requests (VT-d 7.4 – 7.7): devices that can wait for a page ask for it by the page request queue, and are answered by the invalidation queue. */
-import { address, bit, bits, encodeHalves, fixed, get, hex, structure } from '../../bits/index.ts';
+import { encodeHalves, get, hex } from '../../bits/index.ts';
 import { bdf } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
 import { PAGE_GRP_RESP_DSC, PASID_IOTLB_GRANULARITY } from './commands.ts';
@@ -8,6 +8,7 @@ import { MODE } from './core.ts';
 import { PAGE_REQUEST_EVENT, raiseEvent } from './events.ts';
 import { FAULT } from './faults.ts';
 import type { Invalidator } from './invalidator.ts';
+import { PAGE_REQ_DSC } from './page-request-structures.ts';
 import { IOTLB_GRANULARITY, PQA, PQH, PQT, PRS } from './registers.ts';
 import { PAGE_REQUEST } from './request.ts';
 import { SM_FAULT } from './scalable-faults.ts';
@@ -15,20 +16,6 @@ import { PGTT } from './scalable-structures.ts';
 import { STAGE } from './scalable-walk.ts';
 import type { Walk } from './walk.ts';
 import { STEP } from './walk.ts';
-
-export const PAGE_REQ_DSC = structure('page request descriptor', 256, 'VT-d 7.4.1.1', {
-  TYPE: fixed(bits(7, 0), 0x1),
-  PP: bit(8),
-  RID: bits(31, 16),
-  PASID: bits(51, 32),
-  EXR: bit(52),
-  PMR: bit(53),
-  RDR: bit(64),
-  WRR: bit(65),
-  LPIG: bit(66),
-  PRGI: bits(75, 67),
-  ADDR: address(127, 76),
-});
 
 const BYTES = 32;
 

@@ -1,5 +1,5 @@
 /** VT-d registers. Clauses: VT-d specification, revision 5.10 (D51397-018). */
-import { address, bit, bits, moved, oneShot, register, ro, w1c, wo } from '../../bits/index.ts';
+import { address, bit, bits, moved, named, oneShot, register, ro, w1c, wo } from '../../bits/index.ts';
 import { CAP, ECAP, VER } from './capability-registers.ts';
 
 export { CAP, ECAP, VER };
@@ -24,8 +24,14 @@ export const GSTS = register('GSTS_REG', 0x1c, 'VT-d 11.4.4.2', {
   TES: ro(bit(31)),
 });
 
-/** TTM: 0 legacy, 1 scalable, 3 abort-DMA. Both fields take effect at GCMD.SRTP. */
-export const RTADDR = register('RTADDR_REG', 0x20, 'VT-d 11.4.5', { TTM: bits(11, 10), RTA: address(63, 12) }, 64);
+/** Both fields take effect at GCMD.SRTP. */
+export const RTADDR = register(
+  'RTADDR_REG',
+  0x20,
+  'VT-d 11.4.5',
+  { TTM: named(bits(11, 10), { 0: 'legacy', 1: 'scalable', 3: 'abort-DMA' }), RTA: address(63, 12) },
+  64,
+);
 
 export const CCMD = register(
   'CCMD_REG',

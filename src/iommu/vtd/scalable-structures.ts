@@ -1,5 +1,6 @@
 /** VT-d in-memory structures, scalable mode. Clauses: VT-d specification, revision 5.10. */
-import { address, bit, bits, ignored, structure } from '../../bits/index.ts';
+import { address, bit, bits, ignored, named, structure } from '../../bits/index.ts';
+import { AW_TEXT } from './structures.ts';
 
 /** Root entry of a bus: its lower half leads to the context entries of devices 0 – 15, its upper half to those of 16 – 31. */
 export const SM_ROOT_ENTRY = structure('scalable-mode root entry', 128, 'VT-d 9.2', {
@@ -39,10 +40,10 @@ export const PASID_DIRECTORY_ENTRY = structure('PASID directory entry', 64, 'VT-
 export const PASID_TABLE_ENTRY = structure('PASID table entry', 512, 'VT-d 9.6', {
   P: bit(0),
   FPD: bit(1),
-  /** Width of the second stage's input addresses: 1: 39 bits, 2: 48, 3: 57. */
-  AW: bits(4, 2),
+  /** Of the second stage. */
+  AW: named(bits(4, 2), AW_TEXT),
   /** See {@link PGTT}. */
-  PGTT: bits(8, 6),
+  PGTT: named(bits(8, 6), { 1: 'first stage', 2: 'second stage', 3: 'nested', 4: 'pass-through' }),
   SSADE: bit(9),
   SSPTPTR: address(63, 12),
   DID: bits(79, 64),
@@ -54,8 +55,8 @@ export const PASID_TABLE_ENTRY = structure('PASID table entry', 512, 'VT-d 9.6',
   PAT: bits(127, 96),
   /** Requests with supervisor privilege are taken. */
   SRE: bit(128),
-  /** 0: first stage of 4 levels, 1: of 5. */
-  FSPM: bits(131, 130),
+  /** Of the first stage. */
+  FSPM: named(bits(131, 130), { 0: '4 levels', 1: '5 levels' }),
   /** R/W = 0 stops supervisors, too. */
   WPE: bit(132),
   IGN_134_133: ignored(134, 133),

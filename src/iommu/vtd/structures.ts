@@ -1,17 +1,18 @@
 /** VT-d in-memory structures, legacy mode. Clauses: VT-d specification, revision 5.10. */
-import { address, bit, bits, ignored, structure } from '../../bits/index.ts';
+import { address, bit, bits, ignored, named, structure } from '../../bits/index.ts';
 
 export const ROOT_ENTRY = structure('root entry', 128, 'VT-d 9.1', { P: bit(0), CTP: address(63, 12) });
+
+/** Width of the second stage's input addresses. */
+export const AW_TEXT = { 1: '39 bits, 3 levels', 2: '48 bits, 4 levels', 3: '57 bits, 5 levels' } as const;
 
 export const CONTEXT_ENTRY = structure('context entry', 128, 'VT-d 9.3', {
   P: bit(0),
   /** Faults of this function are not recorded; counts even where P = 0. */
   FPD: bit(1),
-  /** 0 translated, 1 translated with device TLB, 2 pass-through. */
-  TT: bits(3, 2),
+  TT: named(bits(3, 2), { 0: 'translated, no device-TLB', 1: 'translated, with device-TLB', 2: 'pass-through' }),
   SSPTPTR: address(63, 12),
-  /** 1: 39 bits, 3 levels; 2: 48 bits, 4 levels; 3: 57 bits, 5 levels. */
-  AW: bits(66, 64),
+  AW: named(bits(66, 64), AW_TEXT),
   IGN: ignored(70, 67),
   DID: bits(87, 72),
 });
