@@ -5,7 +5,7 @@ import { address, bit, bits, fixed, ignored, width } from './field.ts';
 import type { Fields, Layout } from './layout.ts';
 import { decodeHalves, encodeHalves, get, getAddress, layout, maskOf, put, reservedSet } from './layout.ts';
 
-const WIDTHS = [32, 64, 128, 256, 512] as const;
+const WIDTHS = [32, 64, 96, 128, 160, 224, 256, 320, 512] as const;
 
 /** The halves as one number. */
 function whole(halves: Int32Array): bigint {
@@ -200,7 +200,7 @@ describe('declarations that cannot be throw when loaded', () => {
     expect(() => layout('GCMD', 'test', 32, { TE: bit(31) })).not.toThrow();
   });
 
-  test.each([0, 8, 31, 96, 1024])('a width of %i bits', (size) => {
+  test.each([0, -32, 8, 31, 40, 100, 544, 1024, Number.NaN])('a width of %i bits', (size) => {
     expect(() => layout('X', 'test', size, {})).toThrow(`X: no ${size}-bit layout`);
   });
 

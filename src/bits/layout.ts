@@ -23,7 +23,7 @@ export interface Layout<F extends Fields> {
   readonly name: string;
   /** Clause of the specification. */
   readonly clause: string;
-  /** Bits: 32, 64, 128, 256 or 512. */
+  /** Bits: a multiple of 32, up to 512. */
   readonly width: number;
   readonly fields: F;
   /** Bits that belong to no field, as 32-bit halves. */
@@ -31,7 +31,8 @@ export interface Layout<F extends Fields> {
 }
 
 export function layout<F extends Fields>(name: string, clause: string, widthInBits: number, fields: F): Layout<F> {
-  if (![32, 64, 128, 256, 512].includes(widthInBits)) throw new RangeError(`${name}: no ${widthInBits}-bit layout`);
+  const isWhole = Number.isInteger(widthInBits / 32) && widthInBits >= 32 && widthInBits <= 512;
+  if (!isWhole) throw new RangeError(`${name}: no ${widthInBits}-bit layout`);
   const owner = new Array<string | undefined>(widthInBits);
   for (const [key, field] of Object.entries(fields)) {
     if (MEMBERS.includes(key)) throw new RangeError(`${name}.${key}: every declaration has a ${key}; rename the field`);

@@ -33,6 +33,22 @@ test('a 32-bit structure is one word', () => {
   expect(decode(SMALL, 0x1_0000_0003n)).toEqual({ STATUS: 3 });
 });
 
+test('the last word of 96 bits has the odd half, and what is above it is not read', () => {
+  const fault = structure('FAULT', 96, 'test', {
+    REASON: bits(7, 0),
+    ADDRESS: address(63, 12),
+    ENDPOINT: bits(95, 64),
+  });
+  const words = encode(fault, { REASON: 2, ADDRESS: 0x7000n, ENDPOINT: 0xfffffff1 });
+  expect(words).toEqual([0x7002n, 0xfffffff1n]);
+  expect(decode(fault, words[0], words[1] | (0xdeadn << 32n))).toEqual({
+    REASON: 2,
+    ADDRESS: 0x7000n,
+    ENDPOINT: 0xfffffff1,
+  });
+  expect(() => decode(fault, 0n)).toThrow('FAULT has 2 64-bit words, got 1');
+});
+
 test('encode64 refuses what has more than one word', () => {
   expect(() => encode64(DESC, {})).toThrow('DESC has 128 bits: use encode()');
 });

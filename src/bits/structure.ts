@@ -7,7 +7,7 @@ export type Structure<F extends Fields> = Layout<F> & F;
 
 /**
  * Declares a structure once, for the model, the driver code and the decoder.
- * @param widthInBits 64 to 512 (a 32-bit structure is allowed and encodes to one word)
+ * @param widthInBits a multiple of 32, up to 512; the last word of an odd number of halves has zero above them
  * @param clause where the specification defines it
  */
 export function structure<F extends Fields>(
@@ -45,7 +45,7 @@ export function toHalves(words: readonly bigint[]): Int32Array {
 
 /** All fields of the given 64-bit words. */
 export function decode<F extends Fields>(of: Layout<F>, ...words: bigint[]): Values<F> {
-  const want = Math.max(1, of.width / 64);
+  const want = Math.ceil(of.width / 64);
   if (words.length !== want) throw new RangeError(`${of.name} has ${want} 64-bit words, got ${words.length}`);
   return decodeHalves(of, toHalves(words));
 }
