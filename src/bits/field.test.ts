@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { address, bit, bits, fixed, ignored, named, oneShot, ro, w1c, width } from './field.ts';
 
-const plain = { access: 'rw', fixed: null, ignored: false, values: null };
+const plain = { access: 'rw', shift: 0, fixed: null, ignored: false, values: null };
 
 test('bit is a field of one bit', () => {
   expect(bit(31)).toEqual({ ...plain, kind: 'bits', hi: 31, lo: 31 });
@@ -13,6 +13,12 @@ test('bits is a run of bits', () => {
 
 test('address is a run of bits within a qword', () => {
   expect(address(115, 76)).toEqual({ ...plain, kind: 'address', hi: 115, lo: 76 });
+});
+
+test('an address may begin with another bit than the one it begins at', () => {
+  expect(address(53, 10, 12).shift).toBe(2);
+  expect(address(107, 64, 12).shift).toBe(12);
+  expect(address(51, 12, 12)).toEqual(address(51, 12));
 });
 
 test('values have names', () => {
@@ -51,6 +57,9 @@ describe('what is no field throws', () => {
     ['33 ignored bits', () => ignored(32, 0), '32:0 is wider than 32 bits'],
     ['address across qwords', () => address(64, 12), '64:12 crosses a qword'],
     ['address past bit 511', () => address(520, 515), 'field 520:515'],
+    ['address beginning right of itself', () => address(53, 10, 9), '53:10 cannot begin with bit 9'],
+    ['address past bit 63', () => address(53, 10, 21), '53:10 cannot begin with bit 21'],
+    ['address beginning between bits', () => address(53, 10, 12.5), '53:10 cannot begin with bit 12.5'],
     ['fixed value too large', () => fixed(bits(3, 0), 16), '16 does not fit 3:0'],
     ['fixed value negative', () => fixed(bits(3, 0), -1), '-1 does not fit 3:0'],
     ['name of a value too large', () => named(bits(3, 2), { 4: 'x' }), '4 does not fit 3:2'],

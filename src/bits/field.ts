@@ -11,6 +11,8 @@ export interface Field {
   readonly hi: number;
   readonly lo: number;
   readonly access: Access;
+  /** How many bits an address lies further left than in its qword: 2 where bits 53:10 hold bits 55:12; otherwise 0. */
+  readonly shift: number;
   /** Value that every instance has (the type of a descriptor); `encode` fills it in. */
   readonly fixed: number | null;
   /** Hardware ignores these bits: neither a field that software may rely on nor reserved. */
@@ -24,7 +26,7 @@ export interface BitsField extends Field {
   readonly kind: 'bits';
 }
 
-/** A byte address whose low `lo` bits are not stored; its value is a `bigint` with those bits zero. */
+/** A byte address, a `bigint`; bits of it that are not stored are zero. */
 export interface AddressField extends Field {
   readonly kind: 'address';
 }
@@ -33,7 +35,7 @@ function makeField<K extends Field['kind']>(kind: K, hi: number, lo: number): Fi
   if (!Number.isInteger(hi) || !Number.isInteger(lo) || lo < 0 || hi < lo || hi > 511) {
     throw new RangeError(`field ${hi}:${lo} is not a run of bits`);
   }
-  return { kind, hi, lo, access: 'rw', fixed: null, ignored: false, values: null };
+  return { kind, hi, lo, access: 'rw', shift: 0, fixed: null, ignored: false, values: null };
 }
 
 export function bit(n: number): BitsField {
@@ -45,10 +47,17 @@ export function bits(hi: number, lo: number): BitsField {
   return makeField('bits', hi, lo);
 }
 
-/** An address field `hi:lo` within its qword; bit `lo` of the field is bit `lo % 64` of the address. */
-export function address(hi: number, lo: number): AddressField {
+/**
+ * An address field `hi:lo` within its qword.
+ * @param from the bit of the address that bit `lo` holds, `lo % 64` if not given: `address(53, 10, 12)` is a page frame number
+ */
+export function address(hi: number, lo: number, from = lo & 63): AddressField {
   if (hi >> 6 !== lo >> 6) throw new RangeError(`address field ${hi}:${lo} crosses a qword`);
-  return makeField('address', hi, lo);
+  const shift = from - (lo & 63);
+  if (!Number.isInteger(shift) || shift < 0 || (hi & 63) + shift > 63) {
+    throw new RangeError(`address field ${hi}:${lo} cannot begin with bit ${from} of an address`);
+  }
+  return { ...makeField('address', hi, lo), shift };
 }
 
 /** Read-only: written bits are dropped. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { hex, hex64, high, join, low } from './halves.ts';
+import { describe, expect, test } from 'vitest';
+import { encodedRangeBits, hex, hex64, high, join, low } from './halves.ts';
 
 const word = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 
@@ -27,4 +27,32 @@ test('hex is lower case and unpadded', () => {
 test('hex64 is unsigned', () => {
   expect(hex64(-1, -1)).toBe('0xffffffffffffffff');
   expect(hex64(0xa72003, 1)).toBe('0x100a72003');
+});
+
+describe('an encoded range', () => {
+  /** As it is said: the first zero from bit 12 on, counted bit by bit. */
+  function plainRange(address: bigint): number {
+    let n = 12;
+    while (n < 64 && ((address >> BigInt(n)) & 1n) === 1n) n++;
+    return n + 1;
+  }
+
+  test('is what counting says', () => {
+    const ones = fc.integer({ min: 0, max: 64 });
+    fc.assert(
+      fc.property(word, ones, (random, n) => {
+        const address = random | (2n ** BigInt(n) - 1n);
+        expect(encodedRangeBits(low(address), high(address))).toBe(plainRange(address));
+      }),
+    );
+  });
+
+  test.each([
+    [0x0n, 13],
+    [0xfff000n, 25],
+    [0x7ffffffffffff000n, 64],
+    [0xfffffffffffff000n, 65],
+  ])('of 0x%x', (address, size) => {
+    expect(encodedRangeBits(low(address), high(address))).toBe(size);
+  });
 });

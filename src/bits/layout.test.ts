@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Field } from './field.ts';
 import { address, bit, bits, fixed, ignored, width } from './field.ts';
 import type { Fields, Layout } from './layout.ts';
-import { decodeHalves, encodeHalves, get, getAddress, layout, maskOf, put, reservedSet } from './layout.ts';
+import { decodeHalves, encodeHalves, get, getAddress, layout, maskOf, part, put, reservedSet } from './layout.ts';
 
 const WIDTHS = [32, 64, 96, 128, 160, 224, 256, 320, 512] as const;
 
@@ -33,7 +33,7 @@ const layouts = fc
       const edge = run.kind === 'address' ? lo | 63 : lo + 31;
       const hi = Math.min(lo + run.size - 1, edge);
       if (hi >= size) return;
-      if (run.kind === 'address') fields[`A${i}`] = address(hi, lo);
+      if (run.kind === 'address') fields[`A${i}`] = address(hi, lo, (lo & 63) + Math.min(run.gap, 63 - (hi & 63)));
       else if (run.kind === 'ignored') fields[`I${i}`] = ignored(hi, lo);
       else if (run.kind === 'fixed') fields[`F${i}`] = fixed(bits(hi, lo), (0x9e3779b1 * (i + 1)) % 2 ** (hi - lo + 1));
       else fields[`B${i}`] = bits(hi, lo);
@@ -46,7 +46,7 @@ const layouts = fc
 function cut(field: Field, noise: bigint): number | bigint {
   const own = BigInt.asUintN(width(field), noise >> BigInt(field.lo));
   if (field.fixed !== null) return field.fixed;
-  return field.kind === 'address' ? own << BigInt(field.lo & 63) : Number(own);
+  return field.kind === 'address' ? own << BigInt((field.lo & 63) + field.shift) : Number(own);
 }
 
 const noise = fc.bigInt({ min: 0n, max: 2n ** 512n - 1n });
@@ -59,7 +59,8 @@ const valued = fc.tuple(layouts, noise).map(([of, random]) => {
 function plainEncode(of: Layout<Fields>, values: Record<string, number | bigint>): bigint {
   let sum = 0n;
   for (const [key, field] of Object.entries(of.fields)) {
-    sum += BigInt(values[key]) << BigInt(field.kind === 'address' ? field.lo & ~63 : field.lo);
+    const isAddress = field.kind === 'address';
+    sum += (BigInt(values[key]) >> BigInt(field.shift)) << BigInt(isAddress ? field.lo & ~63 : field.lo);
   }
   return sum;
 }
@@ -152,6 +153,37 @@ describe('derived reserved bits', () => {
     const of = layout('R', 'test', 32, { V: bits(30, 0) });
     const halves = Int32Array.of(-(2 ** 31), 0);
     expect([reservedSet(of, halves, 0), reservedSet(of, halves, 1)]).toEqual([true, false]);
+  });
+});
+
+describe('an address that is stored shifted', () => {
+  const of = layout('DDTE', 'test', 64, { V: bit(0), PPN: address(53, 10, 12) });
+
+  test('is the byte address', () => {
+    expect(whole(encodeHalves(of, { V: 1, PPN: 0x80001000n }))).toBe(0x20000401n);
+    expect(decodeHalves(of, Int32Array.of(0x20000401, 0))).toEqual({ V: 1, PPN: 0x80001000n });
+  });
+
+  test.each([0x80001800n, 1n << 56n, -0x1000n])('0x%x does not fit', (value) => {
+    expect(() => encodeHalves(of, { PPN: value })).toThrow('does not fit 53:10');
+  });
+});
+
+describe('a part of a whole', () => {
+  const word = layout('TA', 'test', 64, { V: bit(0), PSCID: bits(31, 12), PPN: address(53, 40, 42) });
+  const whole2 = layout('PC', 'test', 128, { ...part('low', 0, word), ...part('ta', 64, word) });
+
+  test('has its fields where it lies, under its name', () => {
+    expect(whole2.fields.ta_PSCID).toEqual(bits(95, 76));
+    expect(whole2.fields.low_PSCID).toEqual(bits(31, 12));
+    expect(whole2.fields.ta_PPN).toEqual({ ...address(117, 104), shift: 2 });
+    expect(whole2.reserved.subarray(2)).toEqual(word.reserved);
+    // @ts-expect-error the part has no field of this name
+    expect(whole2.fields.ta_PASID).toBeUndefined();
+  });
+
+  test('begins with a word', () => {
+    expect(() => part('ta', 32, word)).toThrow('TA cannot begin at bit 32');
   });
 });
 

@@ -48,6 +48,23 @@ export function layout<F extends Fields>(name: string, clause: string, widthInBi
   return Object.freeze({ name, clause, width: widthInBits, fields: Object.freeze(fields), reserved });
 }
 
+/**
+ * The fields of a part as they lie in a whole: so many bits higher, and with the part's name before theirs. What consists of parts that
+ * also stand alone (a context of several words) is declared from them.
+ */
+export function part<P extends string, F extends Fields>(
+  name: P,
+  offset: number,
+  of: Layout<F>,
+): { readonly [K in keyof F & string as `${P}_${K}`]: F[K] } {
+  if (offset % 64 !== 0) throw new RangeError(`${of.name} cannot begin at bit ${offset}: parts are words of 64 bits`);
+  const placed: Record<string, Field> = {};
+  for (const [key, field] of Object.entries(of.fields)) {
+    placed[`${name}_${key}`] = { ...field, hi: field.hi + offset, lo: field.lo + offset };
+  }
+  return placed as { readonly [K in keyof F & string as `${P}_${K}`]: F[K] };
+}
+
 /** The bits of a field as a mask over 32-bit halves. */
 export function maskOf(field: Field, halves: number): Int32Array {
   const mask = new Int32Array(halves);
@@ -84,16 +101,18 @@ export function getAddress(field: Field, halves: Halves, base = 0): bigint {
   const q = base + (field.lo >> 6) * 2;
   const top = BigInt((field.hi & 63) + 1);
   const word = BigInt.asUintN(Number(top), join(halves[q], halves[q + 1]));
-  const shift = BigInt(field.lo & 63);
-  return (word >> shift) << shift;
+  const lo = BigInt(field.lo & 63);
+  return ((word >> lo) << lo) << BigInt(field.shift);
 }
 
 function encodeField(into: Int32Array, owner: string, key: string, field: Field, value: number | bigint): void {
   if (field.kind === 'address') {
-    const shift = BigInt(field.lo & 63);
-    const word = BigInt(value);
-    const outside = word < 0n || word >> BigInt((field.hi & 63) + 1) !== 0n || (word >> shift) << shift !== word;
-    if (outside) throw new RangeError(`${owner}.${key}: 0x${word.toString(16)} does not fit ${field.hi}:${field.lo}`);
+    const lo = BigInt(field.lo & 63);
+    const whole = BigInt(value);
+    const word = whole >> BigInt(field.shift);
+    const lost = (word >> lo) << (lo + BigInt(field.shift)) !== whole;
+    if (whole < 0n || word >> BigInt((field.hi & 63) + 1) !== 0n || lost)
+      throw new RangeError(`${owner}.${key}: 0x${whole.toString(16)} does not fit ${field.hi}:${field.lo}`);
     const q = (field.lo >> 6) * 2;
     into[q] |= Number(BigInt.asIntN(32, word));
     into[q + 1] |= Number(BigInt.asIntN(32, word >> 32n));
