@@ -27,7 +27,9 @@ function someValue(field: Field): fc.Arbitrary<number | bigint> {
 /** Whatever its fields hold comes back, no field touches a reserved bit, and each reserved bit alone is seen. */
 export function expectRoundTrip(of: Layout<Fields>): void {
   expect(of.clause, of.name).not.toBe('');
-  const values = fc.record(Object.fromEntries(Object.entries(of.fields).map(([key, field]) => [key, someValue(field)])));
+  const values = fc.record(
+    Object.fromEntries(Object.entries(of.fields).map(([key, field]) => [key, someValue(field)])),
+  );
   fc.assert(
     fc.property(values, (some) => {
       const halves = encodeHalves(of, some);
