@@ -1,6 +1,6 @@
 /**
  * What an invalidation in scalable mode means for transactions in flight (VT-d 6.5.4): those to be drained, and walks that hold
- * something that it makes void, which may not fill any cache and end before it completes.
+ * something that it makes void: these may not fill any cache, end before it completes, and what they have translated is drained like the rest.
  */
 import type { Dma } from '../../machine/index.ts';
 import { ACCESS, MARK, PHASE, SLOT } from '../../machine/index.ts';
@@ -10,7 +10,7 @@ import type { IotlbInvalidation } from './invalidation.ts';
 import { IOTLB_GRANULARITY } from './registers.ts';
 import { ADDRESSED } from './scalable-caches.ts';
 import type { PasidInvalidation } from './scalable-invalidation.ts';
-import { SCALABLE_STEP, tagsOf, usedLevel } from './scalable-slot.ts';
+import { hasReadLeaf, SCALABLE_STEP, tagsOf, usedLevel } from './scalable-slot.ts';
 import { PGTT } from './scalable-structures.ts';
 import { STAGE } from './scalable-walk.ts';
 
@@ -53,22 +53,20 @@ export function markForIotlb(dma: Dma | null, inv: IotlbInvalidation): void {
   const page = inv.granularity === IOTLB_GRANULARITY.page;
   each(dma, (slot, stage, translated) => {
     const domain = inv.granularity === IOTLB_GRANULARITY.global || dma.get(slot, SLOT.did) === inv.did;
-    if (translated) {
-      const drains = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
-      const byAddress = page && ((ADDRESSED.iotlb >>> tagsOf(dma, slot).pgtt) & 1) === 1;
-      if (drains && domain && (!byAddress || overlaps(dma, slot, inv, 0))) dma.mark(slot, MARK.holdDrain);
-      return;
-    }
+    const asked = dma.get(slot, SLOT.access) === ACCESS.read ? inv.drainReads : inv.drainWrites;
+    const byAddress = page && ((ADDRESSED.iotlb >>> tagsOf(dma, slot).pgtt) & 1) === 1;
+    const drains = asked && domain && (!byAddress || overlaps(dma, slot, inv, 0)) ? MARK.holdDrain : 0;
+    if (translated) return dma.mark(slot, drains);
     if (stage <= STAGE.known || !domain) return;
     // Of a nested translation the first stage's tables, too, were found through second-stage leaves.
-    if (!page || tagsOf(dma, slot).pgtt !== PGTT.secondStage) return dma.mark(slot, VOID);
+    if (!page || tagsOf(dma, slot).pgtt !== PGTT.secondStage) return dma.mark(slot, VOID | drains);
     const used = usedLevel(dma, slot);
-    if (used > 0 && !inv.leafOnly && overlaps(dma, slot, inv, 9 * (used - 1))) dma.mark(slot, VOID);
+    if (used > 0 && !inv.leafOnly && overlaps(dma, slot, inv, 9 * (used - 1))) dma.mark(slot, VOID | drains);
   });
 }
 
-/** @param drains it always asks for it (6.5.2.4); whether the implementation does it */
-export function markForPasidIotlb(dma: Dma | null, inv: PasidInvalidation, drains: boolean): void {
+/** @param implemented it always asks to drain (6.5.2.4); whether the implementation does it */
+export function markForPasidIotlb(dma: Dma | null, inv: PasidInvalidation, implemented: boolean): void {
   if (dma === null) return;
   const page = inv.granularity === PASID_IOTLB_GRANULARITY.page;
   each(dma, (slot, stage, translated) => {
@@ -76,14 +74,14 @@ export function markForPasidIotlb(dma: Dma | null, inv: PasidInvalidation, drain
     if (dma.get(slot, SLOT.did) !== inv.did || pasid !== inv.pasid) return;
     const addressed = ((ADDRESSED.pasid >>> pgtt) & 1) === 1;
     if (page && !addressed) return;
-    if (translated) {
-      if (drains && (!page || overlaps(dma, slot, inv, 0))) dma.mark(slot, MARK.holdDrain);
-      return;
-    }
+    const drains = implemented && (!page || overlaps(dma, slot, inv, 0)) ? MARK.holdDrain : 0;
+    if (translated) return dma.mark(slot, drains);
     if (stage <= STAGE.known) return;
-    if (!page) return dma.mark(slot, VOID);
+    if (!page) return dma.mark(slot, VOID | drains);
     const used = usedLevel(dma, slot);
-    if (used > 0 && !inv.leafOnly && overlaps(dma, slot, inv, 9 * (used - 1))) dma.mark(slot, VOID);
+    // A nested walk goes on behind the first stage's leaf: that it has read it counts whatever the hint says.
+    const affected = hasReadLeaf(dma, slot) || (used > 0 && !inv.leafOnly);
+    if (affected && overlaps(dma, slot, inv, 9 * (used - 1))) dma.mark(slot, VOID | drains);
   });
 }
 

@@ -199,3 +199,8 @@ export function tagsOf(dma: Dma, slot: number): { pasid: number; pgtt: number } 
 export function usedLevel(dma: Dma, slot: number): number {
   return (dma.get(slot, AT.levels) >>> LEVELS.used) & 7;
 }
+
+/** Whether a walk has read the first stage's leaf, with nesting: what is left is to translate the page that it gives. */
+export function hasReadLeaf(dma: Dma, slot: number): boolean {
+  return ((dma.get(slot, AT.levels) >>> LEVELS.leaf) & 7) !== 0;
+}
