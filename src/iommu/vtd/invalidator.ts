@@ -8,6 +8,7 @@ import { EVERY_INDEX } from './interrupt-remapping.ts';
 import type { IotlbInvalidation } from './invalidation.ts';
 import { invalidateContext, invalidateIotlb } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
+import { describeScalableCaches } from './scalable-cache-text.ts';
 import {
   contextScope,
   invalidatePasidCache,
@@ -44,12 +45,15 @@ export class Invalidator {
     const { core } = this;
     if (core.has.cap.RWBF === 1) core.flushWriteBuffers();
     const { scalable } = core;
+    const before = scalable === null ? [] : this.held();
     if (scalable !== null && !this.isLegacy()) {
       const { ignore, requester } = contextScope(granularity, sid, functionMask);
       scalable.caches.dropContexts(requester, ignore);
       markForContext(core.dma, requester, ignore);
     } else invalidateContext(core.caches, core.dma, granularity, did & core.didMask, sid, functionMask);
-    if (core.telling) core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
+    if (!core.telling) return;
+    core.say(`context cache invalidated (${granularityName(CONTEXT_GRANULARITY, granularity)})`);
+    if (scalable !== null) this.tellDropped(before);
   }
 
   /** @param lo, hi address of a page-selective one, as halves. @param asked everything else, as software asks for it */
@@ -68,7 +72,7 @@ export class Invalidator {
     inv.leafOnly = asked.leafOnly && page && core.profile.honoursInvalidationHint;
     inv.drainReads = core.drainsReads && (asked.drainReads || core.alwaysDrains);
     inv.drainWrites = core.drainsWrites && (asked.drainWrites || core.alwaysDrains);
-    const before = core.telling ? core.caches.describe() : [];
+    const before = this.held();
     const legacy = this.isLegacy();
     const kept = invalidateIotlb(core.caches, legacy ? core.dma : null, inv);
     if (core.scalable !== null && !legacy) {
@@ -84,18 +88,35 @@ export class Invalidator {
     core.say(
       `IOTLB invalidated (${granularityName(IOTLB_GRANULARITY, asked.granularity)}, DID ${inv.did}${where}, ${drain})`,
     );
-    const after = core.caches.describe();
-    for (const line of before) if (!after.includes(line)) core.say(`  drops ${line}`);
-    if (inv.leafOnly) for (const line of after) if (!line.startsWith('IOTLB')) core.say(`  keeps ${line}`);
+    this.tellDropped(before);
+    if (inv.leafOnly)
+      for (const line of core.caches.describe()) if (!line.startsWith('IOTLB')) core.say(`  keeps ${line}`);
+  }
+
+  /** What is cached, for {@link tellDropped}; nothing where nobody listens. */
+  private held(): string[] {
+    const { core } = this;
+    if (!core.telling) return [];
+    return [...core.caches.describe(), ...(core.scalable === null ? [] : describeScalableCaches(core.scalable.caches))];
+  }
+
+  private tellDropped(before: readonly string[]): void {
+    const after = this.held();
+    for (const line of before) if (!after.includes(line)) this.core.say(`  drops ${line}`);
   }
 
   /** Of scalable mode. @param granularity see {@link PASID_GRANULARITY} */
   pasidCache(granularity: number, did: number, pasid: number): void {
     const { core } = this;
     if (core.scalable === null) return;
+    const before = this.held();
     invalidatePasidCache(core.scalable, granularity, did & core.didMask, pasid);
     markForPasids(core.dma, granularity, pasid);
-    if (core.telling) core.say(`PASID cache invalidated (${granularityName(PASID_GRANULARITY, granularity)})`);
+    if (!core.telling) return;
+    const whose = { domain: `, DID ${did}`, pasid: `, DID ${did}, PASID ${hex(pasid)}`, global: '' };
+    const granule = granularityName(PASID_GRANULARITY, granularity);
+    core.say(`PASID cache invalidated (${granule}${whose[granule as keyof typeof whose] ?? ''})`);
+    this.tellDropped(before);
   }
 
   /** Of scalable mode. @param granularity see {@link PASID_IOTLB_GRANULARITY}. @param lo, hi address of a page-selective one, as halves */
@@ -111,11 +132,16 @@ export class Invalidator {
       am,
       leafOnly: ih && core.profile.honoursInvalidationHint,
     };
+    const before = this.held();
     if (invalidatePasidIotlb(core.scalable, inv) > 0) core.fire('hint');
     markForPasidIotlb(core.dma, inv, core.profile.drains);
     if (!core.telling) return;
-    const what = granularityName(PASID_IOTLB_GRANULARITY, granularity);
-    core.say(`PASID-based IOTLB invalidation (${what}, DID ${inv.did}, PASID ${hex(pasid)})`);
+    const page = granularity === PASID_IOTLB_GRANULARITY.page;
+    const where = page ? `, ${hex((inv.vpnHi * 0x40000 + inv.vpnLo) * 4096)} AM ${am}, IH=${ih ? 1 : 0}` : '';
+    core.say(
+      `PASID-based IOTLB invalidated (${granularityName(PASID_IOTLB_GRANULARITY, granularity)}, DID ${inv.did}, PASID ${hex(pasid)}${where})`,
+    );
+    this.tellDropped(before);
   }
 
   /** The interrupt entry cache (6.5.2.8). @param selective of the block of 2^mask indexes; else all of it */

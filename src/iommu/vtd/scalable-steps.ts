@@ -118,6 +118,8 @@ export class ScalableSteps {
     }
     this.state.used = 0;
     this.go(slot, LOOK.context);
+    if (core.telling && this.state.look === LOOK.none)
+      core.say('nothing is cached for it: the walk begins at the root table');
   }
 
   // ---- the other caches -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,69 @@
+/** The contents of the caches of scalable mode in words, for logs. */
+import { hex } from '../../bits/index.ts';
+import { bdf } from '../../machine/index.ts';
+import type { Cache } from '../kit/cache.ts';
+import type { ScalableCaches } from './scalable-caches.ts';
+import {
+  FIRST_PAGING,
+  FIRST_TAG,
+  PASID,
+  PASID_TAG,
+  RIGHT,
+  SM_CONTEXT,
+  SM_IOTLB,
+  SM_TAG,
+  WITH_PASID,
+} from './scalable-entries.ts';
+import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
+
+const SIZE = ['', '4 KiB', '2 MiB', '1 GiB'] as const;
+const WAY: Readonly<Record<number, string>> = {
+  [PGTT.firstStage]: 'first-stage',
+  [PGTT.secondStage]: 'second-stage',
+  [PGTT.nested]: 'nested',
+  [PGTT.passThrough]: 'pass-through',
+};
+
+/** A line for each entry that is held; second-stage paging entries are with those of legacy mode. */
+export function describeScalableCaches(caches: ScalableCaches): string[] {
+  const from = (hi: number, lo: number) => hex(BigInt.asUintN(64, (BigInt(hi) * 0x40000n + BigInt(lo)) << 12n));
+  const frame = (hi: number, lo: number) => hex((hi * 0x100000 + lo) * 4096);
+  const at = (entry: number) => (field: number) => caches.word(entry, field);
+  const lines = (cache: Cache, line: (tag: number, word: (field: number) => number) => string) =>
+    Array.from({ length: cache.entries }, (_, i) => cache.at(i))
+      .filter((entry) => caches.tag(entry) !== 0)
+      .map((entry) => line(caches.tag(entry), at(entry)));
+  const contexts = lines(
+    caches.context,
+    (_, word) =>
+      `context cache: ${bdf(word(SM_CONTEXT.sid))} -> PASID directory ${frame(word(SM_CONTEXT.directoryHi), word(SM_CONTEXT.directoryLo))}`,
+  );
+  const pasids = lines(caches.pasid, (tag, word) => {
+    const way = WAY[(tag >>> PASID_TAG.pgtt) & 7];
+    const first = frame(word(PASID.firstTopHi), word(PASID.firstTopLo));
+    const second = frame(word(PASID.secondTopHi), word(PASID.secondTopLo));
+    const tables =
+      { 'first-stage': ` ${first}`, 'second-stage': ` ${second}`, nested: ` ${first} in ${second}` }[way] ?? '';
+    const dirty = ((tag >>> PASID_TAG.ssade) & 1) === 1 ? ', SSADE' : '';
+    const who = `${bdf(word(PASID.sid))} PASID ${hex(word(PASID.pasid))}`;
+    return `PASID cache: ${who} -> DID ${tag >>> PASID_TAG.did}, ${way}${tables}${dirty}`;
+  });
+  const first = [5, 4, 3, 2].flatMap((level) =>
+    lines(caches.first[level], (tag, word) => {
+      const iova = from(word(FIRST_PAGING.vpnHi), word(FIRST_PAGING.vpnLo));
+      const table = frame(word(FIRST_PAGING.tableHi), word(FIRST_PAGING.tableLo));
+      const who = `PASID ${hex(word(FIRST_PAGING.pasid))}, DID ${tag >>> FIRST_TAG.did}`;
+      return `${FS_ENTRY_NAME[level]} cache: ${who}, IOVA ${iova} -> table ${table}`;
+    }),
+  );
+  const pages = lines(caches.iotlb, (tag, word) => {
+    const rights = (tag >>> SM_TAG.rights) & (RIGHT.read | RIGHT.write);
+    const what = ['-', 'R', 'W', 'RW'][rights] + (((tag >>> SM_TAG.dirty) & 1) === 1 ? ', dirty' : '');
+    const sid = word(SM_IOTLB.owner) & (WITH_PASID - 1);
+    const who = `${bdf(sid)} PASID ${hex(word(SM_IOTLB.pasid))}, DID ${tag >>> SM_TAG.did}`;
+    const iova = from(word(SM_IOTLB.vpnHi), word(SM_IOTLB.vpnLo));
+    const page = frame(word(SM_IOTLB.pfnHi), word(SM_IOTLB.pfnLo));
+    return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE[(tag >>> SM_TAG.level) & 7]} (${what})`;
+  });
+  return [...contexts, ...pasids, ...first, ...pages];
+}
