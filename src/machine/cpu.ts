@@ -1,4 +1,4 @@
-import { hex, high, low } from '../bits/index.ts';
+import { hex, hex64, high, low } from '../bits/index.ts';
 import type { Machine } from './machine.ts';
 import type { Op, Program } from './op.ts';
 import type { StoreOrder } from './store-buffer.ts';
@@ -48,6 +48,28 @@ export class Cpu {
       ready: this.hasRoom,
       run: () => this.store(at, value, note),
     };
+  }
+
+  /**
+   * A locked instruction on a 64-bit word: nobody comes between its load and its store, and earlier stores are visible first.
+   * @param keep bits of the old value that stay. @param set bits that are set then
+   * @returns the old value
+   */
+  *locked64(addr: bigint, keep: bigint, set: bigint, note: string): Program<bigint> {
+    const at = this.wordAt(addr);
+    const { memory, result, log } = this.machine;
+    const [keepLo, keepHi, setLo, setHi] = [low(keep), high(keep), low(set), high(set)];
+    return (yield {
+      name: `${this.name} locked64 ${hex(addr)} ${hex(BigInt.asUintN(64, keep))} ${hex(set)}`,
+      ready: this.isDrained,
+      returns: 'word',
+      run: () => {
+        result.lo = memory.lo(at);
+        result.hi = memory.hi(at);
+        memory.store(at, (result.lo & keepLo) | setLo, (result.hi & keepHi) | setHi);
+        if (log.on) log.say('driver', `${note}: it was ${hex64(result.lo, result.hi)}`);
+      },
+    }) as bigint;
   }
 
   /** As {@link write64}, left out where the case names no such word and the value is zero, as that word is already. */
