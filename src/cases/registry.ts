@@ -6,6 +6,7 @@ import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
 import { D4 } from './d4.ts';
+import { D5 } from './d5.ts';
 import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
@@ -24,6 +25,7 @@ export const CASES: readonly Case[] = [
   D2,
   D3,
   D4,
+  D5,
   MERGE_PSC,
   SUPERPAGE_TAIL,
   PSI_UNALIGNED_MASK,

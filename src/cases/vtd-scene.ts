@@ -1,33 +1,14 @@
 import { encode, encode64 } from '../bits/index.ts';
-import type { Drain, DriverVersion, Invalidator, Mutation, NewMapping } from '../guest/index.ts';
-import {
-  InvalidationQueue,
-  LARGE,
-  LEAF,
-  PageTable,
-  RegisterInvalidation,
-  VERSIONS,
-  VtdDomain,
-} from '../guest/index.ts';
-import type { VtdOptions, VtdProfile } from '../iommu/vtd/index.ts';
-import { CAP, CONTEXT_ENTRY, ECAP, GCMD, IQA, ROOT_ENTRY, RTADDR, Vtd } from '../iommu/vtd/index.ts';
-import type { Cpu, Device, Frame, MachineOptions, Pool, StoreOrder } from '../machine/index.ts';
-import { Machine } from '../machine/index.ts';
+import type { Drain, DriverVersion, InvalidationQueue, Invalidator, Mutation, NewMapping } from '../guest/index.ts';
+import { LARGE, LEAF, PageTable, RegisterInvalidation, VERSIONS, VtdDomain } from '../guest/index.ts';
+import { CAP, CONTEXT_ENTRY, ECAP, GCMD, IQA, ROOT_ENTRY, RTADDR } from '../iommu/vtd/index.ts';
+import type { Cpu, Device, Frame, Pool } from '../machine/index.ts';
+import type { UnitOptions } from './unit-scene.ts';
+import { ADDRESS, SID, UnitScene } from './unit-scene.ts';
 
-/** Addresses of the tables of the report of seed 003 (PML4E 0x19db5c1003, PDPE 0x1a1cacb003, PDE 0x1a30a72003). */
-export const ADDRESS = {
-  root: 0x103a00000n,
-  context: 0x103a01000n,
-  queue: 0x103a02000n,
-  status: 0x103a03000n,
-  pml4: 0x1a30e4f000n,
-  pdpt: 0x19db5c1000n,
-  pd: 0x1a1cacb000n,
-  pts: [0x1a30a72000n, 0x1a30a73000n, 0x1a30a74000n, 0x1a30a75000n],
-} as const;
+export { ADDRESS, SID } from './unit-scene.ts';
 
-export interface SceneOptions {
-  readonly profile: VtdProfile;
+export interface SceneOptions extends UnitOptions {
   /** Driver version; `ideal` if absent. */
   readonly version?: DriverVersion;
   /** Which interface carries invalidations; the queue if absent. */
@@ -40,24 +21,16 @@ export interface SceneOptions {
   readonly ptEntries?: readonly number[];
   /** Record faults of the device. */
   readonly recordFaults?: boolean;
-  readonly unit?: VtdOptions;
-  readonly machine?: MachineOptions;
-  /** In which order the driver's stores become visible; at once if absent. */
-  readonly stores?: StoreOrder;
 }
 
-/** Source id 02:00.0 and domain id of the one device and domain of a scene. */
-export const SID = 0x0200;
+/** Domain id of the one domain of a scene. */
 export const DID = 1;
 
 /**
  * One VT-d unit with translation on, one 4-level domain for function 02:00.0 whose PML4E and PDPE for the first GiB are there
  * (as in the loop of the report, whose upper tables persist), and a driver for it.
  */
-export class VtdScene {
-  readonly machine: Machine;
-  readonly unit: Vtd;
-  readonly cpu: Cpu;
+export class VtdScene extends UnitScene {
   readonly domain: VtdDomain;
   /** Carries {@link cpu}'s invalidations; null where registers do. */
   readonly queue: InvalidationQueue | null;
@@ -68,38 +41,11 @@ export class VtdScene {
   private readonly options: SceneOptions;
 
   constructor(options: SceneOptions) {
-    const machine = new Machine(options.machine);
+    super(options);
     this.options = options;
-    this.machine = machine;
-    const { profile, pdEntries = [0, 1], ptEntries = [0, 1, 2, 3], via = 'queue' } = options;
-    const unit = new Vtd(
-      {
-        arena: machine.arena,
-        tables: machine.memory.walkerView(),
-        memory: machine.memory,
-        dma: machine.dma,
-        log: machine.log,
-        rules: machine.rules,
-        flushWriteBuffers: () => machine.memory.writeBackAll(),
-      },
-      { ...options.unit, ecap: { C: machine.memory.coherent ? 1 : 0, ...options.unit?.ecap }, profile },
-    );
-    this.unit = unit;
-    machine.dma.translator = unit;
-    machine.hardware.push(...unit.agents);
-    machine.views.push(() => [...unit.caches.describe(), ...(unit.interruptCache?.describe() ?? [])]);
-
-    const kernel = machine.owner('the kernel', 'other');
+    const { machine } = this;
+    const { pdEntries = [0, 1], ptEntries = [0, 1, 2, 3], via = 'queue' } = options;
     this.tableOwner = machine.owner(`tables of domain ${DID}`, 'table', DID);
-    machine.frame('root table', ADDRESS.root, kernel);
-    machine.frame('context table', ADDRESS.context, kernel);
-    machine.frame(
-      'queue',
-      ADDRESS.queue,
-      kernel,
-      Array.from({ length: 64 }, (_, i) => i),
-    );
-    machine.frame('status', ADDRESS.status, kernel, [0]);
     machine.frame('PML4', ADDRESS.pml4, this.tableOwner, [0]);
     machine.frame('PDPT', ADDRESS.pdpt, this.tableOwner, [0]);
     machine.frame('PD', ADDRESS.pd, this.tableOwner, pdEntries);
@@ -109,12 +55,10 @@ export class VtdScene {
     machine.poke(ADDRESS.pdpt, ADDRESS.pd | 3n);
     this.boot();
 
-    this.cpu = machine.cpu('cpu0', options.stores);
     const drain = options.drain ?? { reads: via === 'queue', writes: true };
-    this.queue =
-      via === 'queue' ? new InvalidationQueue(machine, this.cpu, unit, ADDRESS.queue, ADDRESS.status, drain) : null;
+    this.queue = via === 'queue' ? this.queueOn(drain, 128) : null;
     if (this.queue !== null) this.enableQueue();
-    this.domain = this.domainOn(this.cpu, this.queue ?? new RegisterInvalidation(this.cpu, unit, drain));
+    this.domain = this.domainOn(this.cpu, this.queue ?? new RegisterInvalidation(this.cpu, this.unit, drain));
   }
 
   /** The domain as another CPU handles it. @param newMapping what it does for a mapping that was not there before */
@@ -155,10 +99,6 @@ export class VtdScene {
     unit.caches.context.dropAll();
   }
 
-  private words(addr: bigint, entry: readonly bigint[]): void {
-    entry.forEach((word, i) => this.machine.poke(addr + 8n * BigInt(i), word));
-  }
-
   /** Puts a function of the bus into the domain. */
   private attach(sid: number): void {
     const at = ADDRESS.context + BigInt((sid & 0xff) * 16);
@@ -170,10 +110,6 @@ export class VtdScene {
   private enableQueue(): void {
     this.write(IQA.offset, 8, encode64(IQA, { IQA: ADDRESS.queue }));
     this.write(GCMD.offset, 4, encode64(GCMD, { TE: 1, QIE: 1 }));
-  }
-
-  private write(offset: number, size: 4 | 8, value: bigint): void {
-    this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
   }
 
   /** The device that the domain is for. @param aims byte addresses that its DMA goes to */

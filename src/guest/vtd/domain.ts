@@ -5,7 +5,7 @@ import type { FlushQueue } from './flush-queue.ts';
 import type { Invalidator } from './invalidation.ts';
 import type { NewMapping } from './new-mapping.ts';
 import type { PageTable } from './page-table.ts';
-import { isPresent, pagesUnder } from './page-table.ts';
+import { pagesUnder } from './page-table.ts';
 import type { SplitOrder } from './split.ts';
 import { splitLargePage } from './split.ts';
 import type { DriverVersion } from './versions.ts';
@@ -84,7 +84,7 @@ export class VtdDomain {
     const { grants } = this.machine;
     const { did } = this.options;
     const at = yield* this.table.find(first);
-    if (isPresent(at.value)) pages = Math.max(pages, pagesUnder(at.level));
+    if (this.table.isPresent(at.value)) pages = Math.max(pages, pagesUnder(at.level));
     const what = `iommu_unmap(${hex(iova)}, ${hex(BigInt(pages) << 12n)})`;
     yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
     const freed = yield* this.table.unmap(first, first + pages - 1);
@@ -169,7 +169,7 @@ export class VtdDomain {
     // switch_to_super_page(), slot by slot.
     for (let slot = pfn; slot <= end; slot += size) {
       const { value, level: reached } = yield* this.table.find(slot, level);
-      if (reached !== level || !isPresent(value)) continue;
+      if (reached !== level || !this.table.isPresent(value)) continue;
       const when = version.freesTables === 'before-flush' ? 'at once' : 'later';
       const gathered = yield* this.freePageTable(slot, slot + size - 1, level, when);
       if (this.mutation.noSuperpageFlush !== true) yield* this.flush(slot, size, false);

@@ -34,46 +34,52 @@ export interface Invalidator {
 const QI_IN_USE = 1n;
 const QI_DONE = 2;
 
-/** Bytes of a descriptor, and of a queue of one page. */
-const DESCRIPTOR = 16;
+/** Bytes of a queue of one page. */
 const QUEUE = 4096;
+
+export interface QueueOptions {
+  readonly unit: MmioBlock;
+  /** Byte address of the queue's page. */
+  readonly base: bigint;
+  /** What IOTLB invalidations ask for. */
+  readonly drain: Drain;
+  /** Bits of a descriptor (IQA.DW): 256 in scalable mode; 128 if absent. */
+  readonly width?: 128 | 256;
+}
 
 /** Queued invalidation (VT-d 6.5.2). Every submission ends in a wait descriptor with a status write, as Linux's do. */
 export class InvalidationQueue implements Invalidator {
-  private readonly cpu: Cpu;
-  private readonly unit: MmioBlock;
-  private readonly base: bigint;
-  private readonly status: bigint;
-  private readonly drain: Drain;
   private readonly machine: Machine;
+  private readonly cpu: Cpu;
+  private readonly status: bigint;
+  private readonly options: QueueOptions;
   private readonly tail: SoftwareWord;
+  /** 64-bit words of a descriptor. */
+  private readonly words: number;
   /** `qi->q_lock`, held while descriptors are posted; null while one CPU alone submits. */
   private lock: SoftwareWord | null = null;
 
-  /** @param base byte address of the queue's page. @param status byte address of the status word. @param tail absent, if nobody has it yet */
+  /** @param status byte address of the status word. @param tail absent, if nobody has it yet */
   constructor(
     machine: Machine,
     cpu: Cpu,
-    unit: MmioBlock,
-    base: bigint,
     status: bigint,
-    drain: Drain,
+    options: QueueOptions,
     tail: SoftwareWord = machine.word('queue tail'),
   ) {
     this.machine = machine;
     this.cpu = cpu;
-    this.unit = unit;
-    this.base = base;
     this.status = status;
-    this.drain = drain;
+    this.options = options;
+    this.words = (options.width ?? 128) / 64;
     this.tail = tail;
   }
 
   /** The same queue as another CPU submits to it and waits, each at its own status word. Only before the machine starts. */
   on(cpu: Cpu, status: bigint): InvalidationQueue {
-    const { machine, unit, base, drain, tail } = this;
+    const { machine, options, tail } = this;
     this.lock ??= machine.word('q_lock');
-    const other = new InvalidationQueue(machine, cpu, unit, base, status, drain, tail);
+    const other = new InvalidationQueue(machine, cpu, status, options, tail);
     other.lock = this.lock;
     return other;
   }
@@ -111,28 +117,34 @@ export class InvalidationQueue implements Invalidator {
   }
 
   private *post(descriptor: readonly bigint[], note: string): Program {
-    const { cpu, base, status } = this;
+    const { cpu, status } = this;
+    const { base, unit } = this.options;
     const wait = encode(WAIT_DSC, { SW: 1, DATA: QI_DONE, ADDR: status });
     if (this.lock !== null) yield* spinLock(this.lock);
-    const words = [...descriptor, ...wait];
+    const words = [...this.padded(descriptor), ...this.padded(wait)];
     yield* cpu.write64(status, QI_IN_USE, note);
     // Read in the step of the first store: before it, another CPU may move the tail.
     const first = yield* this.tail.getOwn();
     for (let i = 0; i < words.length; i++) {
       yield* cpu.write64(base + BigInt((first + 8 * i) % QUEUE), words[i], '');
     }
-    const tail = (first + 2 * DESCRIPTOR) % QUEUE;
+    const tail = (first + 8 * words.length) % QUEUE;
     yield* this.tail.set(tail, true);
-    yield* cpu.mmioWrite(this.unit, IQT.offset, 8, BigInt(tail), null);
+    yield* cpu.mmioWrite(unit, IQT.offset, 8, BigInt(tail), null);
     if (this.lock !== null) yield* spinUnlock(this.lock);
   }
 
+  /** A descriptor of 128 bits in a queue of 256-bit ones has an upper half of zeros (6.5.2). */
+  private padded(descriptor: readonly bigint[]): bigint[] {
+    return Array.from({ length: this.words }, (_, i) => descriptor[i] ?? 0n);
+  }
+
   private drainBits(): { DR: number; DW: number } {
-    return { DR: this.drain.reads ? 1 : 0, DW: this.drain.writes ? 1 : 0 };
+    return { DR: this.options.drain.reads ? 1 : 0, DW: this.options.drain.writes ? 1 : 0 };
   }
 
   private drainText(): string {
-    return `, DR=${this.drain.reads ? 1 : 0} DW=${this.drain.writes ? 1 : 0}`;
+    return `, DR=${this.options.drain.reads ? 1 : 0} DW=${this.options.drain.writes ? 1 : 0}`;
   }
 }
 

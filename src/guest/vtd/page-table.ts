@@ -1,5 +1,6 @@
-/** Second-stage page tables as the kernel's VT-d driver handles them: each store is a step. */
+/** Page tables of both stages as the kernel's VT-d driver handles them: each store is a step. */
 import { encode64, hex } from '../../bits/index.ts';
+import { FS_PAGE, FS_TABLE } from '../../iommu/vtd/scalable-structures.ts';
 import { ENTRY_NAME, SS_PAGE, SS_TABLE } from '../../iommu/vtd/structures.ts';
 import type { Cpu, Pool, Program } from '../../machine/index.ts';
 import { atomic } from '../../machine/index.ts';
@@ -9,24 +10,40 @@ export function pagesUnder(level: number): number {
   return 512 ** (level - 1);
 }
 
-const R = encode64(SS_TABLE, { R: 1 });
-const W = encode64(SS_TABLE, { W: 1 });
-const PS = encode64(SS_PAGE, { PS: 1 });
-const SNP = encode64(SS_PAGE, { SNP: 1 });
+/** What makes a leaf above 4 KiB one, in both stages. */
+export const LARGE = encode64(SS_PAGE, { PS: 1 });
 const ADDRESS = 0xffffffffff000n;
 
-/** What makes a leaf above 4 KiB one. */
-export const LARGE = PS;
+/** Bits of entries as the driver writes them. */
+export interface TableFormat {
+  /** One of them says that an entry is present. */
+  readonly present: bigint;
+  /** Of an entry that references a table, and of a leaf. */
+  readonly table: bigint;
+  readonly leaf: bigint;
+}
+
+const RW = encode64(SS_TABLE, { R: 1, W: 1 });
 
 /** Rights and attributes of a leaf as the kernel of the reports sets them: R, W and SNP. */
-export const LEAF = R | W | SNP;
+export const LEAF = RW | encode64(SS_PAGE, { SNP: 1 });
 
+export const SECOND_STAGE: TableFormat = { present: RW, table: RW, leaf: LEAF };
+
+/** As the DMA API uses it (`use_first_level`): flags are set beforehand, so that hardware never has to. */
+export const FIRST_STAGE: TableFormat = {
+  present: encode64(FS_TABLE, { P: 1 }),
+  table: encode64(FS_TABLE, { P: 1, RW: 1, US: 1, A: 1 }),
+  leaf: encode64(FS_PAGE, { P: 1, RW: 1, US: 1, A: 1, D: 1 }),
+};
+
+/** Whether a second-stage entry is. */
 export function isPresent(entry: bigint): boolean {
-  return (entry & (R | W)) !== 0n;
+  return (entry & RW) !== 0n;
 }
 
 function isSuperpage(entry: bigint): boolean {
-  return (entry & PS) !== 0n;
+  return (entry & LARGE) !== 0n;
 }
 
 /** Where an entry is. */
@@ -51,19 +68,33 @@ export class PageTable {
   private readonly root: bigint;
   private readonly owner: number;
   private readonly writesBack: boolean;
+  private readonly format: TableFormat;
 
   /**
    * @param root byte address of the top table
    * @param owner of its table pages
    * @param writesBack whether each store is written back for a walker that does not snoop (`domain_flush_cache`)
    */
-  constructor(cpu: Cpu, pool: Pool, root: bigint, levels: number, owner: number, writesBack = true) {
+  constructor(
+    cpu: Cpu,
+    pool: Pool,
+    root: bigint,
+    levels: number,
+    owner: number,
+    writesBack = true,
+    format: TableFormat = SECOND_STAGE,
+  ) {
     this.cpu = cpu;
     this.pool = pool;
     this.root = root;
     this.levels = levels;
     this.owner = owner;
     this.writesBack = writesBack;
+    this.format = format;
+  }
+
+  isPresent(entry: bigint): boolean {
+    return (entry & this.format.present) !== 0n;
   }
 
   private addressIn(table: bigint, level: number, pfn: number): bigint {
@@ -96,7 +127,7 @@ export class PageTable {
     for (let level = this.levels; ; level--) {
       const addr = this.addressIn(table, level, pfn);
       const value = yield* this.read(addr);
-      if (level === downTo || !isPresent(value) || isSuperpage(value)) return { addr, value, level };
+      if (level === downTo || !this.isPresent(value) || isSuperpage(value)) return { addr, value, level };
       table = value & ADDRESS;
     }
   }
@@ -108,7 +139,7 @@ export class PageTable {
       const addr = this.addressIn(table, level, pfn);
       let value = yield* this.read(addr);
       if (level === target) return { addr, value, level };
-      if (!isPresent(value)) {
+      if (!this.isPresent(value)) {
         const made = yield* atomic(() => this.link(addr, level, pfn));
         if (this.writesBack) yield* this.cpu.clflush(addr);
         value = made;
@@ -119,7 +150,7 @@ export class PageTable {
 
   private *link(addr: bigint, level: number, pfn: number): Program<bigint> {
     const page = yield* this.pool.alloc(this.owner);
-    const entry = page | R | W;
+    const entry = page | this.format.table;
     yield* this.cpu.write64(addr, entry, `${this.name(level, pfn)} = ${hex(entry)} at ${hex(addr)}`);
     return entry;
   }
@@ -128,7 +159,7 @@ export class PageTable {
   *setLeaf(pfn: number, level: number, frame: number): Program {
     const { addr, value } = yield* this.ensure(pfn, level);
     if (value !== 0n) throw new Error(`${this.name(level, pfn)} at ${hex(addr)} is already ${hex(value)}`);
-    const leaf = (BigInt(frame) << 12n) | LEAF | (level > 1 ? PS : 0n);
+    const leaf = (BigInt(frame) << 12n) | this.format.leaf | (level > 1 ? LARGE : 0n);
     yield* this.store(addr, leaf, `${this.name(level, pfn)} = ${hex(leaf)} at ${hex(addr)}`);
   }
 
@@ -142,10 +173,55 @@ export class PageTable {
     );
   }
 
+  /**
+   * Puts an entry in the place of another by one locked exchange, so that no flag that hardware sets meanwhile is lost (VT-d 3.7.2).
+   * @returns the entry that was there
+   */
+  *exchangeEntry(addr: bigint, level: number, pfn: number, entry: bigint): Program<bigint> {
+    const what = `exchanges ${this.name(level, pfn)} for ${hex(entry)} at ${hex(addr)}`;
+    const old = yield* this.cpu.locked64(addr, 0n, entry, what);
+    if (this.writesBack) yield* this.cpu.clflush(addr);
+    return old;
+  }
+
+  /**
+   * Clears bits of every leaf in a range by locked instructions; ones that the case leaves out are clear.
+   * @returns by leaf that had one of them: its first page and its level
+   */
+  *clearInLeaves(first: number, last: number, bits: bigint): Program<{ pfn: number; level: number }[]> {
+    const had: { pfn: number; level: number }[] = [];
+    yield* this.clearInLevel({ table: this.root, level: this.levels, base: 0 }, first, last, bits, had);
+    return had;
+  }
+
+  private *clearInLevel(
+    { table, level, base }: TablePlace,
+    first: number,
+    last: number,
+    bits: bigint,
+    had: { pfn: number; level: number }[],
+  ): Program {
+    const size = pagesUnder(level);
+    for (let i = 0; i < 512; i++) {
+      const pfn = base + i * size;
+      const addr = table + 8n * BigInt(i);
+      if (pfn + size <= first || pfn > last || !this.cpu.named(addr)) continue;
+      const value = yield* this.read(addr);
+      if (!this.isPresent(value)) continue;
+      if (level > 1 && !isSuperpage(value)) {
+        yield* this.clearInLevel({ table: value & ADDRESS, level: level - 1, base: pfn }, first, last, bits, had);
+        continue;
+      }
+      const note = `tests and clears D of ${this.name(level, pfn)} at ${hex(addr)}`;
+      const old = yield* this.cpu.locked64(addr, ~bits, 0n, note);
+      if ((old & bits) !== 0n) had.push({ pfn, level });
+    }
+  }
+
   /** Makes a table that nothing leads to yet, of what a 2 MiB leaf says in 4 KiB leaves. @returns the entry that leads to it */
   *prepareSplit(leaf: bigint): Program<bigint> {
     const frames = leaf & ADDRESS;
-    const rights = leaf & ~ADDRESS & ~PS;
+    const rights = leaf & ~ADDRESS & ~LARGE;
     const fill = this.fill.bind(this);
     return yield* atomic(() => fill(frames | rights));
   }
@@ -160,7 +236,7 @@ export class PageTable {
       yield* cpu.write64(addr, entry, `PTE[${i}] = ${hex(entry)} at ${hex(addr)}`);
       if (this.writesBack) yield* cpu.clflush(addr);
     }
-    return page | R | W;
+    return page | this.format.table;
   }
 
   /** Clears every leaf of pages first … last (`dma_pte_clear_range`). */
@@ -169,7 +245,7 @@ export class PageTable {
       const { addr, value, level } = yield* this.find(pfn);
       const size = pagesUnder(level);
       if (level > 1) {
-        if (isPresent(value)) yield* this.clear(addr, level, pfn);
+        if (this.isPresent(value)) yield* this.clear(addr, level, pfn);
         pfn = (Math.floor(pfn / size) + 1) * size;
         continue;
       }
@@ -206,7 +282,7 @@ export class PageTable {
       if (pfn + size <= first || pfn > last) continue;
       const addr = table + 8n * BigInt(i);
       const value = yield* this.read(addr);
-      if (!isPresent(value) || isSuperpage(value)) continue;
+      if (!this.isPresent(value) || isSuperpage(value)) continue;
       const below = value & ADDRESS;
       if (level > 2)
         yield* this.freeLevel({ table: below, level: level - 1, base: pfn }, first, last, retain, when, gathered);
@@ -243,7 +319,7 @@ export class PageTable {
       if (pfn + size <= first || pfn > last) continue;
       const addr = table + 8n * BigInt(i);
       const value = yield* this.read(addr);
-      if (!isPresent(value)) continue;
+      if (!this.isPresent(value)) continue;
       const leaf = level === 1 || isSuperpage(value);
       if (pfn >= first && pfn + size - 1 <= last) {
         if (!leaf) yield* this.listTables(value & ADDRESS, level - 1, freed);
@@ -259,7 +335,7 @@ export class PageTable {
     if (level === 1) return;
     for (let i = 0; i < 512; i++) {
       const value = yield* this.read(table + 8n * BigInt(i));
-      if (isPresent(value) && !isSuperpage(value)) yield* this.listTables(value & ADDRESS, level - 1, freed);
+      if (this.isPresent(value) && !isSuperpage(value)) yield* this.listTables(value & ADDRESS, level - 1, freed);
     }
   }
 }
