@@ -39,7 +39,7 @@ function build({ variant, profile, mutant }: Setup): Machine {
   });
   const page = machine.pool([scene.buffer('P', PAGE, [0])]);
   scene.premap(IOVA, PAGE, 1);
-  machine.device('nic', SID, DID, [IOVA], true).stray([IOVA], 'write', 2);
+  machine.device('nic', SID, DID, [IOVA], { ats: true }).stray([IOVA], 'write', 2);
   const stranger = machine.owner('another process', 'other');
   const order = mutant === null ? undefined : ORDERS[mutant];
   const domain = scene.domainOn(cpu, new AtsInvalidation(queue, SID, order ?? (variant as FlushOrder)));

@@ -79,7 +79,8 @@ export class Twins {
   }
 
   private nameOf(naming: Naming, { device }: Member): number {
-    return naming.by === 'sid' ? this.machine.dma.requesters[device].sid : device;
+    const requester = this.machine.dma.requesters[device];
+    return naming.name?.(requester) ?? (naming.by === 'sid' ? requester.sid : device);
   }
 
   private refusal(one: Member, other: Member, what: string): ProgramError {

@@ -18,6 +18,7 @@ export class CaseMemory implements Memory {
   readonly coherent: boolean;
   /** Whatever holds a store back from walks, and what it does in the end: for the story. */
   holder = 'cache writes back';
+  private readonly watchers: ((at: number) => void)[] = [];
   private readonly arena: Arena;
   private readonly frames: Frames;
   private readonly log: EventLog;
@@ -77,17 +78,26 @@ export class CaseMemory implements Memory {
 
   /** A write that everybody sees, as a device's or the IOMMU's: it snoops. Unnamed words stay as they are. */
   write(at: number, lo: number, hi: number): void {
-    if (at === this.constant) return;
-    this.arena.set(at, lo);
-    this.arena.set(at + 1, hi);
-    if (!this.coherent) this.writeBack(at);
+    this.store(at, lo, hi);
+    this.writeBack(at);
   }
 
   /** A CPU's store: a non-coherent walker does not see it yet. */
   store(at: number, lo: number, hi: number): void {
-    if (at === this.constant) return;
+    const { words } = this.arena;
+    if (at === this.constant || (words[at] === lo && words[at + 1] === hi)) return;
     this.arena.set(at, lo);
     this.arena.set(at + 1, hi);
+    if (this.coherent) this.tell(at);
+  }
+
+  /** Tells whoever {@link watch}es that walks see another value. */
+  private tell(at: number): void {
+    for (const changed of this.watchers) changed(at);
+  }
+
+  watch(changed: (at: number) => void): void {
+    this.watchers.push(changed);
   }
 
   /** Every named word of the frame becomes zero, for everybody. */
@@ -101,8 +111,11 @@ export class CaseMemory implements Memory {
   /** The walker's copy of the word becomes what the CPU sees. */
   writeBack(at: number): void {
     if (this.coherent || at === this.constant) return;
-    this.arena.set(at + 2, this.arena.words[at]);
-    this.arena.set(at + 3, this.arena.words[at + 1]);
+    const { words } = this.arena;
+    if (words[at] === words[at + 2] && words[at + 1] === words[at + 3]) return;
+    this.arena.set(at + 2, words[at]);
+    this.arena.set(at + 3, words[at + 1]);
+    this.tell(at);
   }
 
   /** The memory that a page walk reads. */
@@ -114,6 +127,7 @@ export class CaseMemory implements Memory {
       lo: (at) => words[at + 2],
       hi: (at) => words[at + 3],
       write: (at, lo, hi) => this.write(at, lo, hi),
+      watch: (changed) => this.watch(changed),
     };
   }
 

@@ -4,6 +4,7 @@ import type { Agent } from './agent.ts';
 import type { Arena, Region } from './arena.ts';
 import type { Ats } from './ats.ts';
 import type { CaseMemory } from './case-memory.ts';
+import { EntryVersions } from './entry-versions.ts';
 import type { EventLog } from './event-log.ts';
 import type { Facts } from './facts.ts';
 import { FACT } from './facts.ts';
@@ -88,7 +89,9 @@ export class Dma {
   private readonly memory: CaseMemory;
   private readonly frames: Frames;
   private readonly grants: Grants;
-  private readonly facts: Facts;
+  readonly facts: Facts;
+  /** Entries of several words that software changes as a whole. */
+  readonly versions: EntryVersions;
   readonly log: EventLog;
   private readonly region: Region;
   private readonly fields: readonly string[];
@@ -103,6 +106,7 @@ export class Dma {
     this.frames = parts.frames;
     this.grants = parts.grants;
     this.facts = parts.facts;
+    this.versions = new EntryVersions(parts.facts);
     this.log = parts.log;
     this.slots = slots;
     const extra = Array.from({ length: translatorWords }, (_, i) => `translator${i}`);

@@ -11,11 +11,14 @@ export const FACT = {
   foreignWrite: 1 << 2,
   /** A DMA to a range that the last call mapped faulted or went elsewhere. */
   deniedInside: 1 << 3,
-  /** Hardware acted on a mix of old and new words of one entry. */
+  /**
+   * Hardware acted on a mix of old and new words of one entry. Raised by the unit: for parts that were never in memory together, and for
+   * what is none of the versions that software declared (`Dma.versions`).
+   */
   tornEntry: 1 << 4,
-  /** An entry cached for one domain served another. */
+  /** An entry cached for one domain served another. Raised by who watches in a case: caches know tags, not what software means by them. */
   crossedDomain: 1 << 5,
-  /** A DMA write is missing from the dirty report. */
+  /** A DMA write is missing from the dirty report. Raised by a case, which makes the report. */
   lostDirty: 1 << 6,
   /** A fault or page request was neither delivered nor accounted for. */
   lostFault: 1 << 7,

@@ -5,6 +5,7 @@ export * from './case-memory.ts';
 export * from './cpu.ts';
 export * from './device.ts';
 export * from './dma.ts';
+export * from './entry-versions.ts';
 export * from './event-log.ts';
 export * from './facts.ts';
 export * from './frames.ts';

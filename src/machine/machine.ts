@@ -12,6 +12,7 @@ import type { Frame, Owner } from './frames.ts';
 import { Frames } from './frames.ts';
 import { Grants } from './grants.ts';
 import type { Program, Result } from './op.ts';
+import type { RequesterOptions } from './requester.ts';
 import { Rules } from './rules.ts';
 import type { StoreOrder } from './store-buffer.ts';
 
@@ -144,13 +145,15 @@ export class Machine {
 
   /**
    * Declares a DMA device. @param aims byte addresses that its DMA may go to; only these are followed by the invariants
-   * @param ats it has a translation cache of its own, which `MachineOptions.atcEntries` makes room for
+   * @param more what else there is to the requester: a PASID; with `ats` a translation cache of its own, which
+   * `MachineOptions.atcEntries` makes room for
    */
-  device(name: string, sid: number, did: number, aims: readonly bigint[], ats = false): Device {
+  device(name: string, sid: number, did: number, aims: readonly bigint[], more: RequesterOptions = {}): Device {
     const beyond = aims.find((iova) => iova < 0n || iova >> IOVA_BITS !== 0n);
     if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
-    if (ats && this.dma.ats === null) throw new RangeError(`${name} has ATS; give the machine atcEntries`);
-    const index = this.dma.declare(ats ? { name, sid, did, ats } : { name, sid, did });
+    if (more.ats === true && this.dma.ats === null)
+      throw new RangeError(`${name} has ATS; give the machine atcEntries`);
+    const index = this.dma.declare({ ...more, name, sid, did });
     for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
   }

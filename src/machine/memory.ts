@@ -12,6 +12,8 @@ export interface Memory {
   lo(at: number): number;
   hi(at: number): number;
   write(at: number, lo: number, hi: number): void;
+  /** Has `changed` called after each change of a word, with its handle; absent where nobody can be told. */
+  watch?(changed: (at: number) => void): void;
 }
 
 /** Memory over one buffer that starts at address 0. */

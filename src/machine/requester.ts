@@ -11,6 +11,9 @@ export interface Requester {
   readonly ats?: boolean;
 }
 
+/** What there is to a requester besides who it is. */
+export type RequesterOptions = Omit<Requester, 'name' | 'sid' | 'did'>;
+
 /** `02:00.0` of a source id. */
 export function bdf(sid: number): string {
   const two = (n: number) => n.toString(16).padStart(2, '0');

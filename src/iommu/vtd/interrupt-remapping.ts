@@ -1,5 +1,6 @@
 /** Interrupt remapping (VT-d 5.1.3, 5.1.4): what a request says, the entry that it names, what of it is checked, in the specification's order. */
 import { hex, hex64 } from '../../bits/index.ts';
+import type { Dma } from '../../machine/index.ts';
 import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { CacheSizes } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
@@ -133,11 +134,10 @@ export class InterruptRemapping {
   fetch(): number {
     const { core, entry, index } = this;
     const { tables } = core;
-    const hi = core.arena.words[core.internal.base + INTERNAL.irtaHi] >>> 0;
-    const pfn = hi * 0x100000 + (this.tableLo >>> 12) + Math.floor((index * IRTE_BYTES) / 4096);
+    const pfn = this.pfn();
     if (pfn >= 2 ** (core.has.haw - 12)) return this.refuse(INTERRUPT_FAULT.index);
     for (let i = 0; i < 2; i++) {
-      const at = tables.locate(pfn, ((index * IRTE_BYTES) & 0xfff) / 8 + i);
+      const at = tables.locate(pfn, this.word() + i);
       if (at < 0) return this.refuse(INTERRUPT_FAULT.tableAddress);
       entry[2 * i] = tables.lo(at);
       entry[2 * i + 1] = tables.hi(at);
@@ -146,6 +146,22 @@ export class InterruptRemapping {
       core.say(`reads interrupt remapping entry ${index}: ${hex64(entry[2], entry[3])}:${hex64(entry[0], entry[1])}`);
     }
     return STEP.more;
+  }
+
+  /** Page frame and index there of the first 64-bit word of the entry of {@link index}. */
+  private pfn(): number {
+    const { arena, internal } = this.core;
+    const hi = arena.words[internal.base + INTERNAL.irtaHi] >>> 0;
+    return hi * 0x100000 + (this.tableLo >>> 12) + Math.floor((this.index * IRTE_BYTES) / 4096);
+  }
+
+  private word(): number {
+    return ((this.index * IRTE_BYTES) & 0xfff) / 8;
+  }
+
+  /** The entry that was fetched is acted on, if it is present. @returns its name where it is of no version that software declared, else null */
+  usedMix({ versions }: Dma): string | null {
+    return (this.entry[0] & PRESENT) === 0 ? null : versions.used(this.pfn(), this.word(), this.entry);
   }
 
   /** Fills the entry that was fetched into the cache. */

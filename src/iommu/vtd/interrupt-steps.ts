@@ -75,8 +75,10 @@ export class InterruptSteps {
 
   /** Reads the entry: one step, as hardware reads it as a single operation. What led to a fault is cached with CAP.CM only (6.4). */
   private read(slot: number): void {
-    const { core, remapping } = this;
+    const { core, dma, remapping } = this;
     if (remapping.fetch() === STEP.fault) return this.refused(slot);
+    const mixed = remapping.usedMix(dma);
+    if (mixed !== null && core.telling) core.say(`${mixed} is a mix of what it was and what it is to be`);
     const refused = remapping.apply(this.sid(slot)) === STEP.fault;
     if (core.profile.interruptEntryCache && (!refused || core.has.cap.CM === 1)) remapping.fill();
     if (refused) this.refused(slot);

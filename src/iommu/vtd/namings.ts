@@ -2,26 +2,35 @@ import type { Naming } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
 import { CONTEXT, IOTLB } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
+import { PASID, SM_CONTEXT, SM_IOTLB, WITH_PASID } from './scalable-entries.ts';
 
 /**
- * Where a unit in steps keeps source ids: in the tags of the context cache and of the IOTLB (table 17), and in FRCD.SID (11.4.7.6). Source ids
- * in descriptors are software's.
+ * Where a unit in steps keeps source ids: in the tags of the context cache, of the PASID cache and of the IOTLB (table 17), and in FRCD.SID
+ * (11.4.7.6). Source ids in descriptors are software's.
  */
 export function namingsOf(core: VtdCore): Naming[] {
-  const { caches, has, regs } = core;
+  const { caches, has, regs, scalable } = core;
   const { LO, HI } = has.records[0];
   const records: Naming = {
     base: regs.region.base + LO.offset / 4,
     units: has.records.length,
     length: 4,
-    // Bits 31:16 of that word are zero with requests of the machine: no atomics, no PASIDs.
+    // Bits 31:16 of that word are PP alone with requests of the machine: no AtomicOps.
     owner: (HI.offset - LO.offset) / 4,
     by: 'sid',
+    name: ({ pasid = -1, sid }) => (pasid < 0 ? sid : sid | (1 << HI.PP.lo)),
     valid: -1,
     ordered: true,
     implied: [],
   };
-  return [cache(caches.context, CONTEXT.sid), cache(caches.iotlb, IOTLB.sid), records];
+  const legacy = [cache(caches.context, CONTEXT.sid), cache(caches.iotlb, IOTLB.sid), records];
+  if (scalable === null) return legacy;
+  const { context, iotlb, pasid } = scalable.caches;
+  const byOwner: Naming = {
+    ...cache(iotlb, SM_IOTLB.owner),
+    name: ({ pasid: of = -1, sid }) => (of < 0 ? sid : sid | WITH_PASID),
+  };
+  return [...legacy, cache(context, SM_CONTEXT.sid), cache(pasid, PASID.sid), byOwner];
 }
 
 function cache({ base, entries, size }: Cache, sid: number): Naming {

@@ -153,12 +153,14 @@ export class RequestSteps {
         return this.faulted(slot);
       }
       case WALK_STEP.context: {
+        const table = walk.pfn();
         const result = this.core.walker.context(walk);
         if (this.core.telling) {
           this.core.say(
             `reads context entry ${hex64(walk.entryLo, walk.entryHi)} of ${bdf(walk.sid)}: DID ${walk.did}`,
           );
         }
+        this.usedEntry(table, result);
         if (result === STEP.fault) {
           if (this.cachesFaults(slot)) {
             if (walk.fault === FAULT.beyondAddressWidth) cacheFault(this.core, 0);
@@ -174,6 +176,15 @@ export class RequestSteps {
       default:
         return this.entryStep(slot, dma.get(slot, SLOT.step) === WALK_STEP.fresh, choice === 1);
     }
+  }
+
+  /** A context entry that is present was read, in one access (chapter 9): what software has made of it by then counts. */
+  private usedEntry(table: number, result: number): void {
+    const { walk, walker } = this.core;
+    if (result === STEP.fault && (walk.fault === FAULT.contextTableAddress || walk.fault === FAULT.contextNotPresent))
+      return;
+    const mixed = this.dma.versions.used(table, (walk.sid & 0xff) * 2, walker.halves);
+    if (mixed !== null && this.core.telling) this.core.say(`${mixed} is a mix of what it was and what it is to be`);
   }
 
   /** Look-up (6.2.7): IOTLB by source id and address, then the context cache, then the paging-structure caches. */
@@ -335,7 +346,11 @@ export class RequestSteps {
       }
       const { arena, internal } = core;
       let result = walker.root(walk, arena.words[internal.base], arena.words[internal.base + 1]);
-      if (result !== STEP.fault) result = walker.context(walk);
+      if (result !== STEP.fault) {
+        const table = walk.pfn();
+        result = walker.context(walk);
+        this.usedEntry(table, result);
+      }
       // How far the untranslated address reaches is not asked here.
       if (result === STEP.fault && walk.fault !== FAULT.beyondAddressWidth) return this.faulted(slot);
       caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);

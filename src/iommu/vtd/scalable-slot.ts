@@ -67,7 +67,27 @@ const ENTRY = {
   ssade: 19,
   snooped: 20,
   purpose: 21,
+  torn: 22,
 } as const;
+
+/** What has become of an entry whose first part was read, and the others were not yet: see `torn-entries.ts`. */
+export const TORN = { whole: 0, firstGone: 1, torn: 2 } as const;
+
+/** Words that the first part of an entry is kept in until the others are read; those of the leaf, which comes later. */
+export const FIRST_PART = [AT.leafLo, AT.leafHi, AT.leafTableHi, AT.leafTableLo] as const;
+
+/** See {@link TORN}. @param flags to be set, if given */
+export function tornFlags(dma: Dma, slot: number, flags?: number): number {
+  const entry = dma.get(slot, AT.entry);
+  if (flags === undefined) return (entry >>> ENTRY.torn) & 3;
+  dma.set(slot, AT.entry, (entry & ~(3 << ENTRY.torn)) | (flags << ENTRY.torn));
+  return flags;
+}
+
+/** Page frame number of the table that a walk reads next. */
+export function tableOf(dma: Dma, slot: number): number {
+  return dma.get(slot, SLOT.pfnHi) * 0x100000 + dma.get(slot, SLOT.pfnLo);
+}
 
 /** What `levels` has besides the walk. */
 export interface SlotState {

@@ -16,12 +16,14 @@ import { endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk }
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 import { FILL, PURPOSE, STAGE } from './scalable-walk.ts';
 import { ENTRY_NAME } from './structures.ts';
+import { TornEntries } from './torn-entries.ts';
 import { STEP } from './walk.ts';
 
 export class ScalableSteps {
   private readonly core: VtdCore;
   private readonly dma: Dma;
   private readonly scalable: Scalable;
+  private readonly torn: TornEntries;
   private readonly state = { look: 0, used: 0 };
 
   constructor(core: VtdCore, dma: Dma, scalable: Scalable) {
@@ -32,6 +34,7 @@ export class ScalableSteps {
     this.core = core;
     this.dma = dma;
     this.scalable = scalable;
+    this.torn = new TornEntries(core, dma);
   }
 
   /** Whether a transaction is, or begins to be, translated in scalable mode. */
@@ -70,7 +73,7 @@ export class ScalableSteps {
     if (this.dma.get(slot, SLOT.step) < SCALABLE_STEP) return mostSteps(nests, writes);
     this.load(slot);
     const { first, walk } = this.scalable;
-    const changed = walk.leafLo !== 0 && first.unchangedLeaf(walk) < 0;
+    const changed = walk.stage > STAGE.known && walk.leafLo !== 0 && first.unchangedLeaf(walk) < 0;
     return stepsLeft(walk, this.state.look, nests, changed, writes);
   }
 
@@ -242,8 +245,11 @@ export class ScalableSteps {
     const where = core.frame(walk.pfnHi, walk.pfnLo);
     const levels = { first: walk.level, second: walk.secondLevel };
     if (isPaging) dma.tableRead(walk.pfn(), walk.did);
+    const table = walk.pfn();
     const result = scalable.step();
     if (core.telling) this.tell(stage, where, levels);
+    if (stage === STAGE.contextHigh || stage === STAGE.entryHigh) this.torn.acted(slot, scalable, stage, table);
+    else if (walk.stage === STAGE.contextHigh || walk.stage === STAGE.entryHigh) this.torn.keep(scalable);
     if (state.used === 0) {
       if (stage === STAGE.first) state.used = levels.first;
       else if (stage === STAGE.second && walk.pgtt === PGTT.secondStage) state.used = levels.second;

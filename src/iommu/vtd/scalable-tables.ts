@@ -19,15 +19,15 @@ import { STAGE } from './scalable-walk.ts';
 import { STEP } from './walk.ts';
 
 /** 64-bit words of an entry. */
-const CONTEXT_WORDS = 4;
-const ENTRY_WORDS = 8;
+export const CONTEXT_WORDS = 4;
+export const ENTRY_WORDS = 8;
 
 export class ScalableTables {
   private readonly memory: Memory;
   private readonly has: Capabilities;
   private readonly reserved: ScalableReserved;
-  /** The part that was read last: up to six words. */
-  private readonly halves = new Int32Array(2 * ENTRY_WORDS);
+  /** The part that was read last, up to six words, in its place. */
+  readonly halves = new Int32Array(2 * ENTRY_WORDS);
   /** Upper parts of page numbers from here on are beyond the second stage's width, by AW. */
   private readonly vpnHiLimit: Int32Array;
   /** 1 where flags are set without snooping (a decision of the profile): as if paging entries were snooped. */

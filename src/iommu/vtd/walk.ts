@@ -86,7 +86,8 @@ export class Walk {
 export class Walker {
   readonly memory: Memory;
   private readonly limits: WalkLimits;
-  private readonly halves = new Int32Array(4);
+  /** The context entry that was read last. */
+  readonly halves = new Int32Array(4);
   private readonly rootReserved: readonly number[];
   private readonly contextReserved: readonly number[];
   /** Bits of a paging entry that must be 0: lower half of one that references a table, upper half of any. */
