@@ -1,6 +1,6 @@
 /**
- * Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary. Long because all that one step may lead to
- * is in one class.
+ * Translation of a DMA request one step at a time (VT-d 6.2.7), for the explorer and the adversary.
+ * Long because all that one step may lead to is in one class.
  */
 import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
