@@ -8,6 +8,7 @@ import type { Platform } from './platform.ts';
 import { MAP } from './platform.ts';
 import type { Script } from './script.ts';
 import { lower } from './script.ts';
+import { Tally } from './tally.ts';
 
 /** One value that is not the same. */
 export interface Difference {
@@ -24,12 +25,8 @@ export interface Difference {
 export interface Comparison {
   /** The first difference that no deviation explains. */
   readonly unexplained: Difference | null;
-  /** DMA requests of devices whose outcome was compared. */
-  readonly translations: number;
-  /** Values that were compared and were equal, or were not and are explained. */
-  readonly compared: number;
-  /** Which deviations were met, and how often. */
-  readonly met: ReadonlyMap<string, number>;
+  /** DMA requests of devices, values that were compared, and which deviations explain those that differ. */
+  readonly tally: Tally;
 }
 
 export interface Pair {
@@ -51,29 +48,43 @@ export async function compare(
   };
   // QEMU works while the model does.
   const [theirs, ours] = await Promise.all([each(pair.qemu), each(pair.model)]);
-  const met = new Map<string, number>();
-  let compared = 0;
-  let translations = 0;
+  const tally = new Tally();
   let ends = false;
   for (let i = 0; i < program.labels.length && !ends; i++) {
     const label = program.labels[i];
     if (label === '') continue;
-    if (label === 'RESULT' || (label === 'FSTS' && script[ops[i]]?.op === 'edu')) translations++;
-    compared += label === 'registers' ? theirs[i].length / 8 : 1;
+    if (label === 'RESULT' || (label === 'FSTS' && script[ops[i]]?.op === 'edu')) tally.translations++;
+    for (const name of names(label, program.dumpedAt[i], theirs[i].length)) tally.compare(name);
     if (theirs[i] === ours[i]) continue;
+    const explained = new Set<string>();
     for (const [field, model, qemu] of split(label, ours[i], theirs[i], program.dumpedAt[i])) {
       const difference = { op: ops[i], field, model, qemu, lacking: wasLacking(pair.model, script, ops[i]) };
-      const why = deviations.find(
-        (each) =>
-          each.explains(difference, script, pair.configuration) || explainsLater(each, difference, script, pair),
-      );
-      if (why === undefined) return { unexplained: difference, translations, compared, met };
-      met.set(why.name, (met.get(why.name) ?? 0) + 1);
+      const why =
+        deviations.find((each) => each.explains(difference, script, pair.configuration)) ??
+        deviations.find((each) => explainsLater(each, difference, script, pair));
+      if (why === undefined) return { unexplained: difference, tally };
+      // One comparison is exempted once, though many words of a page differ.
+      const exemption = `${why.name} ${fieldOf(field)}`;
+      if (!explained.has(exemption)) tally.exempt(why.name, fieldOf(field));
+      explained.add(exemption);
       // Behind it the two are in different states, and nothing can be compared any more.
       ends ||= why.ends;
     }
   }
-  return { unexplained: null, translations, compared, met };
+  return { unexplained: null, tally };
+}
+
+/** What a value that is read counts as: each register of a dump by itself, a page of memory as one. */
+function names(label: string, at: number, digits: number): readonly string[] {
+  if (at < MAP.iommu) return [label];
+  const names: string[] = [];
+  for (let i = 0; i < digits / 2; i += 4) names.push(`register 0x${(at - MAP.iommu + i).toString(16)}`);
+  return names;
+}
+
+/** The name in a tally of a field of a {@link Difference}. */
+function fieldOf(field: string): string {
+  return field.startsWith('register') ? field : field.split(' ')[0];
 }
 
 /**

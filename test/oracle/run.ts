@@ -13,6 +13,7 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { compare, readFields } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf } from './configurations.ts';
+import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
 import type { Qemu } from './qemu-platform.ts';
@@ -22,27 +23,20 @@ import type { Scenario } from './scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { parse, print } from './script.ts';
 import { shrink } from './shrink.ts';
+import { percent, Tally } from './tally.ts';
 
 /** DMA requests of one script. */
 const SCRIPT_LENGTH = 150;
 /** A script that shows a difference is printed where it is no longer than this; the shrinker is expected to get there. */
 const REPORT_LINES = 20;
-/** Of all comparisons, at most this part may be explained by deviations. */
-const MOST_EXEMPT = 0.01;
 /** Mismatches that are shrunk and printed; more of them tell nothing new. */
 const MOST_REPORTS = 3;
-
-interface Tally {
-  translations: number;
-  compared: number;
-  readonly met: Map<string, number>;
-}
 
 class Oracle {
   private passed = 0;
   private failed = 0;
   private readonly qemu: Qemu;
-  private readonly all: Tally = { translations: 0, compared: 0, met: new Map() };
+  private readonly all = new Tally();
 
   constructor(qemu: Qemu) {
     this.qemu = qemu;
@@ -60,14 +54,14 @@ class Oracle {
     try {
       const model = await modelOf(qemu);
       const pair = { configuration, qemu, model };
-      const tally: Tally = { translations: 0, compared: 0, met: new Map() };
+      const tally = new Tally();
       const start = performance.now();
       let reports = 0;
       let scripts = 0;
       for (; tally.translations < requests && reports < MOST_REPORTS; scripts++) {
         const script = new Generator(seed + scripts, configuration).script(SCRIPT_LENGTH);
         const result = await compare(pair, script);
-        add(tally, result);
+        tally.add(result.tally);
         if (result.unexplained === null) continue;
         reports++;
         const judge = async (of: typeof script) => (await compare(pair, of)).unexplained;
@@ -83,13 +77,14 @@ class Oracle {
       }
       const seconds = (performance.now() - start) / 1000;
       const rate = Math.round(tally.translations / seconds);
-      const part = exemptPart(tally);
+      const { part, comparisons } = tally;
       console.log(
-        `${configuration.name}: ${tally.translations} translations in ${scripts} scripts, ${tally.compared} values compared (${(100 * part).toFixed(2)} % exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
+        `${configuration.name}: ${tally.translations} translations in ${scripts} scripts, ${comparisons} values compared (${percent(part)} exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
       );
-      this.check(`${configuration.name}: something was compared`, tally.translations > 0 && tally.compared > 0);
+      const faults = tally.faults(DEVIATIONS);
+      this.check(`${configuration.name}: enough was compared`, faults.length === 0, faults.join('\n'));
       this.check(`${configuration.name}: no mismatch`, reports === 0);
-      add(this.all, tally);
+      this.all.add(tally);
     } finally {
       await qemu.close();
     }
@@ -104,13 +99,13 @@ class Oracle {
       for (const deviation of here) {
         const script = parse(deviation.proof);
         const others = DEVIATIONS.filter((each) => each !== deviation);
-        const { unexplained, met } = await compare(pair, script);
+        const { unexplained, tally } = await compare(pair, script);
         const without = await compare(pair, script, others);
-        const good = unexplained === null && met.has(deviation.name) && without.unexplained !== null;
+        const good = unexplained === null && tally.met(deviation.name) > 0 && without.unexplained !== null;
         this.check(
           `deviation ${deviation.name} is still there`,
           good,
-          JSON.stringify({ unexplained, met: [...met], without: without.unexplained }),
+          JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
         );
       }
     } finally {
@@ -141,16 +136,18 @@ class Oracle {
 
   /** @returns the status to exit with */
   summary(): number {
-    const { translations, compared, met } = this.all;
+    const { all } = this;
     console.log('Deviations of QEMU met:');
-    for (const { name, title, permitted } of DEVIATIONS)
-      console.log(`  ${String(met.get(name) ?? 0).padStart(6)} ${name}${permitted ? ' (permitted)' : ''}: ${title}`);
-    const exempt = [...met.values()].reduce((a, b) => a + b, 0);
-    const part = exemptPart(this.all);
+    for (const { name, title, permitted, where } of DEVIATIONS) {
+      const count = String(all.met(name)).padStart(6);
+      console.log(`  ${count} ${name}${permitted ? ' (permitted)' : ''}: ${title}
+         ${placeText(where[0])}`);
+    }
     console.log(
-      `${translations} translations; ${exempt} of ${compared} comparisons exempted (${(100 * part).toFixed(3)} %)`,
+      `${all.translations} translations; ${all.exemptions} of ${all.comparisons} comparisons exempted (${(100 * all.part).toFixed(3)} %)`,
     );
-    this.check(`at most ${100 * MOST_EXEMPT} % of the comparisons are exempted`, part <= MOST_EXEMPT);
+    const faults = all.faults(DEVIATIONS);
+    this.check('enough was compared in all', faults.length === 0, faults.join('\n'));
     console.log(`${this.passed} passed, ${this.failed} failed`);
     const report = process.env.PINHOLE_ORACLE_REPORT;
     if (report !== undefined)
@@ -162,27 +159,15 @@ class Oracle {
   }
 }
 
-/** Of the comparisons, the part that deviations explained; 1 where nothing was compared. */
-function exemptPart({ compared, met }: Tally): number {
-  const exempt = [...met.values()].reduce((a, b) => a + b, 0);
-  return compared === 0 ? 1 : exempt / compared;
-}
-
-function add(to: Tally, from: { translations: number; compared: number; met: ReadonlyMap<string, number> }): void {
-  to.translations += from.translations;
-  to.compared += from.compared;
-  for (const [name, count] of from.met) to.met.set(name, (to.met.get(name) ?? 0) + count);
-}
-
 /** Runs one script and prints every difference that nothing explains, the first one. */
 async function replay(qemu: Qemu, configuration: Configuration, file: string): Promise<number> {
   const platform = await QemuPlatform.start(qemu, configuration.qemu);
   try {
     const model = await modelOf(platform);
     const script = parse(readFileSync(file, 'utf8'));
-    const { unexplained, met, compared } = await compare({ configuration, qemu: platform, model }, script);
+    const { unexplained, tally } = await compare({ configuration, qemu: platform, model }, script);
     console.log(
-      `${configuration.name}: ${compared} values compared; deviations: ${[...met.keys()].join(', ') || 'none'}`,
+      `${configuration.name}: ${tally.comparisons} values compared; deviations: ${[...tally.exempted.keys()].join(', ') || 'none'}`,
     );
     if (unexplained !== null) console.log(JSON.stringify(unexplained));
     return unexplained === null ? 0 : 1;

@@ -2,7 +2,7 @@
 import type { Difference } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import type { Deviation } from './deviation.ts';
-import { FAULTED, isRequest, number, OUTCOME, T1 } from './deviation.ts';
+import { FAULTED, isRequest, line, number, OUTCOME, T1 } from './deviation.ts';
 import * as proofs from './scalable-proofs.ts';
 import type { Op, Script } from './script.ts';
 import type { Found } from './tables.ts';
@@ -35,9 +35,11 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'pasid-type-before-presence',
     title: 'a PASID-table entry that is not present is an invalid one (0x5B, not 0x59) where its type is none',
     clause: 'VT-d 7.1.3, SPT.2; 9.6: all other fields but FPD are ignored',
-    qemu: 'vtd_get_pe_in_pasid_leaf_table',
+    where: [line(889, 'vtd_get_pe_in_pasid_leaf_table'), line(950, 'vtd_get_pe_from_pasid_table')],
     permitted: false,
     ends: false,
+    // The record stays until software takes it.
+    most: 0.04,
     // F may be clear: the record stays until the next one.
     explains: ({ field, model, qemu }) =>
       REASONS.includes(field) && (number(model) & 0xff) === 0x59 && (number(model) ^ number(qemu)) === (0x59 ^ 0x5b),
@@ -49,7 +51,11 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     title:
       'with the context entry cached a PASID-table entry is used that is not present; with FPD in the context entry one of an invalid type, too',
     clause: 'VT-d 9.6; 7.1.3, SPT.2, SPT.4',
-    qemu: 'vtd_do_iommu_translate, vtd_ce_get_pasid_fpd (looks at FPD only), vtd_get_iova_pgtbl_base',
+    where: [
+      line(2147, 'vtd_do_iommu_translate'),
+      /* P is not looked at */ line(1016, 'vtd_ce_get_pasid_fpd'),
+      line(1129, 'vtd_get_iova_pgtbl_base'),
+    ],
     permitted: false,
     ends: true,
     explains: outcome(({ context: { lo, pasid } }, _difference, _script, { tables }) => {
@@ -65,7 +71,8 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     title:
       'a PASID-table entry that becomes what it was before it was pass-through is not seen: requests go on untranslated',
     clause: 'VT-d 6.5.2.2, 6.5.3.3: PASID cache and IOTLB are invalidated',
-    qemu: 'vtd_pasid_cache_sync_locked (the entry that it compares with is the one before)',
+    // The entry that it compares with is the one before.
+    where: [line(3152, 'vtd_pasid_cache_sync_locked')],
     permitted: false,
     ends: true,
     explains: outcome((_found, { op }, script, configuration) => {
@@ -81,7 +88,8 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'pasid-address-mask',
     title: 'a PASID-based IOTLB invalidation with an address mask beyond CAP.MAMV is an error',
     clause: 'VT-d 6.5.2.4, which other than 6.5.2.3 knows no maximum',
-    qemu: 'vtd_process_piotlb_desc',
+    // Where AM is taken: the check came later.
+    where: [line(3054, 'vtd_process_piotlb_desc')],
     permitted: false,
     ends: true,
     explains: ({ op, field }, script) => {
@@ -98,7 +106,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     title: 'FSPM is looked at with PGTT = 001b only',
     clause:
       'VT-d 9.6: FSPM, other than its neighbours, is not said to be ignored with others; without ECAP.FSTS it is reserved',
-    qemu: 'vtd_get_pe_in_pasid_leaf_table',
+    where: [line(899, 'vtd_get_pe_in_pasid_leaf_table')],
     permitted: true,
     ends: true,
     explains: outcome(({ context: { pasid } }) => ((pasid[0] >> 6n) & 7n) !== 1n && (pasid[2] & 0xcn) !== 0n),
@@ -109,7 +117,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'pasid-fpd-late',
     title: 'FPD of a PASID-directory or PASID-table entry does not suppress a fault of that entry',
     clause: 'VT-d 9.5, 9.6: FPD is evaluated irrespective of P',
-    qemu: 'vtd_dev_to_context_entry (vtd_ce_pasid_0_check comes before vtd_ce_get_pasid_fpd)',
+    where: [line(1601, 'vtd_dev_to_context_entry'), line(2159, 'vtd_do_iommu_translate')],
     permitted: false,
     ends: true,
     explains: outcome(({ context: { directory, pasid } }, { field, model, qemu }) => {
@@ -124,7 +132,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'context-functions-taken',
     title: 'DTE, PASIDE, PRE, RID_PASID and RID_PRIV are taken in a context entry, though ECAP reports none of them',
     clause: 'VT-d 9.4: reserved without ECAP.DT, PASID, PRS, RPS, RPRIVS',
-    qemu: 'vtd_context_entry_rsvd_bits_check',
+    where: [line(1509, 'vtd_context_entry_rsvd_bits_check')],
     permitted: false,
     ends: true,
     explains: outcome(({ context: { lo, hi } }) => (lo & 0x1cn) !== 0n || (hi & 0x1fffffn) !== 0n),
@@ -135,7 +143,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'root-other-half',
     title: 'reserved bits in the upper half of a root entry refuse (0xA) devices of the lower half, too',
     clause: 'VT-d 9.2; 7.1.3, SRT.3 speaks of both halves, of each with its P',
-    qemu: 'vtd_root_entry_rsvd_bits_check',
+    where: [line(1484, 'vtd_root_entry_rsvd_bits_check')],
     permitted: true,
     ends: true,
     explains: outcome(({ context: { rootUpper } }) => (rootUpper & 0xffen) !== 0n),
@@ -146,7 +154,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'canonical-by-width',
     title: 'with the first stage an address is canonical or not (0x80) by AW, which is of the second stage',
     clause: 'VT-d 7.1.3, SGN.1; 9.6: AW is reserved without ECAP.SSTS',
-    qemu: 'vtd_iova_fs_check_canonical, vtd_get_iova_agaw',
+    where: [line(1964, 'vtd_iova_fs_check_canonical', 'vtd_iova_fl_check_canonical'), line(1062, 'vtd_get_iova_agaw')],
     permitted: false,
     ends: true,
     explains: outcome(({ context: { pasid } }, _difference, script, { tables }) => {
@@ -160,9 +168,11 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'one-flag-is-enough',
     title: 'of A and D that a write sets together none is set where one is set already; a cached translation sets no D',
     clause: 'VT-d 3.6.2',
-    qemu: 'vtd_set_flag_in_pte; vtd_lookup_iotlb',
+    where: [line(1979, 'vtd_set_flag_in_pte'), line(2207, 'vtd_do_iommu_translate')],
     permitted: false,
     ends: false,
+    // A page is one comparison, and any of its entries may differ.
+    most: 0.03,
     explains: ({ field, model, qemu }, script, configuration) => {
       const [ours, theirs] = [number(model), number(qemu)];
       const missing = ours & ~theirs;
@@ -181,7 +191,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'flags-of-refused-page',
     title: 'flags are set in the leaf of a page that is refused, as it leads to the interrupt range',
     clause: 'VT-d 3.6.2: A may be set then, D is that of a write which was done',
-    qemu: 'vtd_iova_to_fspte, before vtd_do_iommu_translate looks where it leads',
+    where: [line(2054, 'vtd_iova_to_fspte', 'vtd_iova_to_flpte'), line(2236, 'vtd_do_iommu_translate')],
     permitted: false,
     ends: false,
     explains: ({ field, model, qemu }) => {
@@ -197,7 +207,7 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     name: 'gigabyte-pages-taken',
     title: 'PS in an FS-PDPE is taken, though CAP.FS1GP is 0',
     clause: 'VT-d 3.6: reserved then',
-    qemu: 'vtd_init (vtd_fpte_rsvd_large)',
+    where: [line(4929, 'vtd_init')],
     permitted: false,
     ends: true,
     explains: outcome(

@@ -145,7 +145,7 @@ export class World {
     const indices = new Set<number>();
     const count = level === 1 ? 8 : level === 2 ? 4 : 2;
     while (indices.size < count) {
-      const index = random.pick([0, 1, 511, random.below(512), random.below(512)]);
+      const index = this.index(level);
       if (level !== 2 || index !== 0) indices.add(index);
     }
     for (const index of indices) {
@@ -157,6 +157,12 @@ export class World {
       this.store(place.at, place.value);
     }
     return at;
+  }
+
+  /** Of an entry in a table of a level. */
+  protected index(_level: number): number {
+    const { random } = this;
+    return random.pick([0, 1, 511, random.below(512), random.below(512)]);
   }
 
   private branch(domain: Domain, level: number, base: bigint): bigint {
