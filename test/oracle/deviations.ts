@@ -171,7 +171,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(4972, 'vtd_init')],
     permitted: false,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, model, qemu }) => field === 'register 0xa4' && number(qemu) % 0x10000 === number(model),
     proof: 'reg 0xa4 4 0x12345678',
   },
@@ -182,7 +182,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(4959, 'vtd_init'), line(4975, 'vtd_init')],
     permitted: true,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, qemu }) => ['register 0x44', 'register 0xac'].includes(field) && qemu === '0',
     proof: 'reg 0x44 4 0x12345678',
   },
@@ -193,7 +193,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(2414, 'vtd_context_cache_invalidate')],
     permitted: true,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, model, qemu }) => field === 'register 0x2c' && number(model) - number(qemu) === 0x08000000,
     proof: 'reg 0x28 8 0xc000000000000001',
   },
@@ -239,7 +239,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(3656, 'vtd_mem_read')],
     permitted: false,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, model, qemu }, script) => {
       if (field === 'register 0x90') return number(model) % 0x1000 === number(qemu) % 0x1000;
       return field === 'register 0x94' && script.some((each) => each.op === 'reg' && each.offset === 0x90);
@@ -253,6 +253,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(2599, 'vtd_queued_inv_disable_check'), line(2630, 'vtd_handle_gcmd_qie')],
     permitted: true,
     ends: true,
+    most: 0.05,
     // IRTPS may differ besides: irtps-without-remapping.
     explains: ({ op, field, model, qemu }, script) =>
       script[op]?.op === 'qie' &&
@@ -267,7 +268,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(2727, 'vtd_handle_gcmd_write'), line(2661, 'vtd_handle_gcmd_sirtp')],
     permitted: false,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, model, qemu }) =>
       ['GSTS', 'register 0x1c'].includes(field) && number(qemu) - number(model) === 1 << GSTS.IRTPS.lo,
     proof: 'reg 0x18 4 0x1000000',
@@ -279,7 +280,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(2746, 'vtd_handle_ccmd_write'), line(2767, 'vtd_handle_iotlb_write')],
     permitted: true,
     ends: false,
-    most: 0.05,
+    most: 0.1,
     explains: ({ field, model, qemu }) =>
       ['register 0x2c', 'register 0xfc'].includes(field) && number(qemu) >= 0x80000000 && number(model) < 0x80000000,
     proof: proofs.REGISTER_INVALIDATION_HANGS,
@@ -291,6 +292,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(3906, 'vtd_mem_write'), line(3552, 'vtd_handle_fsts_write')],
     permitted: false,
     ends: false,
+    most: 0.05,
     explains: ({ field, model, qemu }) =>
       ['FECTL', 'register 0x38'].includes(field) && number(qemu) - number(model) === 1 << FECTL.IP.lo,
     proof: proofs.PENDING_STAYS,
@@ -311,23 +313,6 @@ export const DEVIATIONS: readonly Deviation[] = [
       return found.kind === 'leaf' && (found.entry & SNP) !== 0n;
     },
     proof: proofs.SNOOP_NOT_RESERVED,
-    only: SCALABLE,
-  },
-  {
-    name: 'interrupt-reason-scalable',
-    title: 'a page that leads to the interrupt range is 0x87 in a unit that has scalable mode, in legacy mode, too',
-    clause: 'VT-d 7.1.3, table 30: LGN.4 is 0xE',
-    where: [line(2245, 'vtd_do_iommu_translate')],
-    permitted: false,
-    ends: false,
-    // Every page that leads there, and the record stays until software takes it.
-    most: 0.05,
-    explains: ({ field, model, qemu }, _script, { name }) =>
-      name === SCALABLE &&
-      ['FRCD.reason', 'register 0x22c'].includes(field) &&
-      (number(model) ^ number(qemu)) >>> 0 === (0xe ^ 0x87) &&
-      (number(qemu) & 0xff) === 0x87,
-    proof: proofs.INTERRUPT_REASON_SCALABLE,
     only: SCALABLE,
   },
   ...SCALABLE_DEVIATIONS,

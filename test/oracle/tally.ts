@@ -4,8 +4,8 @@ import type { Deviation } from './deviation.ts';
 
 /** Of the comparisons, at most this part may be exempted: of all, and of each field by one deviation. */
 export const MOST_EXEMPT = 0.01;
-/** So few exemptions of one field tell nothing of its part. */
-const FEW = 10;
+/** Standard deviations of a count by which it may be above its part of the comparisons: little runs vary. */
+const SPREAD = 3;
 
 export class Tally {
   /** DMA requests of devices whose outcome was compared. */
@@ -63,9 +63,12 @@ export class Tally {
       found.push(`${percent(this.part)} of the comparisons were exempted, more than ${percent(MOST_EXEMPT)}`);
     for (const { name, most = MOST_EXEMPT } of deviations) {
       for (const [field, count] of this.exempted.get(name) ?? []) {
-        const part = count / (this.compared.get(field) ?? 0);
-        if (count > FEW && part > most)
-          found.push(`${name} explains ${percent(part)} of the comparisons of ${field}, more than ${percent(most)}`);
+        const compared = this.compared.get(field) ?? 0;
+        const permitted = most * compared;
+        if (count > permitted + SPREAD * Math.sqrt(permitted))
+          found.push(
+            `${name} explains ${percent(count / compared)} of the comparisons of ${field}, more than ${percent(most)}`,
+          );
       }
     }
     return found;

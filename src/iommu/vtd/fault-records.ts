@@ -54,7 +54,9 @@ export function recordFault(core: VtdCore, walk: Walk, interruptIndex = -1): Rec
 /** What FRCD.FR says of the fault of a walk. */
 function recordedReason(core: VtdCore, walk: Walk): number {
   const found = core.profile.recordedReasons.find(({ reason }) => reason === walk.fault);
-  if (found === undefined || (found.secondStage === true && core.has.ecap.FSTS === 1)) return walk.fault;
+  const { ecap } = core.has;
+  if (found === undefined || (found.secondStage === true && ecap.FSTS === 1)) return walk.fault;
+  if (found.scalableUnit === true && ecap.SMTS !== 1) return walk.fault;
   return walk.access === REQUEST.write ? found.recorded : (found.ofReads ?? found.recorded);
 }
 

@@ -99,10 +99,26 @@ describe('7.1.3: reasons that QEMU 11.1 records in scalable mode', () => {
     }
   });
 
-  test('each condition has one reason, and all that changes is of root, context and second-stage entries', () => {
+  test.each([
+    ['spec', 0, 0xe],
+    ['spec', 1, 0xe],
+    ['qemu-11', 0, 0xe],
+    ['qemu-11', 1, 0x87],
+  ] as const)('LGN.4, %s, ECAP.SMTS %i: 0xe, recorded as 0x%s', (name, SMTS, recorded) => {
+    const bench = new Bench({ profile: profile(name), ecap: SMTS === 1 ? { SMTS, SSTS: 1 } : {} }).start();
+    const tree = bench.tree();
+    bench.map(tree, 0x1000n, 0xfee00003n);
+    bench.attach(SID, tree, 1);
+    expect(bench.translate(SID, 0x1000n)).toEqual({ fault: 0xe });
+    expect(bench.recordedReason()).toBe(recorded);
+  });
+
+  test('each condition has one reason, and all that changes is of root, context and second-stage entries and the interrupt range', () => {
     const reasons = qemu.recordedReasons;
     expect(new Set(reasons.map(({ reason }) => reason)).size).toBe(reasons.length);
-    expect(new Set(reasons.map(({ clause }) => clause.split('.')[0]))).toEqual(new Set(['SRT', 'SCT', 'SSS', 'SGN']));
+    expect(new Set(reasons.map(({ clause }) => clause.split('.')[0]))).toEqual(
+      new Set(['LGN', 'SRT', 'SCT', 'SSS', 'SGN']),
+    );
   });
 });
 
