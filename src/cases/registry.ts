@@ -7,6 +7,7 @@ import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
 import { D4 } from './d4.ts';
 import { D5 } from './d5.ts';
+import { D6 } from './d6.ts';
 import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
@@ -26,6 +27,7 @@ export const CASES: readonly Case[] = [
   D3,
   D4,
   D5,
+  D6,
   MERGE_PSC,
   SUPERPAGE_TAIL,
   PSI_UNALIGNED_MASK,

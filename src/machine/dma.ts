@@ -10,7 +10,7 @@ import type { Facts } from './facts.ts';
 import { FACT } from './facts.ts';
 import type { Frames } from './frames.ts';
 import type { Grants } from './grants.ts';
-import { GRANT, splitVpn } from './grants.ts';
+import { GRANT, pageOf, splitVpn } from './grants.ts';
 import { MARK } from './marks.ts';
 import type { Messages } from './messages.ts';
 import { isBehind, leaveOrder, placeInOrder } from './messages.ts';
@@ -178,13 +178,14 @@ export class Dma {
     if (slot < 0) throw new Error('no free DMA slot');
     const word = Number(iova & 0xfffn) >> 3;
     if (word + words > 512) throw new Error('a request crosses a page');
-    const vpn = Number(iova >> 12n);
+    const vpn = pageOf(iova);
     const { hi, lo } = splitVpn(vpn);
     const target = this.grants.find(requester, vpn);
     if (this.log.on) {
-      const { name, sid } = this.requesters[requester];
+      const { name, pasid, sid } = this.requesters[requester];
+      const who = pasid === undefined ? bdf(sid) : `${bdf(sid)} PASID ${hex(pasid)}`;
       const what = `${access === ACCESS.read ? 'read' : 'write'} ${hex(iova)}${words > 1 ? `, ${words} words` : ''}`;
-      this.log.say('device', `${name} [${bdf(sid)}] DMA ${what}`);
+      this.log.say('device', `${name} [${who}] DMA ${what}`);
     }
     this.set(slot, SLOT.phase, PHASE.issued);
     this.set(slot, SLOT.device, requester);

@@ -9,6 +9,11 @@ export function splitVpn(vpn: number): { hi: number; lo: number } {
   return { hi, lo: vpn - hi * 0x40000 };
 }
 
+/** Page number of a byte address of 64 bits; negative in the upper half, as canonical addresses are sign-extended (VT-d 3.6). */
+export function pageOf(iova: bigint): number {
+  return Number(BigInt.asIntN(64, iova) >> 12n);
+}
+
 export const GRANT = { none: 0, changing: 1, granted: 2 } as const;
 
 /** One page that one device may aim at. */

@@ -10,7 +10,7 @@ import { EventLog } from './event-log.ts';
 import { Facts } from './facts.ts';
 import type { Frame, Owner } from './frames.ts';
 import { Frames } from './frames.ts';
-import { Grants } from './grants.ts';
+import { Grants, pageOf } from './grants.ts';
 import type { Program, Result } from './op.ts';
 import type { RequesterOptions } from './requester.ts';
 import { Rules } from './rules.ts';
@@ -149,12 +149,13 @@ export class Machine {
    * `MachineOptions.atcEntries` makes room for
    */
   device(name: string, sid: number, did: number, aims: readonly bigint[], more: RequesterOptions = {}): Device {
-    const beyond = aims.find((iova) => iova < 0n || iova >> IOVA_BITS !== 0n);
+    const canonical = (iova: bigint) => iova >> IOVA_BITS === 0n || BigInt.asIntN(64, iova) >> (IOVA_BITS - 1n) === -1n;
+    const beyond = aims.find((iova) => iova < 0n || iova >> 64n !== 0n || !canonical(iova));
     if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
     if (more.ats === true && this.dma.ats === null)
       throw new RangeError(`${name} has ATS; give the machine atcEntries`);
     const index = this.dma.declare({ ...more, name, sid, did });
-    for (const iova of aims) this.grants.target(index, did, Number(iova >> 12n));
+    for (const iova of aims) this.grants.target(index, did, pageOf(iova));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));
   }
 

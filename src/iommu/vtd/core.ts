@@ -328,7 +328,8 @@ export class VtdCore {
     const recording = quiet ? null : recordFault(this, walk);
     if (!this.telling) return;
     const how = recording === null ? 'not recorded: FPD' : RECORDING_TEXT[recording];
-    const iova = hex((walk.vpnHi * 0x40000 + walk.vpnLo) * 4096);
+    // Canonical addresses of the upper half are sign-extended.
+    const iova = hex(BigInt.asUintN(64, BigInt(walk.vpnHi * 0x40000 + walk.vpnLo) << 12n));
     this.say(
       `[DMA ${typeOf(walk.access)}] ${bdf(walk.sid)}${walk.pasid < 0 ? '' : ` PASID ${hex(walk.pasid)}`} fault addr ${iova} [fault reason 0x${walk.fault.toString(16).padStart(2, '0')}] ${FAULT_TEXT[walk.fault]} (${how})`,
     );
