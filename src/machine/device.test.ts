@@ -32,6 +32,18 @@ describe('a DMA', () => {
     expect(phases()).toEqual([PHASE.issued, PHASE.free]);
   });
 
+  test('to an address of the upper half is one to a sign-extended page number', () => {
+    const machine = new Machine();
+    const iova = 0xffffc90000201000n;
+    const nic = machine.device('nic', 0x0200, 1, [iova]);
+    first(nic.issue(iova, 'read')).run(0);
+    const slot = machine.dma.at(0);
+    const [hi, lo] = [machine.dma.get(slot, SLOT.vpnHi), machine.dma.get(slot, SLOT.vpnLo)];
+    expect(BigInt.asUintN(64, (BigInt(hi) * 0x40000n + BigInt(lo)) << 12n)).toBe(iova);
+    expect(hi).toBeLessThan(0);
+    expect(machine.dma.get(slot, SLOT.target)).toBe(1);
+  });
+
   test('waits for a slot', () => {
     const { nic, dma, step } = setup(1);
     first(nic.issue(0x5000n, 'read')).run(0);
