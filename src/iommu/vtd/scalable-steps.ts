@@ -110,6 +110,7 @@ export class ScalableSteps {
     if (entry >= 0) {
       core.fire('iotlbUsed');
       scalable.hit(entry);
+      scalable.takeTags(entry);
       const { pfnHi, pfnLo } = scalable.walk;
       if (core.telling) core.say(`IOTLB hit: ${hex(core.frame(pfnHi, pfnLo))}`);
       return this.finish(slot);

@@ -12,6 +12,7 @@ import {
   RIGHT,
   SM_CONTEXT,
   SM_CONTEXT_TAG,
+  SM_IOTLB,
   SM_TAG,
 } from './scalable-entries.ts';
 import { SM_FAULT } from './scalable-faults.ts';
@@ -300,6 +301,13 @@ export class Scalable {
     walk.did = caches.tag(entry) >>> SM_TAG.did;
     walk.pfnHi = caches.pageHi(entry);
     walk.pfnLo = caches.pageLo(entry, walk.vpnLo);
+  }
+
+  /** What the request is known by then to who drains it (6.5.4), besides its domain id. */
+  takeTags(entry: number): void {
+    const { caches, walk } = this;
+    walk.tablePasid = caches.word(entry, SM_IOTLB.pasid);
+    walk.pgtt = (caches.tag(entry) >>> SM_TAG.pgtt) & 7;
   }
 }
 
