@@ -1,10 +1,15 @@
-import type { Drain } from '../guest/index.ts';
-import type { Machine } from '../machine/index.ts';
+import type { Drain, VtdDomain } from '../guest/index.ts';
+import { FIRST_STAGE, FirstStageInvalidation } from '../guest/index.ts';
+import type { Cpu, Frame, Machine } from '../machine/index.ts';
 import type { Setup } from './define.ts';
-import { VtdScene } from './vtd-scene.ts';
+import { DIRECTORY, RID_PASID, ScalableScene } from './scalable-scene.ts';
+import { DID, SID, VtdScene } from './vtd-scene.ts';
 
 const IOVA = 0x1000n;
 const PAGE = 0x21d201000n;
+
+/** Of the requests of a device with a first-stage domain. */
+const PASID = 1;
 
 const ALL: Drain = { reads: true, writes: true };
 const NONE: Drain = { reads: false, writes: false };
@@ -27,11 +32,40 @@ export function reclaim(setup: Setup, kind: 'read' | 'write'): Machine {
     unit: noCapability ? { cap: { DRD: 0, DWD: 0 } } : {},
   });
   const { machine, cpu, domain } = scene;
-  const page = machine.pool([scene.buffer('P', PAGE, [0])]);
+  const page = scene.buffer('P', PAGE, [0]);
   scene.premap(IOVA, PAGE, 1);
   scene.device('nic', [IOVA]).stray([IOVA], kind, 2);
-  const stranger = machine.owner('another process', 'other');
+  race(machine, cpu, domain, page);
+  return machine;
+}
 
+/** The same with a first-stage domain in scalable mode, and the descriptors that a variant names. */
+export function reclaimFirstStage(setup: Setup, kind: 'read' | 'write'): Machine {
+  const { mutant, profile, variant } = setup;
+  const [descriptor, how] = variant.split('/');
+  const scene = new ScalableScene({ profile, drain: DRAINS[how] ?? NONE });
+  const { machine, cpu, invalidation, queue } = scene;
+  const space = scene.space({ did: DID, format: FIRST_STAGE, ptEntries: [Number(IOVA >> 12n)] });
+  scene.directory('', DIRECTORY, [PASID]);
+  scene.attach(DIRECTORY);
+  scene.enter(DIRECTORY, PASID, { by: 'first-stage', did: DID, first: space.top });
+  const page = scene.buffer(DID, 'P', PAGE, [0]);
+  machine.device('nic', SID, DID, [IOVA], { pasid: PASID }).stray([IOVA], kind, 2);
+  scene.premap(space, IOVA, PAGE);
+  machine.onStart(() => machine.grants.granted(DID, Number(IOVA >> 12n), 1, Number(PAGE >> 12n)));
+  const scope = how === 'pasid' ? 'pasid' : 'page';
+  const invalidator =
+    descriptor === 'iotlb'
+      ? queue
+      : new FirstStageInvalidation(invalidation, mutant === 'other-pasid' ? RID_PASID : PASID, scope);
+  const domain = scene.domain(space, invalidator, { noUnmapFlush: mutant?.startsWith('no-flush') === true });
+  race(machine, cpu, domain, page);
+  return machine;
+}
+
+function race(machine: Machine, cpu: Cpu, domain: VtdDomain, frame: Frame): void {
+  const page = machine.pool([frame]);
+  const stranger = machine.owner('another process', 'other');
   machine.actor('driver', function* () {
     yield* domain.unmap(IOVA, 0x1000n);
     yield* page.release(PAGE);
@@ -40,7 +74,6 @@ export function reclaim(setup: Setup, kind: 'read' | 'write'): Machine {
     yield* page.alloc(stranger);
     yield* cpu.write64(PAGE, 0xc0ffeen, 'writes the canary 0xc0ffee to P[0]');
   });
-  return machine;
 }
 
 /** The mutants of both cases. */
@@ -54,4 +87,20 @@ export const MUTANTS = {
 export const UNFIRED = {
   'invalidation.overtake': 'every invalidation drains',
   'paging.survive-hint': 'the unmap frees no table',
+} as const;
+
+/** Variants of both cases with a first-stage domain. */
+export const FIRST_STAGE_VARIANTS = {
+  // VT-d 6.5.2.4, 6.5.4: it always drains reads and writes; that is why it has no DR and DW.
+  'pasid-iotlb/page': { spec: 'holds', 'qemu-10': 'violated' },
+  'pasid-iotlb/pasid': { spec: 'holds', 'qemu-10': 'violated' },
+  // Table 23: it drops first-stage translations of the domain, whatever their address.
+  'iotlb/drain': { spec: 'holds', 'qemu-10': 'violated' },
+  'iotlb/no-drain': 'violated',
+} as const;
+
+export const FIRST_STAGE_MUTANTS = {
+  'other-pasid': { variant: 'pasid-iotlb/page', title: 'the invalidation names a PASID that the device does not use' },
+  'no-flush': { variant: 'pasid-iotlb/pasid', title: 'the unmap does not invalidate' },
+  'no-flush-iotlb': { variant: 'iotlb/drain', title: 'the unmap does not invalidate' },
 } as const;

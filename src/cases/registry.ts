@@ -1,5 +1,7 @@
 import { A1 } from './a1.ts';
+import { A1_PASID } from './a1-pasid.ts';
 import { A2 } from './a2.ts';
+import { A2_PASID } from './a2-pasid.ts';
 import { A7 } from './a7.ts';
 import { A8 } from './a8.ts';
 import { D1 } from './d1.ts';
@@ -20,6 +22,8 @@ import { SYNCMAP_RACE } from './vtd-syncmap-race.ts';
 export const CASES: readonly Case[] = [
   A1,
   A2,
+  A1_PASID,
+  A2_PASID,
   A7,
   A8,
   D1,
