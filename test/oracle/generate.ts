@@ -47,6 +47,8 @@ export class Generator {
     this.push({ op: 'te', on: 1 });
     this.enabled = true;
     for (let n = 0; n < length && !this.over; ) n += this.step();
+    // The queue stops at most of them.
+    if (!this.over && random.chance(30)) this.descriptor();
     return this.ops;
   }
 
@@ -113,7 +115,7 @@ export class Generator {
 
   private dma(): number {
     const { random } = this;
-    const device = random.below(2);
+    const device = random.pick(this.world.testdevs);
     const { iova, gpa } = this.address(SID.testdev[device]);
     let length = 4;
     if (random.chance(8)) length = 4 * (1 + random.below(16));
@@ -126,7 +128,7 @@ export class Generator {
   /** While nothing is translated, DMA goes where it may. */
   private idle(): number {
     const gpa = BigInt(LAYOUT.data + this.random.below(LAYOUT.dataBytes / 4) * 4);
-    this.push({ op: 'dma', device: this.random.below(2), iova: gpa, length: 4, gpa });
+    this.push({ op: 'dma', device: this.random.pick(this.world.testdevs), iova: gpa, length: 4, gpa });
     return 1;
   }
 
@@ -160,7 +162,7 @@ export class Generator {
   /** A page is used, changed and used again; between, what may or may just not cover it is invalidated. @returns DMA requests made */
   private probe(): number {
     const { random } = this;
-    const device = random.below(2);
+    const device = random.pick(this.world.testdevs);
     const { did, places } = this.world.owner.get(SID.testdev[device]) as Domain;
     const place = random.pick(places);
     if (!this.enabled || (place.level > 1 && (place.value & PS) === 0n)) return this.dma();
@@ -377,7 +379,7 @@ export class Generator {
       op: 'inv',
       lo: random.chance(50) ? spoilt : random.big(4),
       hi: random.chance(70) ? 0n : random.big(7),
-      ...(this.scalable !== null && random.chance(10) ? { upper: upperBit(random) } : {}),
+      ...(this.scalable !== null && random.chance(40) ? { upper: upperBit(random) } : {}),
     });
     // The queue may have stopped there, and nothing could be invalidated any more: that is the end of the script.
     this.over = true;

@@ -75,7 +75,7 @@ export class ModelPlatform implements Platform {
     const wide = BigInt(value);
     if (at < MAP.testdev[0])
       return this.edu.write64(at - MAP.edu, Number(wide & 0xffffffffn), Number((wide >> 32n) & 0xffffffffn));
-    this.testdevs[at < MAP.testdev[1] ? 0 : 1].write32(at & 0xfff, Number(value));
+    this.testdev(at).write32(at & 0xfff, Number(value));
   }
 
   private load(at: number, size: 4 | 8): Value {
@@ -86,7 +86,16 @@ export class ModelPlatform implements Platform {
       const { lo, hi } = this.edu.read64(at - MAP.edu);
       return ((BigInt(hi) << 32n) | BigInt(lo)).toString(16);
     }
-    return this.testdevs[at < MAP.testdev[1] ? 0 : 1].read32(at & 0xfff).toString(16);
+    return this.testdev(at)
+      .read32(at & 0xfff)
+      .toString(16);
+  }
+
+  /** @throws Error where none has its BAR */
+  private testdev(at: number): IommuTestdev {
+    const found = MAP.testdev.findIndex((bar) => bar === (at & ~0xfff) >>> 0);
+    if (found < 0) throw new Error(`nothing decodes 0x${at.toString(16)}`);
+    return this.testdevs[found];
   }
 
   private dump(at: number, bytes: number): Value {

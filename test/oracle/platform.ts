@@ -1,5 +1,5 @@
 /**
- * The driver interface of the oracle: a q35 machine with a VT-d unit, an `edu` and two `iommu-testdev`s. What is to be done is a program of
+ * The driver interface of the oracle: a q35 machine with a VT-d unit, an `edu` and five `iommu-testdev`s. What is to be done is a program of
  * accesses to physical addresses, and what it gives is a list of values: one back end is QEMU, the other the model.
  */
 import { EDU } from '../../src/devices/edu.ts';
@@ -10,11 +10,14 @@ export const MAP = {
   ramBytes: 32 << 20,
   iommu: 0xfed90000,
   edu: 0xe0000000,
-  testdev: [0xe0200000, 0xe0201000],
+  testdev: [0xe0200000, 0xe0201000, 0xe0202000, 0xe0203000, 0xe0300000],
 } as const;
 
-/** Source ids: bus 0, devices 4, 5 and 6. */
-export const SID = { edu: 0x20, testdev: [0x28, 0x30] } as const;
+/** Source ids: bus 0, devices 4, 5 and 6, functions 0 and 3 of device 28, which is in the upper half of a bus; bus 0xa5, behind a bridge. */
+export const SID = { edu: 0x20, testdev: [0x28, 0x30, 0xe0, 0xe3, 0xa500] } as const;
+
+/** The root port, and what software says of the bus behind it. */
+export const BRIDGE = { sid: 0x38, bus: 0xa5, window: 0xe0300000 } as const;
 
 /** Registers are dumped up to here: QEMU has nothing beyond, and reads as all ones there. */
 export const REGISTER_BYTES = 0x230;

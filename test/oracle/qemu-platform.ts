@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QtestClient } from '../../src/bridge/qtest-client.ts';
 import type { Access, Platform, Value } from './platform.ts';
-import { CLEARED, MAP, SID } from './platform.ts';
+import { BRIDGE, CLEARED, MAP, SID } from './platform.ts';
 
 /** How to run a QEMU, and its version. */
 export interface Qemu {
@@ -87,7 +87,8 @@ export class QemuPlatform implements Platform {
         ...['-qmp', `unix:${monitorPath},server=on,wait=off`],
         ...['-device', ['intel-iommu', ...iommu].join(',')],
         ...['-device', `edu,addr=${SID.edu >> 3},dma_mask=0xffffffffffffffff`],
-        ...SID.testdev.flatMap((sid) => ['-device', `iommu-testdev,addr=${sid >> 3}`]),
+        ...['-device', `pcie-root-port,id=bridge,chassis=1,addr=${address(BRIDGE.sid)}`],
+        ...SID.testdev.flatMap((sid) => ['-device', `iommu-testdev,${place(sid)}`]),
       ],
       { env: { ...process.env, ...qemu.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -119,6 +120,7 @@ export class QemuPlatform implements Platform {
     await this.monitor.systemReset();
     await this.qtest.run([
       `memset ${CLEARED.from} ${CLEARED.bytes} 0`,
+      ...configureBridge(),
       ...configure(SID.edu, MAP.edu),
       ...SID.testdev.flatMap((sid, i) => configure(sid, MAP.testdev[i])),
       // The buffer of `edu` outlives a reset: read zeros into it.
@@ -172,13 +174,35 @@ function commandOf(access: Access): string {
   return ELAPSE;
 }
 
+/** Device and function on a bus, as the option `addr` takes them. */
+const address = (sid: number) => `${((sid >> 3) & 31).toString(16)}.${sid & 7}`;
+
+/** Options that put a device where it has a source id. Function 0 of a device with several is the one that says so. */
+function place(sid: number): string {
+  const bus = sid >> 8 === BRIDGE.bus ? 'bus=bridge,' : '';
+  const several = SID.testdev.some((other) => other !== sid && other >> 3 === sid >> 3);
+  return `${bus}addr=${address(sid)}${several ? ',multifunction=on' : ''}`;
+}
+
+/** A write to configuration space. */
+function config(sid: number, offset: number, value: number): string[] {
+  return [`outl 0xcf8 ${(0x80000000 | (sid << 8) | offset) >>> 0}`, `outl 0xcfc ${value >>> 0}`];
+}
+
 /** Sets BAR 0 of a function, and lets it decode memory and be a bus master. */
 function configure(sid: number, bar: number): string[] {
-  const config = (offset: number, value: number) => [
-    `outl 0xcf8 ${(0x80000000 | (sid << 8) | offset) >>> 0}`,
-    `outl 0xcfc ${value}`,
+  return [...config(sid, 0x10, bar), ...config(sid, 0x04, 6)];
+}
+
+/** Gives the bus behind the root port its number, and 1 MiB of addresses. */
+function configureBridge(): string[] {
+  const { sid, bus, window } = BRIDGE;
+  const limits = (window >>> 16) & 0xfff0;
+  return [
+    ...config(sid, 0x18, (bus << 16) | (bus << 8)),
+    ...config(sid, 0x20, ((limits << 16) | limits) >>> 0),
+    ...config(sid, 0x04, 6),
   ];
-  return [...config(0x10, bar), ...config(0x04, 6)];
 }
 
 /** The monitor: QMP, of which a reset is all that is wanted. */

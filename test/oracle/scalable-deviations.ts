@@ -141,12 +141,14 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
   },
   {
     name: 'root-other-half',
-    title: 'reserved bits in the upper half of a root entry refuse (0xA) devices of the lower half, too',
+    title: 'reserved bits in one half of a root entry refuse (0xA) devices of the other half, too',
     clause: 'VT-d 9.2; 7.1.3, SRT.3 speaks of both halves, of each with its P',
     where: [line(1484, 'vtd_root_entry_rsvd_bits_check')],
     permitted: true,
     ends: true,
-    explains: outcome(({ context: { rootUpper } }) => (rootUpper & 0xffen) !== 0n),
+    explains: outcome(({ context: { rootOther } }, _difference, _script, { tables }) => {
+      return (rootOther & 0xffen) !== 0n || ((rootOther >> 12n) << 12n) >> BigInt(tables.haw) !== 0n;
+    }),
     proof: proofs.ROOT_OTHER_HALF,
     only: SECOND,
   },

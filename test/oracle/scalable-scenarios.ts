@@ -60,6 +60,18 @@ const OF_SECOND: readonly Scenario[] = [
     text: `${DEVICE}\nstore 0x103000 0x101${ON}\ndma 0 0x200040 4 0x200040`,
     reads: { RESULT: [DONE] },
   },
+  {
+    title: 'a device of the upper half of a bus goes by the upper half of the root entry, and its own table',
+    clause: '9.2, 9.4',
+    text: `${SECOND}\nstore 0x100000 0x0\nstore 0x100008 0x105001\nstore 0x105c00 0x102001${ON}\ndma 2 0x40 4 0x200040\ndma 0 0x40 4 0x200040`,
+    reads: { RESULT: [DONE, REFUSED], 'FRCD.reason': ['0', write(1)] },
+  },
+  {
+    title: 'the upper 128 bits of a descriptor are reserved',
+    clause: '6.5.2.11, table 26',
+    text: `${SECOND}${ON}\ninv 0x12 0x0\ninv 0x12 0x0 0x0 0x8000000000000000\ninv 0x12 0x0`,
+    reads: { IQH: ['0', '20', '20', '20'], FSTS: ['0', '0', '0', '10', '10'] },
+  },
   fault('PGTT of the stage that is not there', '7.1.3 SPT.4.2', `${SECOND}\nstore 0x103000 0x49`, 0x5b),
   fault('AW that CAP.SAGAW has not', '7.1.3 SPT.4.1', `${SECOND}\nstore 0x103000 0x11008d`, 0x5b),
   fault('a PASID-directory entry that is not present', '7.1.3 SPD.2', `${SECOND}\nstore 0x102000 0x0`, 0x51),

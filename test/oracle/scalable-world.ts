@@ -3,15 +3,24 @@
  * of which the first entry is used, as requests have no PASID. Devices share the tables of their domain: those of the second stage are as in
  * legacy mode, those of the first stage are made here.
  */
-import { SID } from './platform.ts';
+import { BRIDGE } from './platform.ts';
 import type { Domain, Place } from './world.ts';
-import { ALL_ONES, CONTEXTS, NOWHERE, PS, ROOT, World } from './world.ts';
+import {
+  ALL_ONES,
+  BRIDGED_CONTEXTS,
+  BRIDGED_ROOT,
+  CONTEXTS,
+  NOWHERE,
+  PS,
+  ROOT,
+  UPPER_CONTEXTS,
+  World,
+} from './world.ts';
 
 /** RTADDR.TTM 01b. */
 const SCALABLE = 0x400n;
-const DEVICES: readonly number[] = [SID.edu, ...SID.testdev];
-const DIRECTORIES = Number(ROOT) + 0x2000;
-const PASID_TABLES = Number(ROOT) + 0x5000;
+const DIRECTORIES = Number(ROOT) + 0x4000;
+const PASID_TABLES = Number(ROOT) + 0x7000;
 const [P, FPD, A, D] = [1n, 2n, 0x20n, 0x40n];
 /** P, R/W, U/S. */
 const ALL = 7n;
@@ -29,25 +38,42 @@ export class ScalableWorld extends World {
   }
 
   protected override build(): void {
-    const { random } = this;
     this.populate();
-    let lower = CONTEXTS | P;
-    // Of other devices.
-    const upper = random.chance(50) ? CONTEXTS | P : 0n;
-    if (this.rare(3)) {
-      lower = random.pick([
-        CONTEXTS,
-        NOWHERE | P,
-        lower | (1n << BigInt(1 + random.below(11))),
-        lower | this.beyondHost(63),
-      ]);
-    }
-    this.store(Number(ROOT), lower);
-    this.store(Number(ROOT) + 8, random.chance(1) ? upper | (1n << BigInt(1 + random.below(11))) : upper);
+    // Behind the bridge there is no device of the upper half.
+    const bridged = this.random.chance(50) ? UPPER_CONTEXTS | P : 0n;
+    for (const [at, contexts] of [
+      [ROOT, CONTEXTS],
+      [ROOT + 8n, UPPER_CONTEXTS],
+      [BRIDGED_ROOT, BRIDGED_CONTEXTS],
+    ])
+      this.store(Number(at), this.rootHalf(contexts));
+    this.store(Number(BRIDGED_ROOT) + 8, bridged);
+  }
+
+  /** One half of a root entry. */
+  private rootHalf(contexts: bigint): bigint {
+    const { random } = this;
+    const half = contexts | P;
+    if (!this.rare(2)) return half;
+    const how = random.below(3);
+    // A half with reserved bits refuses the devices of the other one, too, in QEMU: seldom.
+    if (how === 2 && random.chance(20))
+      return half | random.pick([1n << BigInt(1 + random.below(11)), this.beyondHost(63)]);
+    return how === 0 ? contexts : NOWHERE | P;
+  }
+
+  private contextEntryAt(sid: number): number {
+    const table = sid >> 8 === BRIDGE.bus ? BRIDGED_CONTEXTS : (sid & 0x80) !== 0 ? UPPER_CONTEXTS : CONTEXTS;
+    return Number(table) + (sid & 0x7f) * 32;
+  }
+
+  /** The device's own pages, counted from 0. */
+  private device(sid: number): number {
+    return this.requesters.indexOf(sid);
   }
 
   override assign(sid: number, domain: Domain): void {
-    const at = Number(CONTEXTS) + sid * 32;
+    const at = this.contextEntryAt(sid);
     const words = this.deviceEntry(sid);
     words.forEach((word, i) => this.store(at + 8 * i, word));
     if ((words[0] & FPD) === 0n) this.silent.delete(sid);
@@ -58,14 +84,14 @@ export class ScalableWorld extends World {
   /** Gives a device PASID-directory and PASID-table entry, of a domain or broken ones. */
   enter(sid: number, domain: Domain): void {
     this.owner.set(sid, domain);
-    const device = DEVICES.indexOf(sid);
+    const device = this.device(sid);
     this.store(DIRECTORIES + 0x1000 * device, this.directoryEntry(BigInt(PASID_TABLES + 0x1000 * device)));
     this.pasidEntry(sid, domain).forEach((word, i) => this.store(PASID_TABLES + 0x1000 * device + 8 * i, word));
   }
 
   private deviceEntry(sid: number): bigint[] {
     const { random } = this;
-    const words = [BigInt(DIRECTORIES + 0x1000 * DEVICES.indexOf(sid)) | P, 0n, 0n, 0n];
+    const words = [BigInt(DIRECTORIES + 0x1000 * this.device(sid)) | P, 0n, 0n, 0n];
     if (random.chance(5)) words[0] |= FPD;
     // PDTS: larger directories.
     if (random.chance(20)) words[0] |= random.big(3) << 9n;

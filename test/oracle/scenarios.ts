@@ -214,6 +214,24 @@ export const SCENARIOS: readonly Scenario[] = [
     reads: { IQH: ['0', '0'], FSTS: ['0', '0', '10'] },
   },
   {
+    title: 'functions of one device, of the upper half of a bus, have context entries of their own',
+    clause: '9.3',
+    text: `${ROOT}${TABLES}${PAGE}\nstore 0x101e30 0x110001\nstore 0x101e38 0x102${ON}\ndma 3 0x40 4 0x200040\ndma 2 0x40 4 0x200040`,
+    reads: { RESULT: [DONE, REFUSED], 'FRCD.reason': ['0', write(2)] },
+  },
+  {
+    title: 'a device of another bus goes by the root entry of its bus',
+    clause: '9.1',
+    text: `store 0x100a50 0x104001\nstore 0x104000 0x110001\nstore 0x104008 0x102${TABLES}${PAGE}${ON}\ndma 4 0x40 4 0x200040\ndma 0 0x40 4 0x200040\nclear`,
+    reads: { RESULT: [DONE, REFUSED], FRCD: ['00000000000000002800000001000080'] },
+  },
+  {
+    title: 'FM makes functions the same in an invalidation of the context cache',
+    clause: '6.5.2.1',
+    text: `${ROOT}${TABLES}${PAGE}\nstore 0x101e30 0x110001\nstore 0x101e38 0x102${ON}${QUEUE}\ndma 3 0x40 4 0x200040\nstore 0x101e30 0x0\ninv 0xe000010031 0x0\ninv 0x12 0x0\ndma 3 0x44 4 0x200044\ninv 0x300e000010031 0x0\ninv 0x12 0x0\ndma 3 0x48 4 0x200048`,
+    reads: { RESULT: [DONE, DONE, REFUSED] },
+  },
+  {
     title: 'the test device tells where a write did not arrive',
     clause: '3.7',
     text: `${MAPPED}${ON}\ndma 0 0x40 4 0x200080`,

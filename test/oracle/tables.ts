@@ -1,7 +1,7 @@
 /** Where a request leads by the tables of a script, as they are when it is made; caches are not looked at. */
 import type { Configuration } from './configurations.ts';
 import { SID } from './platform.ts';
-import type { Script } from './script.ts';
+import type { Op, Script } from './script.ts';
 
 /** With the entries above the page tables, and the paging entry at which the walk ends and where it is; 0 and −1 where there is none. */
 export type Found = { readonly context: Context; readonly entry: bigint; readonly at: number } & Way;
@@ -10,7 +10,8 @@ export type Found = { readonly context: Context; readonly entry: bigint; readonl
 export interface Context {
   readonly lo: bigint;
   readonly hi: bigint;
-  readonly rootUpper: bigint;
+  /** Of the root entry the half that is not the device's: other devices of its bus have it. */
+  readonly rootOther: bigint;
   readonly directory: bigint;
   readonly pasid: readonly bigint[];
 }
@@ -25,6 +26,18 @@ type Way =
 
 const FRAME = 0xffffffffff000n;
 
+function requesterOf(op: Extract<Op, { readonly op: 'dma' | 'edu' }>): number {
+  return op.op === 'edu' ? SID.edu : SID.testdev[op.device];
+}
+
+/** Where the context entry of a requester is (VT-d 9.1 – 9.4): in scalable mode devices 16 – 31 have a table of their own. */
+function contextAddress(root: bigint, sid: number, read: (at: bigint) => bigint): bigint {
+  const entry = (root & FRAME) + BigInt((sid >> 8) * 16);
+  if ((root & 0x400n) === 0n) return (read(entry) & FRAME) + BigInt((sid & 0xff) * 16);
+  const isUpper = (sid & 0x80) !== 0;
+  return (read(isUpper ? entry + 8n : entry) & FRAME) + BigInt((sid & 0x7f) * 32);
+}
+
 /** @param op index of a `dma` or `edu` */
 export function look(script: Script, op: number, { tables }: Configuration): Found {
   const now = script[op];
@@ -36,13 +49,14 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
     if (each.op === 'srtp') root = each.value;
   }
   const read = (at: bigint) => memory.get(Number(at)) ?? 0n;
-  const sid = now.op === 'edu' ? SID.edu : SID.testdev[now.device];
+  const sid = requesterOf(now);
   const scalable = (root & 0x400n) !== 0n;
-  const contextAt = (read(root & FRAME) & FRAME) + BigInt(sid * (scalable ? 32 : 16));
-  const [lo, hi, rootUpper] = [read(contextAt), read(contextAt + 8n), read((root & FRAME) + 8n)];
+  const contextAt = contextAddress(root, sid, read);
+  const otherHalf = (root & FRAME) + BigInt((sid >> 8) * 16 + (scalable && (sid & 0x80) !== 0 ? 0 : 8));
+  const [lo, hi, rootOther] = [read(contextAt), read(contextAt + 8n), read(otherHalf)];
   const directory = scalable ? read(lo & FRAME) : 0n;
   const pasid = [0n, 8n, 16n].map((word) => (scalable ? read((directory & FRAME) + word) : 0n));
-  const context = { lo, hi, rootUpper, directory, pasid };
+  const context = { lo, hi, rootOther, directory, pasid };
   const pgtt = (pasid[0] >> 6n) & 7n;
   const pass = scalable ? pgtt === 4n : ((lo >> 2n) & 3n) === 2n;
   if (pass) return { context, entry: 0n, at: -1, kind: 'pass', iova: now.iova };
@@ -69,7 +83,7 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
 export function pasidEntries(script: Script, op: number, { tables }: Configuration): string[] {
   const now = script[op];
   if (tables.mode === 'legacy' || (now.op !== 'dma' && now.op !== 'edu')) return [];
-  const sid = now.op === 'edu' ? SID.edu : SID.testdev[now.device];
+  const sid = requesterOf(now);
   const memory = new Map<number, bigint>();
   const read = (at: bigint) => memory.get(Number(at)) ?? 0n;
   const entries: string[] = [];
@@ -78,8 +92,7 @@ export function pasidEntries(script: Script, op: number, { tables }: Configurati
     if (each.op === 'store') memory.set(each.at, each.value);
     else {
       if (each.op === 'srtp') root = each.value;
-      const context = (read(root & FRAME) & FRAME) + BigInt(sid * 32);
-      const table = read(read(context) & FRAME) & FRAME;
+      const table = read(read(contextAddress(root, sid, read)) & FRAME) & FRAME;
       const words = [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n].map((word) => read(table + 8n * word));
       const text = words.join(' ');
       if (text !== entries.at(-1)) entries.push(text);

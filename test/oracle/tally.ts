@@ -4,6 +4,8 @@ import type { Deviation } from './deviation.ts';
 
 /** Of the comparisons, at most this part may be exempted: of all, and of each field by one deviation. */
 export const MOST_EXEMPT = 0.01;
+/** So many exemptions of one field tell nothing. */
+const FEW = 5;
 /** Standard deviations of a count by which it may be above its part of the comparisons: little runs vary. */
 const SPREAD = 3;
 
@@ -65,7 +67,7 @@ export class Tally {
       for (const [field, count] of this.exempted.get(name) ?? []) {
         const compared = this.compared.get(field) ?? 0;
         const permitted = most * compared;
-        if (count > permitted + SPREAD * Math.sqrt(permitted))
+        if (count > FEW && count > permitted + SPREAD * Math.sqrt(permitted))
           found.push(
             `${name} explains ${percent(count / compared)} of the comparisons of ${field}, more than ${percent(most)}`,
           );

@@ -4,12 +4,16 @@
  */
 import type { Random } from '../conformance/vtd/unit.ts';
 import type { Configuration } from './configurations.ts';
-import { CLEARED, SID } from './platform.ts';
+import { BRIDGE, CLEARED, SID } from './platform.ts';
 import { LAYOUT } from './script.ts';
 
 export const ROOT = BigInt(CLEARED.from);
+export const BRIDGED_ROOT = ROOT + BigInt(BRIDGE.bus * 16);
 export const CONTEXTS = ROOT + 0x1000n;
-const FIRST_TABLE = Number(ROOT) + 0x8000;
+/** Context entries of the devices behind the bridge, and in scalable mode of devices 16 – 31 of bus 0. */
+export const BRIDGED_CONTEXTS = ROOT + 0x2000n;
+export const UPPER_CONTEXTS = ROOT + 0x3000n;
+const FIRST_TABLE = Number(ROOT) + 0xa000;
 const LAST_TABLE = LAYOUT.queue - 0x10000;
 
 /** Far above RAM, and nothing decodes there. */
@@ -43,6 +47,8 @@ export type Store = (at: number, value: bigint) => void;
 
 export class World {
   readonly domains: Domain[] = [];
+  /** Test devices that send requests here, as indices into SID.testdev: two of them, so that each sends many. */
+  readonly testdevs: readonly number[];
   /** Whose tables a device has, by source id. */
   readonly owner = new Map<number, Domain>();
   /** Devices whose context entry in scalable mode has FPD set. */
@@ -58,6 +64,8 @@ export class World {
     this.tables = tables;
     this.store = store;
     this.wrongness = random.pick([0, 1, 1, 4]);
+    const first = random.below(SID.testdev.length);
+    this.testdevs = [first, (first + 1 + random.below(SID.testdev.length - 1)) % SID.testdev.length];
     this.build();
   }
 
@@ -67,34 +75,44 @@ export class World {
   }
 
   protected build(): void {
-    const { random } = this;
     this.populate();
-    // Reserved: 11:1, and from the host address width on; the upper half.
+    this.rootEntry(ROOT, CONTEXTS);
+    this.rootEntry(BRIDGED_ROOT, BRIDGED_CONTEXTS);
+  }
+
+  /** Reserved: 11:1, and from the host address width on; the upper half. */
+  private rootEntry(at: bigint, contexts: bigint): void {
+    const { random } = this;
     const spoiled = this.rare(3);
     const above = this.beyondHost(63);
-    let root = CONTEXTS | 1n;
+    let root = contexts | 1n;
     let rootHi = 0n;
     if (spoiled) {
       const how = random.below(4);
-      if (how === 0) root = random.pick([CONTEXTS, NOWHERE | 1n]);
+      if (how === 0) root = random.pick([contexts, NOWHERE | 1n]);
       else if (how === 1) root |= 1n << BigInt(1 + random.below(11));
       else if (how === 2) root |= above;
       else rootHi = random.big(64);
     }
-    this.store(Number(ROOT), root);
-    if (rootHi !== 0n) this.store(Number(ROOT) + 8, rootHi);
+    this.store(Number(at), root);
+    if (rootHi !== 0n) this.store(Number(at) + 8, rootHi);
   }
 
   /** Domains, and a device's way to one of them. */
   protected populate(): void {
     for (const did of DIDS) this.domains.push(this.domain(did));
-    for (const sid of [SID.edu, ...SID.testdev]) {
+    for (const sid of this.requesters) {
       this.assign(sid, this.random.pick(this.domains));
     }
   }
 
+  /** Source ids of the devices that send requests here. */
+  get requesters(): readonly number[] {
+    return [SID.edu, ...this.testdevs.map((which) => SID.testdev[which])];
+  }
+
   private contextAt(sid: number): number {
-    return Number(CONTEXTS) + sid * 16;
+    return Number(sid >> 8 === BRIDGE.bus ? BRIDGED_CONTEXTS : CONTEXTS) + (sid & 0xff) * 16;
   }
 
   private contextEntry(domain: Domain): [bigint, bigint] {
@@ -177,7 +195,9 @@ export class World {
   /** What an entry of a level says that references a table. */
   protected reference(level: number, table: bigint): bigint {
     const { random } = this;
-    let value = table | 3n | this.ignored(level, false);
+    // Where it may only be read, or only be written, below.
+    const rights = random.chance(3) ? BigInt(1 + random.below(2)) : 3n;
+    let value = table | rights | this.ignored(level, false);
     if (!this.rare(4)) return value;
     const how = random.below(5);
     if (how === 0) value &= ~BigInt(1 + random.below(3));
