@@ -6,7 +6,6 @@ import { Ends } from './ends.ts';
 import type { Visited } from './fingerprint-set.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
-import { MAY_REST } from './livelock.ts';
 import { OpenStates } from './open-states.ts';
 import type { SavedSearch } from './saved-search.ts';
 import type { Property, Violation } from './search.ts';
@@ -63,8 +62,6 @@ export class DepthFirst {
   private readonly ample: Ample | null;
   /** Not null where hardware comes to an end by itself, so that there are no cycles. */
   private readonly ends: Ends | null;
-  /** By agent: to whom a run need not be fair. */
-  private readonly mayRest: readonly boolean[];
   private open: Property[];
   private frames = new Int32Array(256 * FRAME_WORDS);
   /** Offset of the top frame, −FRAME_WORDS when there is none. */
@@ -79,7 +76,6 @@ export class DepthFirst {
     this.open = [...options.properties];
     this.ample = options.ample === false ? null : Ample.of(instance);
     this.ends = Ends.of(instance);
-    this.mayRest = instance.agents.map(({ name }) => MAY_REST.includes(name));
   }
 
   /** Begins at the instance's start. */
@@ -245,7 +241,7 @@ export class DepthFirst {
       return;
     }
     const choices = agents[a].choices();
-    if (choices > 0) frames[top + FRAME.flags] |= this.mayRest[a] ? FLAG.enabled : FLAG.enabled | FLAG.owed;
+    if (choices > 0) frames[top + FRAME.flags] |= instance.mayRest[a] ? FLAG.enabled : FLAG.enabled | FLAG.owed;
     frames[top + FRAME.agent] = a;
     frames[top + FRAME.choice] = 0;
     frames[top + FRAME.choices] = choices;

@@ -9,6 +9,7 @@ export * from './ends.ts';
 export * from './fingerprint-set.ts';
 export * from './instance.ts';
 export * from './livelock.ts';
+export * from './may-rest.ts';
 export * from './open-states.ts';
 export * from './preemption-bounded.ts';
 export * from './program-error.ts';

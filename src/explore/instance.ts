@@ -2,6 +2,7 @@ import type { Agent, Machine } from '../machine/index.ts';
 import { Tracker } from '../machine/index.ts';
 import type { Guarded } from './actor-agent.ts';
 import { ActorAgent } from './actor-agent.ts';
+import { MAY_REST } from './may-rest.ts';
 import { deviceOf, mayName, Twins, withoutName } from './twins.ts';
 
 export interface InstanceOptions {
@@ -33,6 +34,8 @@ export class Instance {
   readonly agents: readonly Agent[];
   /** Agents that are not actors. */
   readonly hardware: readonly Agent[];
+  /** By agent: whether it need not ever do what it can do ({@link MAY_REST}). */
+  readonly mayRest: readonly boolean[];
   private readonly start: Int32Array;
 
   constructor(machine: Machine, options: InstanceOptions = {}) {
@@ -62,6 +65,7 @@ export class Instance {
     this.hardware = [...machine.hardware, ...machine.dma.agents];
     const agents = [...this.actors, ...this.hardware];
     this.agents = twins === null ? agents : twins.watched(agents, this.tracker);
+    this.mayRest = this.agents.map(({ name }) => MAY_REST.includes(name));
     for (const actor of this.actors) actor.settle();
     this.start = machine.arena.snapshot();
     this.tracker.journaling = true;
@@ -78,5 +82,12 @@ export class Instance {
   hasWaiting(): boolean {
     for (const actor of this.actors) if (!actor.hasFinished()) return true;
     return false;
+  }
+
+  /** Whether an actor waits, and nobody who can step has to: the wait may be for ever. */
+  isStuck(): boolean {
+    const { agents, mayRest } = this;
+    for (let a = 0; a < agents.length; a++) if (!mayRest[a] && agents[a].choices() > 0) return false;
+    return this.hasWaiting();
   }
 }

@@ -9,8 +9,11 @@ import { DepthFirst } from './depth-first.ts';
 import { Instance } from './instance.ts';
 import type { LivelockOptions } from './livelock.ts';
 import { hasCycle, LivelockSearch } from './livelock.ts';
+import { PreemptionBounded } from './preemption-bounded.ts';
+import { RandomSearch } from './random-search.ts';
 import { replay } from './replay.ts';
 import { Search } from './search.ts';
+import { shrink } from './shrink.ts';
 import { OutsideStateError } from './twice.ts';
 
 /** Hardware that writes `to` when the word is `from`, as long as it may. */
@@ -199,6 +202,8 @@ describe('a run that ends while somebody waits', () => {
     return machine;
   };
 
+  const DEADLOCK = { id: 'I9', broken: (facts: number) => (facts & FACT.deadlock) !== 0 };
+
   test('a cache need not ever write back', () => {
     const search = livelockOf(uncoherent());
     expect(search.isCyclic).toBe(false);
@@ -209,7 +214,7 @@ describe('a run that ends while somebody waits', () => {
   });
 
   test('and the searches find that, though no run comes back to where it was', () => {
-    const properties = [{ id: 'I9', broken: (facts: number) => (facts & FACT.deadlock) !== 0 }];
+    const properties = [DEADLOCK];
     const depthFirst = new DepthFirst(new Instance(uncoherent()), { properties });
     depthFirst.begin();
     while (!depthFirst.advance(100)) {}
@@ -217,6 +222,35 @@ describe('a run that ends while somebody waits', () => {
     const search = new Search(new Instance(uncoherent()), { properties });
     while (!search.advance(100)) {}
     expect(search.violations.map(({ run }) => run.length)).toEqual([1]);
+  });
+
+  test('and random and preemption-bounded runs, which then go on as if it did', () => {
+    const bounded = new PreemptionBounded(uncoherent(), { properties: [DEADLOCK], maxPreemptions: 0 });
+    while (!bounded.advance(100)) {}
+    expect(bounded.violations.map(({ run, preemptions }) => [run.length, preemptions])).toEqual([[1, 0]]);
+    const random = new RandomSearch(new Instance(uncoherent()), { seed: 1, properties: [DEADLOCK], maxSteps: 100 });
+    random.advance(1);
+    expect(random.violations.map(({ run }) => run.length)).toEqual([1]);
+    // Store, write back, walker, done: nothing was left out because of what was found on the way.
+    expect([random.depth, random.cut]).toEqual([4, 0]);
+    expect(replay(new Instance(uncoherent()), random.violations[0].run).deadlocked).toBe(true);
+  });
+
+  test('and it can be shrunk to where the wait begins', () => {
+    const machine = uncoherent();
+    const noise = machine.word('noise');
+    machine.actor('other', function* () {
+      for (let i = 1; i <= 5; i++) yield* noise.set(i);
+    });
+    const instance = new Instance(machine);
+    const cache = instance.agents.findIndex(({ name }) => name === 'cpu cache');
+    const run = [1, 0, 1, 1, 1, 1].map((agent) => ({ agent, choice: 0 }));
+    // The driver waits; the store is in the cache, and nobody else has anything left to do.
+    const shrunk = shrink(instance, run, DEADLOCK);
+    expect(shrunk.run.map(({ agent }) => agent).sort()).toEqual([0, 1, 1, 1, 1, 1]);
+    // What comes after it has nothing to do with it.
+    const longer = [...run, { agent: cache, choice: 0 }];
+    expect(shrink(instance, longer, DEADLOCK).run).toHaveLength(6);
   });
 
   test('if it must, the wait ends', () => {

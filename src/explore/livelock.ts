@@ -3,15 +3,9 @@ import type { InstanceOptions, Reduction } from './instance.ts';
 import { Instance } from './instance.ts';
 import type { Lasso } from './lasso.ts';
 import { Component, ShortestPaths } from './lasso.ts';
+import { MAY_REST } from './may-rest.ts';
 import { BEYOND, StateGraph } from './state-graph.ts';
 import { strongComponents } from './strong-components.ts';
-
-/**
- * Hardware that need not ever do what it can do. A modified cache line stays where it is until something evicts it, and nothing need
- * (Intel SDM vol. 3A, "Methods of Caching Available": write-back). All other agents come to what they can do at some time: software is
- * scheduled, stores leave a store buffer, descriptors are fetched, DMA in flight goes on.
- */
-export const MAY_REST: readonly string[] = ['cpu cache'];
 
 export interface LivelockOptions {
   /** Distinct states to stop at; absent for none. */

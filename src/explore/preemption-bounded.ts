@@ -38,8 +38,8 @@ const FRAME = {
   /** Its next choice, and how many it has. */
   choice: 5,
   choices: 6,
-  /** Somebody can step. */
-  enabled: 7,
+  /** Somebody can step who has to. */
+  owed: 7,
   mark: 8,
 } as const;
 
@@ -149,7 +149,7 @@ export class PreemptionBounded {
     frames[top + FRAME.agent] = -1;
     frames[top + FRAME.choice] = 0;
     frames[top + FRAME.choices] = 0;
-    frames[top + FRAME.enabled] = 0;
+    frames[top + FRAME.owed] = 0;
     frames[top + FRAME.mark] = tracker.mark();
     if (top > this.depth * FRAME_WORDS) this.depth = top / FRAME_WORDS;
   }
@@ -194,7 +194,7 @@ export class PreemptionBounded {
       return;
     }
     let choices = agents[agent].choices();
-    if (choices > 0) frames[top + FRAME.enabled] = 1;
+    if (choices > 0 && !this.instance.mayRest[agent]) frames[top + FRAME.owed] = 1;
     const cost = agent === frames[top + FRAME.running] ? 0 : frames[top + FRAME.cost];
     if (choices > 0 && frames[top + FRAME.used] + cost > this.bound) {
       this.cut = true;
@@ -207,7 +207,8 @@ export class PreemptionBounded {
 
   private leave(): void {
     const { frames, instance } = this;
-    if (frames[this.top + FRAME.enabled] === 0 && instance.hasWaiting()) this.check(FACT.deadlock, -1);
+    // Whoever may rest need not end anybody's wait.
+    if (frames[this.top + FRAME.owed] === 0 && instance.hasWaiting()) this.check(FACT.deadlock, -1);
     this.top -= FRAME_WORDS;
     if (this.top >= 0) instance.tracker.undo(frames[this.top + FRAME.mark]);
   }

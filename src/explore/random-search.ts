@@ -51,6 +51,8 @@ export class RandomSearch {
   /** Agents that can step, and how many choices each agent has. */
   private readonly able: Int32Array;
   private readonly choices: Int32Array;
+  /** Somebody can step who has to. */
+  private owed = false;
   /** Who goes before whom in a run that has an order: by agent, the greatest first. */
   private readonly rank: Int32Array;
   private open: readonly Property[];
@@ -95,6 +97,8 @@ export class RandomSearch {
     run.length = 0;
     this.see();
     for (let count = this.look(); count > 0; count = this.look()) {
+      // Whoever may rest need not end anybody's wait; but the run goes on with it.
+      if (!this.owed && instance.hasWaiting()) this.check(FACT.deadlock, seed);
       if (run.length === maxSteps) {
         this.cut++;
         return;
@@ -129,9 +133,12 @@ export class RandomSearch {
   private look(): number {
     const { agents } = this.instance;
     let count = 0;
+    this.owed = false;
     for (let a = 0; a < agents.length; a++) {
       this.choices[a] = agents[a].choices();
-      if (this.choices[a] > 0) this.able[count++] = a;
+      if (this.choices[a] === 0) continue;
+      this.able[count++] = a;
+      if (!this.instance.mayRest[a]) this.owed = true;
     }
     return count;
   }

@@ -1,7 +1,6 @@
 import type { Lane, LogLine } from '../machine/index.ts';
 import type { Decision } from './decision.ts';
 import type { Instance } from './instance.ts';
-import { MAY_REST } from './livelock.ts';
 import type { Property } from './search.ts';
 
 /** What one step of a run did, in lines of the event log. */
@@ -48,16 +47,14 @@ export function replay(instance: Instance, run: readonly Decision[], tell = true
     if (tell) steps.push({ agent: agent.name, lane: agent.lane, lines: machine.log.take() });
   }
   machine.log.on = false;
-  const waits = instance.hasWaiting();
-  const stuck = waits && agents.every((agent) => agent.choices() === 0 || MAY_REST.includes(agent.name));
   const fingerprint = fingerprints[fingerprints.length - 1];
   const before = fingerprints.indexOf(fingerprint);
   return {
     steps,
     facts: machine.facts.bits,
     failedAt,
-    deadlocked: stuck,
-    recurs: waits && before < fingerprints.length - 1 ? before : -1,
+    deadlocked: instance.isStuck(),
+    recurs: instance.hasWaiting() && before < fingerprints.length - 1 ? before : -1,
     fingerprint,
   };
 }

@@ -3,7 +3,6 @@ import type { Decision } from './decision.ts';
 import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
-import { MAY_REST } from './livelock.ts';
 import { RowQueue } from './row-queue.ts';
 import { isDue, takeTwice } from './twice.ts';
 
@@ -116,7 +115,7 @@ export class Search {
       const choices = agents[a].choices();
       for (let choice = 0; choice < choices; choice++) {
         enabled = true;
-        owed ||= !MAY_REST.includes(agents[a].name);
+        owed ||= !instance.mayRest[a];
         facts.bits = 0;
         const isCompared = isDue(instance, a, choice, this.transitions);
         agents[a].step(choice);

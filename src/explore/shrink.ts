@@ -152,8 +152,10 @@ class Shrinker {
     const { agents, machine } = instance;
     const taken: Decision[] = [];
     this.replays++;
+    const isStuck = () => property.broken(FACT.deadlock) && instance.isStuck();
     instance.rewind();
     for (const decision of run) {
+      if (isStuck()) return taken;
       const agent = agents[decision.agent];
       if (agent === undefined || decision.choice >= agent.choices()) continue;
       machine.facts.bits = 0;
@@ -161,8 +163,7 @@ class Shrinker {
       taken.push(decision);
       if (property.broken(machine.facts.bits)) return taken;
     }
-    const isStuck = agents.every((agent) => agent.choices() === 0) && instance.hasWaiting();
-    return isStuck && property.broken(FACT.deadlock) ? taken : null;
+    return isStuck() ? taken : null;
   }
 }
 
