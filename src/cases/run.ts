@@ -1,6 +1,7 @@
 import type { Decided, InstanceOptions, SavedSearch, Violation } from '../explore/index.ts';
 import { countBlocks, DepthFirst, decidedBy, Instance, LivelockSearch, Search, tidy } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
+import type { Machine } from '../machine/index.ts';
 import type { Case, Feature, Setup, Verdict } from './define.ts';
 import { expectedOf, lacking } from './define.ts';
 import type { Invariant, InvariantId } from './invariants.ts';
@@ -50,6 +51,14 @@ export function verdictOf(broken: readonly Broken[], sure: boolean): Verdict {
   if (broken.some((b) => !isOpen(b))) return 'violated';
   if (!sure) return 'bounded';
   return broken.length > 0 ? 'undefined' : 'holds';
+}
+
+/**
+ * Compares each program, as far as an instance knows it, with itself: in a machine of its own, in which no other actor has run.
+ * @throws ProgramError where it is another
+ */
+export function verifyAlone(instance: Instance, build: () => Machine): void {
+  instance.actors.forEach((actor, i) => actor.verify(build().actors[i].program));
 }
 
 /**
@@ -117,8 +126,7 @@ export class CaseRun {
   /** Takes the verdict over that this or another search has come to; what is left is to find the shortest runs. */
   adopt(decided: Decided): void {
     this.decided = decided;
-    // Each in a machine of its own, in which no other actor has run.
-    this.instance.actors.forEach((actor, i) => actor.verify(this.definition.build(this.setup).actors[i].program()));
+    this.verify();
     const broken = decided.violations.map((v) => v.property);
     const { maxStates } = this.options;
     const bound = maxStates === undefined ? {} : { maxStates };
@@ -129,6 +137,11 @@ export class CaseRun {
     if (broken.length === 0) return;
     const properties = this.properties.filter((p) => broken.includes(p.id));
     this.telling = new Search(this.fresh(this.options), { properties, ...bound });
+  }
+
+  /** See {@link verifyAlone}; for what several threads have searched, each calls it. */
+  verify(): void {
+    verifyAlone(this.instance, () => this.definition.build(this.setup));
   }
 
   /** Runs to the end. */

@@ -13,7 +13,7 @@ import { expectedOf, lacking } from './define.ts';
 import type { Invariant, InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
 import type { Broken, Outcome, RunOptions } from './run.ts';
-import { isOpen, verdictOf } from './run.ts';
+import { isOpen, verdictOf, verifyAlone } from './run.ts';
 
 /**
  * Some runs instead of all. `random`: so many of them, from a seed. `preemptions`: all with at most so many changes away from an agent that
@@ -61,6 +61,13 @@ export class SampledRun {
 
   /** Goes on for a portion of some `count` transitions. @returns whether it is over */
   advance(count: number): boolean {
+    const { definition, setup, search } = this;
+    if (!this.take(count)) return false;
+    verifyAlone(search.instance, () => definition.build(setup));
+    return true;
+  }
+
+  private take(count: number): boolean {
     const { sample, search } = this;
     if (sample.kind !== 'random' || !(search instanceof Random)) return search.advance(count);
     const runs = Math.min(Math.max(1, count >> 6), sample.runs - search.runs);

@@ -91,14 +91,14 @@ function answered<K extends Report['kind']>(
 
 /**
  * Goes on from `saved` in the threads of a team that is ready.
- * @returns the verdict, whose `exhausted` is false where it was stopped; null where the threads take no steps any more
+ * @returns the verdict, whose `exhausted` is false where it was stopped, and what was left to do then; null where the threads take no steps any more
  */
 export async function decideShared(
   job: Job,
   saved: SavedSearch,
   { threads }: Team,
   hooks: SharedHooks,
-): Promise<{ decided: Decided; interrupted: boolean } | null> {
+): Promise<{ decided: Decided; interrupted: boolean; left: SavedSearch } | null> {
   const workers = threads.length;
   const bytes = SharedFingerprintSet.bytesFor(Math.max(job.maxStates, saved.entries.length / 2));
   const visited = new SharedFingerprintSet(new SharedArrayBuffer(bytes));
@@ -107,22 +107,12 @@ export async function decideShared(
   work.prepare(workers);
   const open = new SharedArrayBuffer(OpenStates.BYTES);
   const parts: (Part | null)[] = threads.map(() => null);
-  let stands: (Part | null)[] = [];
+  let stands: (Part | null)[] = threads.map(() => null);
   let interrupted = false;
-  const total = (): SavedSearch => {
-    const all = [...parts, ...stands].filter((part): part is Part => part !== null);
-    const totals = work.totals();
-    return {
-      stacks: [...stands.flatMap((part) => part?.stacks ?? []), ...work.waiting()],
-      entries: visited.entries(),
-      transitions: saved.transitions + totals.transitions,
-      depth: Math.max(saved.depth, totals.depth),
-      cyclic: saved.cyclic || all.some((part) => part.cyclic),
-      reduced: saved.reduced + all.reduce((sum, part) => sum + part.reduced, 0),
-      violations: firstOfEach([...saved.violations, ...all.flatMap((part) => part.violations)]),
-      fired: saved.fired.map((n, i) => n + all.reduce((sum, part) => sum + part.fired[i], 0)),
-    };
-  };
+  // Who has ended says nothing new of where it stood before.
+  const latest = () => threads.map((_, i) => parts[i] ?? stands[i]).filter((part): part is Part => part !== null);
+  const total = () =>
+    together(saved, latest(), { ...work.totals(), waiting: work.waiting(), entries: visited.entries() });
   const ended = threads.map(async (thread, i) => {
     const share: Share = {
       visited: visited.buffer,
@@ -160,21 +150,47 @@ export async function decideShared(
       stands = threads.map(() => null);
       work.stand();
     }
-    if (standing && stands.filter((part) => part !== null).length + work.idle === workers) {
+    if (standing && latest().length === workers) {
       hooks.onSave(total());
       standing = false;
-      stands = [];
+      // To write it may have taken long.
+      moved = { at: performance.now(), transitions };
       if (interrupted) work.stop();
       else work.go();
     }
   }
   await finished;
-  const { entries, ...known } = total();
+  const left = total();
+  const { entries, ...known } = left;
   const states = entries.length / 2;
   const { expectedCollisions, bytes: used } = visited;
   return {
     decided: { ...known, states, exhausted: !work.isStopped, expectedCollisions, bytesPerState: used / states },
     interrupted,
+    left,
+  };
+}
+
+/** What the threads have left in common, beside what each says. */
+interface Shared {
+  readonly transitions: number;
+  readonly depth: number;
+  /** Pieces of work that nobody has taken. */
+  readonly waiting: readonly number[][];
+  readonly entries: Int32Array;
+}
+
+/** A search that was shared, as a whole. @param before what it went on from @param parts the latest of each thread */
+export function together(before: SavedSearch, parts: readonly Part[], shared: Shared): SavedSearch {
+  return {
+    stacks: [...parts.flatMap((part) => part.stacks), ...shared.waiting],
+    entries: shared.entries,
+    transitions: before.transitions + shared.transitions,
+    depth: Math.max(before.depth, shared.depth),
+    cyclic: before.cyclic || parts.some((part) => part.cyclic),
+    reduced: before.reduced + parts.reduce((sum, part) => sum + part.reduced, 0),
+    violations: firstOfEach([...before.violations, ...parts.flatMap((part) => part.violations)]),
+    fired: before.fired.map((n, i) => n + parts.reduce((sum, part) => sum + part.fired[i], 0)),
   };
 }
 

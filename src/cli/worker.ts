@@ -76,10 +76,12 @@ function searchedPart(job: Job, run: CaseRun, share: Share): Part {
   });
   const work = new SharedWork(share.work);
   const ids = properties.map((p) => p.id);
-  work.run(share.thread, search, [...share.stacks], visited, ids, job.maxStates, (stacks) =>
+  const left = work.run(share.thread, search, [...share.stacks], visited, ids, job.maxStates, (stacks) =>
     report({ kind: 'stands', part: part(stacks) }),
   );
-  return part([]);
+  // Positions that only this thread has come to.
+  run.verify();
+  return part(left);
 }
 
 parentPort?.on('message', (message: Order | Share | 'stop') => {

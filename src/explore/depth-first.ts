@@ -1,6 +1,7 @@
 import { FACT } from '../machine/index.ts';
 import { Ample } from './ample.ts';
 import { packed, unpacked } from './decision.ts';
+import { FLAG, FRAME, FRAME_WORDS, SAVED_WORDS } from './depth-first-frame.ts';
 import type { DepthFirstOptions } from './depth-first-options.ts';
 import { Ends } from './ends.ts';
 import type { Visited } from './fingerprint-set.ts';
@@ -11,33 +12,6 @@ import type { SavedSearch } from './saved-search.ts';
 import type { Property, Violation } from './search.ts';
 import { isChecked, isDue, takeTwice } from './twice.ts';
 import { mayLeadTo } from './way-back.ts';
-
-/** Words of a frame of the stack. */
-const FRAME = {
-  /** Decision that led here. */
-  decision: 0,
-  /** Agent whose choices are taken now, −1 before the first one. */
-  agent: 1,
-  /** Its next choice, and how many it has. */
-  choice: 2,
-  choices: 3,
-  /** The one agent that has to be expanded; −1 for all. */
-  only: 4,
-  /** Agent that was expanded as the only one, in vain. */
-  done: 5,
-  /** Bits of {@link FLAG}. */
-  flags: 6,
-  /** Where the journal was, and the state's fingerprint; not part of a saved stack. */
-  mark: 7,
-  fpA: 8,
-  fpB: 9,
-} as const;
-
-const FRAME_WORDS = 10;
-/** Words of a frame that a saved stack has. */
-const SAVED_WORDS = FRAME.mark;
-
-const FLAG = { enabled: 1, seenBefore: 2, owed: 4 } as const;
 
 /**
  * Depth-first search that takes steps back instead of copying states: for each state it keeps its fingerprint alone. It decides
@@ -251,8 +225,8 @@ export class DepthFirst {
     const { frames, top, instance } = this;
     const flags = frames[top + FRAME.flags];
     // Whoever may rest need not end anybody's wait.
-    if ((flags & FLAG.owed) === 0 && instance.hasWaiting()) this.check(FACT.deadlock, -1);
-    if ((flags & FLAG.enabled) === 0) this.options.onEnd?.();
+    if ((flags & (FLAG.owed | FLAG.elsewhere)) === 0 && instance.hasWaiting()) this.check(FACT.deadlock, -1);
+    if ((flags & (FLAG.enabled | FLAG.elsewhere)) === 0) this.options.onEnd?.();
     this.visited.open?.close(frames[top + FRAME.fpA], frames[top + FRAME.fpB]);
     this.top -= FRAME_WORDS;
     if (this.top >= 0) instance.tracker.undo(this.frames[this.top + FRAME.mark]);
@@ -369,12 +343,16 @@ export class DepthFirst {
     });
   }
 
-  /** Gives away what is left of the lowest frame that has something left. @returns null where there is nothing to spare */
-  give(): number[] | null {
+  /**
+   * Gives away what is left of the lowest frame that has something left.
+   * @param most words that it may have @returns null where there is nothing to spare, or that is larger
+   */
+  give(most = Number.POSITIVE_INFINITY): number[] | null {
     const { frames } = this;
     // The top frame is kept: something must be left to do here.
     for (let f = 0; f < this.top; f += FRAME_WORDS) {
       if (frames[f + FRAME.only] >= 0 || frames[f + FRAME.agent] >= this.instance.agents.length) continue;
+      if ((f / FRAME_WORDS + 1) * SAVED_WORDS > most) return null;
       const piece = this.saved(f);
       // Below it, nothing is left: neither for who gets it nor for who gives it.
       for (let at = 0; at < piece.length - SAVED_WORDS; at += SAVED_WORDS) {
@@ -382,10 +360,13 @@ export class DepthFirst {
         piece[at + FRAME.only] = -1;
         piece[at + FRAME.choice] = 0;
         piece[at + FRAME.choices] = 0;
+        piece[at + FRAME.flags] |= FLAG.elsewhere;
       }
       frames[f + FRAME.agent] = this.instance.agents.length;
       frames[f + FRAME.choice] = 0;
       frames[f + FRAME.choices] = 0;
+      // Who finishes the frame knows who can step there; here, some agents were not asked.
+      frames[f + FRAME.flags] |= FLAG.elsewhere;
       for (let g = 0; g <= f; g += FRAME_WORDS) this.openFrame(g);
       return piece;
     }

@@ -183,7 +183,7 @@ describe('what a search says', () => {
     };
     machine.actor('cpu0', program);
     const search = searchOf(machine);
-    expect(() => search.instance.actors[0].verify(program())).toThrow(
+    expect(() => search.instance.actors[0].verify(program)).toThrow(
       "it is not the same program twice: after 0 operations it went on with 'w = 1', now with 'w = 2'",
     );
   });
@@ -205,7 +205,29 @@ describe('what a search says', () => {
       return machine;
     };
     const { actors } = searchOf(build()).instance;
-    expect(() => actors.forEach((actor, i) => actor.verify(build().actors[i].program()))).toThrow(
+    expect(() => actors.forEach((actor, i) => actor.verify(build().actors[i].program))).toThrow(
+      "alone it is another program than beside the others: after 1 operations it went on with 'w = 5', now with 'w = 4'",
+    );
+  });
+
+  test('and so is one that does so on a shorter path than its longest', () => {
+    const build = () => {
+      const machine = new Machine();
+      const word = machine.word('w');
+      let shared = 0;
+      machine.actor('cpu0', function* () {
+        yield* word.set(1);
+        shared = 1;
+        yield* word.set(2);
+      });
+      machine.actor('cpu1', function* () {
+        if ((yield* word.get()) === 0) for (let i = 0; i < 5; i++) yield* word.set(3);
+        else yield* word.set(4 + shared);
+      });
+      return machine;
+    };
+    const { actors } = searchOf(build()).instance;
+    expect(() => actors[1].verify(build().actors[1].program)).toThrow(
       "alone it is another program than beside the others: after 1 operations it went on with 'w = 5', now with 'w = 4'",
     );
   });

@@ -1,5 +1,5 @@
 /** What threads share beside the visited set, here in one thread; `test/cli/shared.test.ts` has several. */
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import { FACT, Machine } from '../machine/index.ts';
@@ -120,6 +120,85 @@ describe('a thread', () => {
   });
 });
 
+describe('a thread that would sleep', () => {
+  // In one thread, whoever sleeps is never woken: what would wake it is done where it would fall asleep.
+  const sleeps: number[] = [];
+  let awake: () => void = () => {};
+  const asleep = (array: Int32Array, index: number, value: number) => {
+    if (Atomics.load(array, index) !== value) return 'not-equal' as const;
+    sleeps.push(index);
+    if (sleeps.length > 100) throw new Error('nobody wakes it');
+    awake();
+    return 'ok' as const;
+  };
+  beforeEach(() => {
+    sleeps.length = 0;
+    vi.spyOn(Atomics, 'wait').mockImplementation(asleep as typeof Atomics.wait);
+  });
+  afterEach(() => void vi.restoreAllMocks());
+
+  test('stands again where the next order comes before it has fallen asleep', () => {
+    const { work, visited, search, begun } = thread();
+    work.stand();
+    let stands = 0;
+    work.run(0, search, [[...begun]], visited, IDS, 100_000, () => {
+      stands++;
+      work.go();
+      if (stands < 3) work.stand();
+    });
+    expect([stands, work.isDone, sleeps]).toEqual([3, true, []]);
+    expect(visited.size).toBe(alone().states);
+  });
+
+  test('sleeps while it stands, and goes on or ends as it is told', () => {
+    const { work, visited, search, begun } = thread();
+    work.stand();
+    const standing: number[] = [];
+    awake = () => {
+      standing.push(search.transitions);
+      work.go();
+    };
+    const left = work.run(0, search, [[...begun]], visited, IDS, 100_000, () => {});
+    expect([standing, left, work.isDone]).toEqual([[0], [], true]);
+
+    const other = thread();
+    other.work.stand();
+    awake = () => other.work.stop();
+    const rest = other.work.run(0, other.search, [[...other.begun]], other.visited, IDS, 100_000, () => {});
+    // What is left is all that it was given.
+    expect([rest, other.search.transitions]).toEqual([[other.begun], 0]);
+  });
+
+  test('for want of work is asked to stand like all others, once each time', () => {
+    const { work, visited, search, begun } = thread();
+    // The other of two threads has never anything to spare, and never ends.
+    work.prepare(2);
+    visited.prepare(2, new Int32Array());
+    Atomics.add(new Int32Array(work.buffer), 8, 1);
+    const said: [number, number][] = [];
+    const script = [
+      () => work.stand(),
+      () => work.go(),
+      () => work.stand(),
+      () => {},
+      () => work.go(),
+      () => work.stop(),
+    ];
+    awake = () => {
+      expect([search.isDone, work.idle]).toEqual([true, 1]);
+      script[sleeps.length - 1]();
+    };
+    const left = work.run(0, search, [begun], visited, IDS, 100_000, (stacks) =>
+      said.push([stacks.length, sleeps.length]),
+    );
+    expect(said).toEqual([
+      [0, 1],
+      [0, 3],
+    ]);
+    expect(left).toEqual([]);
+  });
+});
+
 describe('orders', () => {
   test('nobody who was told to end is made to stand, or to go on', () => {
     const { work } = thread();
@@ -136,6 +215,69 @@ describe('orders', () => {
     expect(work.isStopped).toBe(false);
     work.stop();
     expect(work.isStopped).toBe(true);
+  });
+});
+
+describe('a branch that is given away', () => {
+  test('is not judged by who gave it away: who has to take a step there may be among what was given', () => {
+    // The cache can write back, and need not; behind it, other hardware can step, and has to. Whoever takes the first alone knows nothing of the other.
+    const build = () => {
+      const machine = new Machine({ coherentWalker: false, dmaSlots: 0 });
+      machine.frame('page', 0x1000n, machine.owner('kernel', 'other'), [0]);
+      const done = machine.word('done');
+      const ticks = machine.word('ticks');
+      machine.hardware.push({
+        name: 'clock',
+        lane: 'iommu',
+        choices: () => (ticks.value < 3 ? 1 : 0),
+        step: () => {
+          ticks.value++;
+          if (ticks.value === 3) done.value = 1;
+        },
+      });
+      const cpu = machine.cpu();
+      machine.actor('driver', function* () {
+        yield* cpu.write64(0x1000n, 1n);
+        yield* done.until(1);
+      });
+      return new Instance(machine);
+    };
+    const deadlock = PROPERTIES.filter((p) => p.id === 'deadlock');
+    const visited = new FingerprintSet();
+    const search = new DepthFirst(build(), { properties: deadlock, visited, ample: false });
+    search.begin();
+    const pieces: number[][] = [];
+    for (let over = false; !over; ) {
+      over = search.advance(1);
+      const piece = search.give();
+      if (piece !== null) pieces.push(piece);
+    }
+    expect(pieces.length).toBeGreaterThan(0);
+    for (const piece of pieces) {
+      search.resume(piece);
+      while (!search.advance(100)) {}
+    }
+    const whole = new DepthFirst(build(), { properties: deadlock, ample: false });
+    whole.begin();
+    while (!whole.advance(100)) {}
+    expect([search.violations, whole.violations]).toEqual([[], []]);
+    expect(search.states).toBe(whole.states);
+  });
+
+  test('is none that is larger than there is room for; it stays where it is', () => {
+    const search = new DepthFirst(instance(), { properties: PROPERTIES });
+    search.begin();
+    search.advance(300);
+    const [before] = search.whole().stacks;
+    expect(search.give(6)).toBeNull();
+    expect(search.whole().stacks).toEqual([before]);
+    const piece = search.give() ?? [];
+    expect(piece.length).toBeGreaterThan(6);
+    while (!search.advance(10_000)) {}
+    search.resume(piece);
+    while (!search.advance(10_000)) {}
+    const whole = alone();
+    expect([search.states, search.transitions]).toEqual([whole.states, whole.transitions]);
   });
 });
 

@@ -19,6 +19,8 @@ const CONTROL = {
   broken: 7,
   /** Threads whose first stacks are announced. */
   ready: 8,
+  /** Counts orders that let go of who stands. Who waits for its next value misses no order to stand again, however soon that comes. */
+  gone: 9,
 } as const;
 
 const CONTROL_WORDS = 16;
@@ -30,9 +32,12 @@ const FIGURE_WORDS = 4;
 /** Threads that can share a search. */
 export const MAX_WORKERS = 64;
 
-/** Pieces of work that wait at most, and their largest size in words; what is larger is not given away. */
+/**
+ * Pieces of work that wait at most, and their largest size in words: a stack of 2,340 steps. Cases are some hundred steps deep. Where the lowest
+ * open branch lies deeper than that, nothing is given away until it is finished: that search is slower, not another one.
+ */
 const RING = 64;
-const PIECE_WORDS = 16384;
+export const PIECE_WORDS = 16384;
 
 const ORDER = { go: 0, stop: 1, stand: 2 } as const;
 
@@ -68,27 +73,28 @@ export class SharedWork {
   /** Everybody ends with what they have. */
   stop(): void {
     Atomics.store(this.control, CONTROL.order, ORDER.stop);
-    this.tell();
+    this.letGo();
   }
 
   /** Everybody stands still, so that the whole search can be saved; unless they end already. */
   stand(): void {
-    this.order(ORDER.go, ORDER.stand);
+    if (this.order(ORDER.go, ORDER.stand)) this.wake();
   }
 
   /** Everybody goes on who stands still. */
   go(): void {
-    this.order(ORDER.stand, ORDER.go);
+    if (this.order(ORDER.stand, ORDER.go)) this.letGo();
   }
 
-  /** Never takes {@link stop} back: who has ended would be waited for. */
-  private order(from: number, to: number): void {
-    const isSo = this.locked(() => Atomics.compareExchange(this.control, CONTROL.order, from, to) === from);
-    if (isSo) this.tell();
+  /** Never takes {@link stop} back: who has ended would be waited for. @returns whether it is so now */
+  private order(from: number, to: number): boolean {
+    return this.locked(() => Atomics.compareExchange(this.control, CONTROL.order, from, to) === from);
   }
 
-  private tell(): void {
-    Atomics.notify(this.control, CONTROL.order);
+  /** Who stands looks for what is ordered now. */
+  private letGo(): void {
+    Atomics.add(this.control, CONTROL.gone, 1);
+    Atomics.notify(this.control, CONTROL.gone);
     this.wake();
   }
 
@@ -178,12 +184,17 @@ export class SharedWork {
     });
   }
 
-  /** Waits for a piece of work. @returns null when all is done, or everybody is to end */
-  private take(): Int32Array | null {
+  /**
+   * Waits for a piece of work. @returns null when all is done, or everybody is to end
+   * @param onStand called once each time that everybody is to stand still
+   */
+  private take(onStand: () => void): Int32Array | null {
     const { control } = this;
     let counted = false;
+    let stood = -1;
     for (;;) {
       const bell = Atomics.load(control, CONTROL.bell);
+      const gone = Atomics.load(control, CONTROL.gone);
       if (this.isStopped) return null;
       const piece = this.locked(() => {
         // Read under the lock, so that no piece is taken any more once everybody is to stand: it would be in nobody's hands when they are saved.
@@ -204,6 +215,10 @@ export class SharedWork {
       if (this.isDone) {
         this.wake();
         return null;
+      }
+      if (stood !== gone && Atomics.load(control, CONTROL.order) === ORDER.stand) {
+        stood = gone;
+        onStand();
       }
       Atomics.wait(control, CONTROL.bell, bell, 1000);
     }
@@ -233,8 +248,9 @@ export class SharedWork {
    * @param search over the shared set, with nothing to do yet
    * @param own pieces of work to begin with
    * @param properties those of the search, at most 31, in the same order in all threads
-   * @param onStand called when everybody is to stand still; the table does not change until it returns
+   * @param onStand called with the stacks that are left when everybody is to stand still; at every such order, by every thread that has not ended
    * @param maxStates states at which everybody ends
+   * @returns the stacks that are left, where everybody was to end before all was done
    */
   run(
     thread: number,
@@ -244,7 +260,7 @@ export class SharedWork {
     properties: readonly string[],
     maxStates: number,
     onStand: (stacks: number[][]) => void,
-  ): void {
+  ): number[][] {
     const { control } = this;
     for (const stack of own) search.announce(stack);
     this.waitForAll();
@@ -255,18 +271,19 @@ export class SharedWork {
       else if (search.isDone) {
         visited.settle();
         visited.park();
-        const piece = this.take();
+        const piece = this.take(() => onStand([]));
         // Who is asleep for good stays parked.
-        if (piece === null) return;
+        if (piece === null) return [];
         visited.unpark();
         search.resume(piece);
       }
+      const gone = Atomics.load(control, CONTROL.gone);
       const order = Atomics.load(control, CONTROL.order);
       if (order === ORDER.stand) {
         visited.settle();
         visited.park();
         onStand([...own, search.save()]);
-        Atomics.wait(control, CONTROL.order, ORDER.stand);
+        Atomics.wait(control, CONTROL.gone, gone);
         visited.unpark();
         continue;
       }
@@ -280,12 +297,13 @@ export class SharedWork {
       search.close(properties.filter((_, i) => ((broken >> i) & 1) !== 0));
       if (search.allBroken || visited.size >= maxStates || visited.isFull) this.stop();
       if (this.isHungry) {
-        const piece = search.give();
+        const piece = search.give(PIECE_WORDS);
         if (piece !== null && !this.put(piece)) own.push(piece);
       }
     }
     visited.settle();
     visited.park();
+    return [...own, ...(search.isDone ? [] : [search.save()])];
   }
 
   private figure(thread: number, search: DepthFirst): void {

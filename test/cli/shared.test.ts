@@ -124,6 +124,43 @@ export default defineCase({
   }
 });
 
+test('a program that depends on what another one has done is refused, though only threads come so far', async () => {
+  const folder = folderWith({
+    'leaks.ts': `import { defineCase, Machine } from 'pinhole';
+
+export default defineCase({
+  id: 'leaks',
+  title: 'one program tells another where it is, and not by the machine',
+  model: 'vtd',
+  invariants: ['I3'],
+  variants: { only: 'holds' },
+  build() {
+    const machine = new Machine();
+    const word = machine.word('word');
+    let leak = 0;
+    machine.actor('reader', function* () {
+      const last = (yield* word.get()) === 1000;
+      if (last && leak === 1) yield* word.set(2000);
+      else if (last) yield* word.set(3000);
+    });
+    machine.actor('writer', function* () {
+      for (let i = 1; i <= 1000; i++) yield* word.set(i);
+      leak = 1;
+    });
+    return machine;
+  },
+});
+`,
+  });
+  const [one, two] = await Promise.all(
+    ['1', '2'].map((workers) => pinhole(['check', 'leaks.ts', '--workers', workers], folder)),
+  );
+  const line = /^pinhole: leaks\.ts:\d+: actor 'reader': alone it is another program than beside the others: .*\n$/;
+  for (const found of [one, two]) {
+    expect(found).toEqual({ status: 2, stdout: '', stderr: expect.stringMatching(line) });
+  }
+});
+
 test('an operation of ones own that does not come back ends the threads, and one thread tells which it is', async () => {
   const folder = folderWith({
     'stuck.ts': `import { defineCase, Machine } from 'pinhole';
