@@ -36,3 +36,16 @@ export function testDeclarations(module: object): void {
     expect(count).toBeGreaterThan(0);
   });
 }
+
+/** A C bit-field structure as its members stand, from bit 0: "S2P:1 S1P:1 _:3"; `_` is reserved. Members may be of any size. */
+export function inOrder(members: string): SecondSource {
+  const table: Record<string, readonly [number, number]> = {};
+  let lo = 0;
+  for (const member of members.trim().split(/\s+/)) {
+    const [name, size] = member.split(':');
+    if (name !== '_') table[name] = [lo + Number(size) - 1, lo];
+    lo += Number(size);
+  }
+  if (lo % 32 !== 0) throw new RangeError(`${members}: ${lo} bits`);
+  return table;
+}
