@@ -10,6 +10,7 @@ import {
 } from '@stricli/core';
 import { benchCommand } from './commands/bench.ts';
 import { checkCommand } from './commands/check.ts';
+import { explainCommand } from './commands/explain.ts';
 import { listCommand } from './commands/list.ts';
 import { newCommand } from './commands/new.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -21,6 +22,7 @@ import { VERSION } from './version.ts';
 const COMMANDS = {
   check: checkCommand,
   list: listCommand,
+  explain: explainCommand,
   bench: benchCommand,
   replay: replayCommand,
   new: newCommand,

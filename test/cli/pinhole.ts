@@ -37,6 +37,7 @@ export async function pinholeInTurn(commands: readonly (readonly string[])[], cw
 function run(args: readonly string[], cwd: string, interrupt?: string): Promise<Ended> {
   const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
   const child = spawn(process.execPath, args, { cwd, env });
+  child.stdin.end();
   let [stdout, stderr, sent] = ['', '', false];
   child.stdout.on('data', (data) => {
     stdout += data;

@@ -1,0 +1,108 @@
+/** `pinhole explain`: what logs and words say, and why it happened. */
+import { buildCommand } from '@stricli/core';
+import { Explainer, STRUCTURE_KINDS } from '../../decode/index.ts';
+import { decodeAs } from '../explain/as-words.ts';
+import { inputsOf, readText } from '../explain/read-input.ts';
+import { Reading, STOPPED } from '../explain/reading.ts';
+import { say, sayStructure } from '../explain/say.ts';
+import { reportToJson, structureToJson } from '../explain/to-json.ts';
+import { INTERRUPTED } from '../runner.ts';
+import { coloursFor, print } from '../terminal.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface ExplainFlags {
+  readonly as?: string;
+  readonly kinds?: boolean;
+  readonly json?: boolean;
+}
+
+export const explainCommand = buildCommand<ExplainFlags, string[]>({
+  docs: { brief: 'say what a DMA fault, a log or the words of a structure mean, and why it happened' },
+  parameters: {
+    flags: {
+      as: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'decode words of this kind, lowest first or HIGH:LOW',
+        placeholder: 'KIND',
+      },
+      kinds: { kind: 'boolean', optional: true, withNegated: false, brief: 'list the kinds that --as takes' },
+      json: { kind: 'boolean', optional: true, withNegated: false, brief: 'as JSON' },
+    },
+    positional: {
+      kind: 'array',
+      parameter: { brief: "file, '-' for standard input, or words of --as", parse: String, placeholder: 'FILE' },
+    },
+  },
+  async func(flags, ...names) {
+    if (flags.kinds === true) listKinds(flags.json === true);
+    else if (flags.as !== undefined) {
+      const decoded = decodeAs(flags.as, names);
+      print(
+        flags.json === true
+          ? JSON.stringify(structureToJson(decoded), null, 2)
+          : sayStructure(decoded, coloursFor(process.stdout)).join('\n'),
+      );
+    } else await explainInputs(inputNames(names), flags.json === true);
+  },
+});
+
+function inputNames(names: readonly string[]): string[] {
+  if (names.length > 0) return inputsOf(names);
+  if (process.stdin.isTTY === true) throw new UsageError('name a file, or pipe a log in: dmesg | pinhole explain');
+  return ['-'];
+}
+
+/** Reads all; what was found before an input failed, or before Ctrl-C, is told all the same. */
+async function explainInputs(names: readonly string[], json: boolean): Promise<void> {
+  const explainer = new Explainer();
+  const reading = new Reading();
+  try {
+    for (const name of names) {
+      explainer.begin(name);
+      await readText(name, (text) => {
+        explainer.push(text);
+        reading.goOn(name, text.length);
+      });
+    }
+  } catch (error) {
+    if (error !== STOPPED) {
+      explainer.end();
+      if (explainer.report.groups.length > 0) tell(explainer, json);
+      throw error;
+    }
+  } finally {
+    reading.end();
+  }
+  explainer.end();
+  tell(explainer, json);
+  if (!reading.stopped) return;
+  process.stderr.write('pinhole: interrupted; what was read until then is told\n');
+  process.exitCode = INTERRUPTED;
+}
+
+function tell(explainer: Explainer, json: boolean): void {
+  if (json) {
+    print(JSON.stringify(reportToJson(explainer), null, 2));
+    return;
+  }
+  const { groups, unknownCount } = explainer.report;
+  const lines = explainer.inputs.reduce((sum, input) => sum + input.lines, 0);
+  const said = say(explainer.report, coloursFor(process.stdout));
+  if (groups.length + unknownCount === 0) said.push(`Nothing of an IOMMU in ${lines.toLocaleString('en')} lines.`);
+  else said.push(`${lines.toLocaleString('en')} lines read.`);
+  print(said.join('\n'));
+}
+
+function listKinds(json: boolean): void {
+  const kinds = STRUCTURE_KINDS.map(({ id, words, wordBits, example }) => ({
+    kind: id,
+    words,
+    wordBits,
+    example: example.join(' '),
+  }));
+  if (json) print(JSON.stringify(kinds, null, 2));
+  else
+    for (const { kind, words, wordBits } of kinds) print(`${kind.padEnd(24)} ${words.join(' or ')} × ${wordBits} bits`);
+}

@@ -1,0 +1,163 @@
+/** Why faults happen: causes with how to tell one from another. Data, each sentence for somebody who sits before a fault. */
+
+/** How sure a cause is, given only what was read. */
+export type Sure = 'certain' | 'likely' | 'possible' | 'rare';
+
+export interface Cause {
+  readonly title: string;
+  /** How to tell it from the others. */
+  readonly tell: string;
+  readonly mend: string;
+}
+
+export const CAUSES = {
+  'unmap-before-completion': {
+    title: 'the driver unmapped the buffer before the device had finished with it',
+    tell: 'the address was mapped a moment before: look for its unmap in an iommu:unmap trace; rarer, or gone, with iommu.strict=0, as lazy unmapping keeps entries',
+    mend: 'stop the device, or wait for its completion, before dma_unmap_*(); on a reset, quiesce it first',
+  },
+  'never-mapped': {
+    title: 'the device was given an address that was never mapped for it',
+    tell: 'the address is 0, looks like RAM in /proc/iomem rather than like an IOVA (those are given out downwards from 4 GiB), or repeats a pattern; CONFIG_DMA_API_DEBUG names such buffers',
+    mend: 'give the device what dma_map_*() or dma_alloc_*() returned, in all 64 bits, and for that very device',
+  },
+  direction: {
+    title: 'the buffer was mapped for the other direction',
+    tell: 'the page is mapped, for reads only (iommu:map trace, or a dump of the tables); a device that reads descriptors back or writes a status into them does this',
+    mend: 'map with DMA_BIDIRECTIONAL or DMA_FROM_DEVICE what the device writes',
+  },
+  overrun: {
+    title: 'the device ran over the end of its buffer',
+    tell: 'the address is just behind a mapping (a page after its last, often page-aligned); prefetching devices do it, too',
+    mend: 'check lengths and rounding; give a device that prefetches a mapped page behind its buffer',
+  },
+  'reserved-region': {
+    title: 'firmware uses the device for DMA of its own, to memory that the tables do not map',
+    tell: 'from the moment translation is switched on, at one or few addresses that e820 calls reserved; typical of graphics, USB with legacy support, baseboard controllers, RAID controllers',
+    mend: 'the region belongs in the RMRR (Intel), IVMD (AMD), RMR (Arm): a firmware update, or a boot option for this device; check dmesg for RMRR messages',
+  },
+  'wrong-requester-id': {
+    title: 'the request carries the id of another function than the one that has the mapping',
+    tell: 'lspci has no such device, or the device that faults is a bridge or a sibling of the one that works; behind PCIe-to-PCI bridges and with some SATA, USB and NTB controllers',
+    mend: 'a DMA alias quirk for the device (pci_add_dma_alias); for virtual functions, check that the right function was assigned',
+  },
+  'missing-device-tlb-invalidation': {
+    title: 'the device still has the translation in its own TLB (ATS)',
+    tell: 'lspci -vv shows ATS enabled for the device; the fault is of a translated request, or goes away with ATS off (pci=noats)',
+    mend: "invalidate the device-TLB after the IOMMU's own, and wait for it, before the page is used again",
+  },
+  'stale-structure-cache': {
+    title: 'the IOMMU walked through a cached entry to a table that was freed or replaced',
+    tell: 'a dump of the tables shows a valid leaf for the address, often a 2 MiB or 1 GiB one that replaced smaller pages; Linux before 5.13 on Intel missed a flush there',
+    mend: 'invalidate with the paging-structure caches (IH = 0) after a table was unlinked and before its page is used again; see `pinhole check vtd-merge-psc`',
+  },
+  'not-attached': {
+    title: 'the device is in no domain: nothing was set up for it, or it was taken down already',
+    tell: 'at boot before its driver, after its driver was unbound, at hot plug, or while an assigned device is handed back; the requester may be a hidden function',
+    mend: 'reset the device, or clear bus mastering, before it is detached; look for the attach in an iommu trace',
+  },
+  kdump: {
+    title: 'DMA that the crashed, or the previous, kernel had started is still running',
+    tell: 'the log is of a kernel that was started by kexec or kdump, and the faults are of devices that it has not initialised yet',
+    mend: "harmless where it ends with the device's reset; reset_devices, and a kernel that copies the old tables",
+  },
+  'caching-mode': {
+    title: 'a guest whose virtual IOMMU does not tell the hypervisor of new mappings',
+    tell: 'in a virtual machine with an assigned device: right after the mapping was made, and always; QEMU without caching-mode=on',
+    mend: 'intel-iommu needs caching-mode=on where VFIO devices are behind it',
+  },
+  'address-width': {
+    title: 'the address has more bits than the IOMMU, or its tables, translate',
+    tell: "above the width of CAP.MGAW or of the context entry's AW (39, 48 or 57 bits); a guest's IOMMU often has 39",
+    mend: 'limit the DMA mask; give the virtual IOMMU aw-bits=48',
+  },
+  'corrupt-entry': {
+    title: 'the entry in memory is damaged, or uses what this IOMMU has not',
+    tell: 'dump the entry (CONFIG_DMAR_DEBUG, debugfs) and decode it: `pinhole explain --as KIND WORDS` marks reserved bits; superpages, snoop control and wide addresses want their capability bits',
+    mend: 'if the words are not what the driver wrote, look for who overwrote the page; else for a capability that the driver did not ask',
+  },
+  'table-unreadable': {
+    title: 'the IOMMU could not read a table: its address is none of memory, or not accessible to it',
+    tell: "the table pointer lies outside RAM, or above the host address width; in virtual machines: outside the guest's memory",
+    mend: 'check the pointer in the entry above; in a kdump kernel, the old tables may be gone',
+  },
+  'request-type-blocked': {
+    title: 'the entry does not let this type of request through',
+    tell: 'a translation request, or a translated one, of a device whose entry has device-TLBs off: ATS is on in the device and off in the IOMMU',
+    mend: 'enable ATS in the device after its entry, and disable it before; pci=noats tells',
+  },
+  'interrupt-range': {
+    title: 'the device wrote, or its mapping leads, to the interrupt range (0xFEExxxxx)',
+    tell: 'an address 0xfee…: a wild write, or an MSI that is no DWORD write; a guest-physical mapping may cover the range by mistake',
+    mend: 'leave the range out of mappings; for MSIs, check the address and data that were programmed',
+  },
+  'interrupt-freed': {
+    title: 'the device sent an interrupt whose remapping entry is not there (any more)',
+    tell: 'after its driver released the vector or was unbound, after kexec, or with an MSI message programmed for another table',
+    mend: 'mask the source and wait for interrupts in flight before the vector is freed; harmless once at a kexec',
+  },
+  'interrupt-source': {
+    title: 'the interrupt came from another requester id than its remapping entry was made for',
+    tell: 'devices behind bridges, or with aliases; IOAPICs and HPETs whose id in the DMAR scope is wrong',
+    mend: 'a DMA alias quirk; a firmware update where the scope is wrong; interrupt remapping off (intremap=nosid, less safe) to tell',
+  },
+  'interrupt-format': {
+    title: 'the interrupt has the old (compatibility) format, or bits that must be 0',
+    tell: 'a source that was programmed before remapping was switched on, or by software that does not know of it; IOAPICs after kexec',
+    mend: 'reprogram the source after remapping is on',
+  },
+  'no-pasid-table': {
+    title: 'the PASID is not, or no longer, set up for the device',
+    tell: 'a process of that PASID ended, or its context was unbound, while the device went on',
+    mend: "stop the PASID's work in the device and drain page requests before unbinding",
+  },
+  'process-memory': {
+    title: 'the process has no such memory, or not with these rights (shared virtual addressing)',
+    tell: 'the request has a PASID: the address is one of the process; as a segmentation fault of the device',
+    mend: 'look at the address in /proc/PID/maps; a fault that page requests could have mended is none, if the device has them on',
+  },
+  'invalidation-timeout': {
+    title: 'a device did not answer an invalidation of its TLB in time',
+    tell: 'the device is off, reset, removed, or hung; look for AER messages and hot-plug events of it',
+    mend: 'disable ATS before a device is reset or removed; a device that does it in normal work is broken: pci=noats',
+  },
+  'descriptor-damaged': {
+    title: 'software put a command into the queue that the IOMMU does not take',
+    tell: 'decode the descriptor that the log prints after the error: `pinhole explain --as KIND WORDS` marks reserved bits',
+    mend: 'reserved bits set, a type or a granularity without its capability; in a guest: QEMU refuses some that hardware takes',
+  },
+  'mapped-twice': {
+    title: 'an address was given out, or mapped, twice',
+    tell: 'look for the two maps in an iommu:map trace; an unmap of fewer pages than were mapped leaves the rest behind',
+    mend: 'unmap what was mapped, with the same size; check the IOVA allocator of a VMM or user-space driver',
+  },
+  'registers-gone': {
+    title: "the IOMMU's registers answer with all ones",
+    tell: 'values ffff… everywhere: the unit is powered down, or a bus error swallowed the read; not the content of a register',
+    mend: 'look for machine checks and for power management of the device that the unit belongs to; the values printed are not to be decoded',
+  },
+  'hardware-error': {
+    title: 'the IOMMU could not get at memory, or found it poisoned',
+    tell: 'look for machine checks, EDAC and AER messages at the same time',
+    mend: 'as for any hardware error; check the table or queue pointer first, a wrong one looks the same',
+  },
+  overflow: {
+    title: 'more faults than could be recorded: the ones printed are not all',
+    tell: 'FSTS.PFO, an event-queue overflow, or "callbacks suppressed" beside it',
+    mend: 'look at the first fault; the rest is often its consequence',
+  },
+} as const satisfies Readonly<Record<string, Cause>>;
+
+export type CauseId = keyof typeof CAUSES;
+
+/** A cause of one finding. */
+export interface Suspect {
+  readonly id: CauseId;
+  readonly sure: Sure;
+}
+
+/** Most likely first. */
+export function suspects(of: Partial<Record<Sure, readonly CauseId[]>>): Suspect[] {
+  const order: readonly Sure[] = ['certain', 'likely', 'possible', 'rare'];
+  return order.flatMap((sure) => (of[sure] ?? []).map((id) => ({ id, sure })));
+}

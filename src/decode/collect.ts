@@ -1,0 +1,41 @@
+/** What somebody with a fault should fetch next, by what the fault is of. Commands to be pasted; DEVICE stands for the requester. */
+import type { Model } from './finding.ts';
+
+const ALWAYS = ['the whole dmesg from boot, not only the fault', 'uname -r; cat /proc/cmdline', 'lspci -vv -s DEVICE'];
+
+const TRACE =
+  'trace-cmd record -e iommu:map -e iommu:unmap -e iommu:attach_device_to_domain, then `trace-cmd report | pinhole explain -`';
+
+const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
+  vtd: [
+    TRACE,
+    'ls -l /sys/bus/pci/devices/0000:DEVICE/iommu_group; cat /sys/kernel/iommu_groups/*/reserved_regions',
+    'cat /sys/kernel/debug/iommu/intel/{iommu_regset,dmar_translation_struct,invalidation_queue} (CONFIG_INTEL_IOMMU_DEBUGFS)',
+    'cat /sys/kernel/debug/iommu/intel/0000:DEVICE/domain_translation_struct',
+    '/sys/firmware/acpi/tables/DMAR',
+  ],
+  amdvi: [
+    TRACE,
+    'cat /sys/kernel/iommu_groups/*/reserved_regions',
+    'cat /sys/kernel/debug/iommu/amd/iommu*/{mmio,capability,cmdbuf} (Linux 6.17 and later)',
+    '/sys/firmware/acpi/tables/IVRS',
+  ],
+  smmuv3: [
+    TRACE,
+    'cat /sys/kernel/iommu_groups/*/reserved_regions',
+    '/sys/firmware/acpi/tables/IORT, or the device tree',
+  ],
+  riscv: [TRACE, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
+  spapr: ['the device tree: ibm,dma-window and linux,*-dma-window-info of the bus', 'dmesg of firmware (EEH) errors'],
+  virtio: [TRACE, '/sys/firmware/acpi/tables/VIOT', "the hypervisor's own log of the same moment"],
+  linux: [TRACE],
+};
+
+/** @param device as the fault names it; null where it names none */
+export function toCollect(model: Model, device: string | null): string[] {
+  const all = [...ALWAYS, ...OF_MODEL[model]];
+  const named = device?.replace(/^0000:/, '') ?? null;
+  return all
+    .filter((what) => named !== null || !what.includes('DEVICE'))
+    .map((what) => what.replaceAll('DEVICE', named ?? ''));
+}

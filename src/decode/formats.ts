@@ -1,0 +1,5 @@
+/** All formats of lines; a model adds its list. */
+import type { LineFormat } from './line-format.ts';
+import { VTD_LINES } from './vtd/lines.ts';
+
+export const LINE_FORMATS: readonly LineFormat[] = [...VTD_LINES];

@@ -1,0 +1,178 @@
+/** Finds, in text of any size that comes in pieces, the lines that a format knows. */
+import type { Found, Position } from './finding.ts';
+import type { Groups, LineFormat } from './line-format.ts';
+import { messageOf } from './text.ts';
+
+/** Characters of a line that are looked at: more is no line of a log. */
+const MAX_LINE = 16384;
+/** Lines that may stand between a line and one that belongs to it. */
+const MAX_BETWEEN = 64;
+
+/** What the scanner gives to. */
+export interface Sink {
+  found(found: Found): void;
+  /** A line that looks like a fault, and is of no format, or has a number that the format cannot have. */
+  unknown(line: string, at: Position): void;
+  /** A line that was too long: the rest of it was not looked at. */
+  cut(at: Position): void;
+}
+
+/** Text of lines that should be known, whatever their format. */
+const SUSPICIOUS = [
+  'Event logged [',
+  '[fault reason',
+  'fault addr',
+  'IO_PAGE_FAULT',
+  'riscv-iommu',
+  'arm-smmu',
+  'virtio_iommu',
+];
+const LOOKS_LIKE_FAULT =
+  /Event logged \[|\[fault reason|fault addr|IO_PAGE_FAULT|(?:riscv-iommu|arm-smmu|virtio_iommu).{0,80}(?:fault|error|event)/i;
+
+/** A line whose followers are waited for. */
+interface Pending {
+  readonly format: LineFormat;
+  readonly groups: Groups;
+  readonly text: string;
+  readonly at: Position;
+  readonly rest: Groups[];
+  /** Lines since the last that belonged. */
+  between: number;
+}
+
+export class LineScanner {
+  private readonly formats: readonly LineFormat[];
+  private readonly needles: RegExp;
+  private readonly sink: Sink;
+  private input = '-';
+  private line = 0;
+  private rest = '';
+  private pending: Pending | null = null;
+
+  constructor(formats: readonly LineFormat[], sink: Sink) {
+    this.formats = formats;
+    this.sink = sink;
+    const literals = [...new Set([...formats.map(({ needle }) => needle), ...SUSPICIOUS])];
+    this.needles = new RegExp(literals.map(quoted).join('|'), 'g');
+  }
+
+  /** Lines so far, of this input. */
+  get lines(): number {
+    return this.line;
+  }
+
+  /** Another input: what was not ended is. */
+  begin(input: string): void {
+    this.end();
+    this.input = input;
+    this.line = 0;
+  }
+
+  /** A piece of the input; it may end amid a line. */
+  push(text: string): void {
+    let all = this.rest === '' ? text : this.rest + text;
+    const last = all.lastIndexOf('\n');
+    this.rest = last < 0 ? all : all.slice(last + 1);
+    if (last < 0) {
+      // A line without end: what is beyond the limit is never looked at.
+      if (this.rest.length > MAX_LINE) this.rest = this.rest.slice(0, MAX_LINE + 1);
+      return;
+    }
+    all = all.slice(0, last);
+    this.scan(all);
+  }
+
+  /** The end of an input. */
+  end(): void {
+    if (this.rest !== '') this.scan(this.rest);
+    this.rest = '';
+    this.settle();
+  }
+
+  /** Whole lines. Only those with a needle in them are cut out; while something is pending, every one. */
+  private scan(text: string): void {
+    let at = 0;
+    for (;;) {
+      if (this.pending === null) {
+        this.needles.lastIndex = at;
+        const hit = this.needles.exec(text);
+        if (hit === null) break;
+        const start = text.lastIndexOf('\n', hit.index) + 1;
+        this.line += countLines(text, at, start);
+        at = start;
+      }
+      const end = text.indexOf('\n', at);
+      this.line++;
+      this.take(text.slice(at, end < 0 ? text.length : end));
+      if (end < 0) return;
+      at = end + 1;
+    }
+    this.line += countLines(text, at, text.length) + 1;
+  }
+
+  private take(whole: string): void {
+    const at = { input: this.input, line: this.line };
+    const long = whole.length > MAX_LINE;
+    const { text, time } = messageOf((long ? whole.slice(0, MAX_LINE) : whole).replace(/\r$/, ''));
+    const position = { ...at, time };
+    if (long) this.sink.cut(position);
+    if (this.belongs(text)) return;
+    let known = false;
+    for (const format of this.formats) {
+      if (!text.includes(format.needle)) continue;
+      const match = format.pattern.exec(text);
+      if (match === null) continue;
+      const groups: Groups = match.groups ?? {};
+      known = true;
+      if (format.follow !== undefined) {
+        this.settle();
+        this.pending = { format, groups, text, at: position, rest: [], between: 0 };
+        return;
+      }
+      const finding = format.decode(groups);
+      if (finding === null) known = false;
+      else this.sink.found({ finding, at: position });
+      break;
+    }
+    if (!known && LOOKS_LIKE_FAULT.test(text)) this.sink.unknown(text, position);
+  }
+
+  /** Whether the line is one of what is pending. */
+  private belongs(text: string): boolean {
+    const { pending } = this;
+    if (pending === null) return false;
+    const { follow } = pending.format;
+    const match = follow?.pattern.exec(text) ?? null;
+    if (match === null) {
+      if (++pending.between > MAX_BETWEEN) this.settle();
+      return false;
+    }
+    pending.between = 0;
+    pending.rest.push(match.groups ?? {});
+    if (pending.rest.length === follow?.count) this.settle();
+    return true;
+  }
+
+  /** What is pending is told with what has come. */
+  private settle(): void {
+    const { pending } = this;
+    if (pending === null) return;
+    this.pending = null;
+    const { at, format, groups, rest, text } = pending;
+    const finding = rest.length === 0 ? format.decode(groups) : (format.follow?.decode(groups, rest) ?? null);
+    if (finding !== null) this.sink.found({ finding, at });
+    else this.sink.unknown(text, at);
+  }
+}
+
+function quoted(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+/** Line ends from `from` to before `to`. */
+function countLines(text: string, from: number, to: number): number {
+  let n = 0;
+  for (let at = text.indexOf('\n', from); at >= 0 && at < to; at = text.indexOf('\n', at + 1)) n++;
+  return n;
+}

@@ -1,0 +1,35 @@
+/** Words in memory and in registers, by the name of their kind: `vtd.context` and the like. */
+import type { Fields, Layout, Register } from '../bits/index.ts';
+
+export type AnyLayout = Layout<Fields>;
+
+/** A kind of structure that can be decoded. */
+export interface StructureKind {
+  /** `model.name` in lower case, words joined by hyphens. */
+  readonly id: string;
+  /** Of several, the one that the words themselves tell (a descriptor's type); null where they are of none. */
+  readonly layout: AnyLayout | ((halves: Int32Array) => AnyLayout | null);
+  /** Numbers of words that it may have; where there are several, what is beyond its layout is zero or reserved. */
+  readonly words: readonly number[];
+  readonly wordBits: 32 | 64;
+  /** Words as users have them, for tests and help. */
+  readonly example: readonly string[];
+  /** What is odd about the words beyond reserved bits, each a sentence. */
+  readonly notes?: (halves: Int32Array, layout: AnyLayout) => string[];
+}
+
+/** A kind of one layout. */
+export function kindOf(id: string, layout: AnyLayout, ...example: string[]): StructureKind {
+  return { id, layout, example, wordBits: layout.width === 32 ? 32 : 64, words: [Math.ceil(layout.width / 64)] };
+}
+
+/** Every register of a module's exports, by its name: GSTS_REG is `vtd.gsts`. */
+export function registerKinds(model: string, exported: object): StructureKind[] {
+  return Object.values(exported)
+    .filter(isRegister)
+    .map((register) => kindOf(`${model}.${register.name.replace(/_REG$/, '').toLowerCase()}`, register, '0x0'));
+}
+
+function isRegister(value: unknown): value is Register<Fields> {
+  return typeof value === 'object' && value !== null && 'offset' in value && 'masks' in value;
+}
