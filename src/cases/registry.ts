@@ -14,6 +14,7 @@ import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
+import { PASIDCACHE_ON_CTX } from './vtd-pasidcache-on-ctx.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
 import { SYNCMAP_RACE } from './vtd-syncmap-race.ts';
@@ -36,6 +37,7 @@ export const CASES: readonly Case[] = [
   SUPERPAGE_TAIL,
   PSI_UNALIGNED_MASK,
   SYNCMAP_RACE,
+  PASIDCACHE_ON_CTX,
   K2,
   K5,
 ];

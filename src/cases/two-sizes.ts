@@ -1,10 +1,10 @@
 /** Sees when a request finds cached translations of several page sizes: any of them may serve it (VT-d 6.2.4.1). */
 import type { Vtd } from '../iommu/vtd/index.ts';
 import { TAG } from '../iommu/vtd/index.ts';
-import type { Machine, Translator } from '../machine/index.ts';
+import type { Machine } from '../machine/index.ts';
 import { FACT, SLOT } from '../machine/index.ts';
+import { observe } from './observe.ts';
 
-/** Puts an observer between the machine and its unit; what it sees is a fact. */
 export function watchTwoSizes(machine: Machine, unit: Vtd): void {
   const { dma, facts } = machine;
   const findsTwo = (slot: number): boolean => {
@@ -18,18 +18,12 @@ export function watchTwoSizes(machine: Machine, unit: Vtd): void {
     }
     return (sizes & (sizes - 1)) !== 0;
   };
-  const observer: Translator = {
-    choices: (slot) => unit.choices(slot),
-    left: (slot) => unit.left(slot),
-    step: (slot, choice) => {
+  observe(machine, unit, {
+    before: (slot) => {
       // Step 0 is the look-up.
-      if (dma.get(slot, SLOT.step) === 0 && findsTwo(slot)) {
-        facts.bits |= FACT.leftOpen;
-        if (machine.log.on) machine.log.say('iommu', 'the IOTLB has translations of two page sizes: any may be used');
-      }
-      unit.step(slot, choice);
+      if (dma.get(slot, SLOT.step) !== 0 || !findsTwo(slot)) return;
+      facts.bits |= FACT.leftOpen;
+      if (machine.log.on) machine.log.say('iommu', 'the IOTLB has translations of two page sizes: any may be used');
     },
-    immediate: (slot) => unit.immediate(slot),
-  };
-  dma.translator = observer;
+  });
 }
