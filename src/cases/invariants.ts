@@ -47,7 +47,7 @@ export const INVARIANTS = {
     'I5',
     'ATOMIC-CFG',
     FACT.tornEntry,
-    'VT-d 9.3',
+    'VT-d 6.2.2.1, 6.2.3.1',
     'hardware never acts on a mix of old and new words of one entry',
   ),
   I6: invariant(

@@ -13,7 +13,9 @@ import { D6 } from './d6.ts';
 import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
+import { K8 } from './k8.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
+import { PASID_TORN_REPLACE } from './vtd-pasid-torn-replace.ts';
 import { PASIDCACHE_ON_CTX } from './vtd-pasidcache-on-ctx.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
@@ -38,6 +40,8 @@ export const CASES: readonly Case[] = [
   PSI_UNALIGNED_MASK,
   SYNCMAP_RACE,
   PASIDCACHE_ON_CTX,
+  PASID_TORN_REPLACE,
   K2,
   K5,
+  K8,
 ];
