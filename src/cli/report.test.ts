@@ -3,7 +3,7 @@ import { CASES, profileNamed } from '../cases/index.ts';
 import type { Finished, Job } from './job.ts';
 import { DEFAULT_MAX_STATES, isAsExpected } from './job.ts';
 import { toKtap } from './ktap.ts';
-import { toLines, toResult } from './report.ts';
+import { notes, toLines, toResult } from './report.ts';
 import { runJob } from './run-job.ts';
 import { PLAIN } from './story.ts';
 import { summary, verdictTable } from './table.ts';
@@ -111,6 +111,14 @@ describe('the object of a run', () => {
     const finished = await run(job);
     expect(toResult(job, finished)).toMatchObject({ verdict: 'bounded', exhausted: false, states: 10 });
     expect(isAsExpected(job, finished)).toBe(true);
+    const behind = 'nothing is known of what lies behind';
+    expect(notes(job, finished)).toEqual([
+      `stopped at 10 states, before the search was exhausted: ${behind} (--max-states raises the bound)`,
+    ]);
+    // The table was full before.
+    expect(notes(job, { ...finished, states: 9 })).toEqual([
+      `stopped at 9 states, as there is no memory for more: ${behind} (--random takes some runs instead of all)`,
+    ]);
   });
 });
 

@@ -81,15 +81,20 @@ export function notes(job: Job, finished: Finished): string[] {
     );
   else if (job.sample !== undefined && finished.verdict === 'bounded')
     out.push(`nothing is known of runs with more than ${job.sample.maxPreemptions} preemptions`);
-  else if (!finished.exhausted && finished.verdict === 'bounded')
-    out.push(
-      `stopped at ${job.maxStates.toLocaleString('en')} states, before the search was exhausted: nothing is known of what lies behind (--max-states raises the bound)`,
-    );
+  else if (!finished.exhausted && finished.verdict === 'bounded') out.push(stopped(job, finished));
   const unexplained = finished.unfiredRules.filter((rule) => job.definition.unfired?.[rule] === undefined);
   if (finished.verdict === 'holds' && unexplained.length > 0) {
     out.push(`never used: ${unexplained.join(', ')}; does the case do what it is meant to?`);
   }
   return out;
+}
+
+/** Why a search ended before it had seen all. */
+function stopped({ maxStates }: Job, { states }: Finished): string {
+  const [at, why] =
+    states < maxStates ? [states, 'as there is no memory for more'] : [maxStates, 'before the search was exhausted'];
+  const mend = states < maxStates ? '--random takes some runs instead of all' : '--max-states raises the bound';
+  return `stopped at ${at.toLocaleString('en')} states, ${why}: nothing is known of what lies behind (${mend})`;
 }
 
 export function verdictText(job: Job, finished: Finished, colours: Colours): string {

@@ -100,8 +100,7 @@ export async function decideShared(
   hooks: SharedHooks,
 ): Promise<{ decided: Decided; interrupted: boolean; left: SavedSearch } | null> {
   const workers = threads.length;
-  const bytes = SharedFingerprintSet.bytesFor(Math.max(job.maxStates, saved.entries.length / 2));
-  const visited = new SharedFingerprintSet(new SharedArrayBuffer(bytes));
+  const visited = new SharedFingerprintSet(tableFor(job.maxStates, saved.entries.length / 2));
   visited.prepare(workers, saved.entries);
   const work = new SharedWork(new SharedArrayBuffer(SharedWork.BYTES));
   work.prepare(workers);
@@ -192,6 +191,18 @@ export function together(before: SavedSearch, parts: readonly Part[], shared: Sh
     violations: firstOfEach([...before.violations, ...parts.flatMap((part) => part.violations)]),
     fired: before.fired.map((n, i) => n + parts.reduce((sum, part) => sum + part.fired[i], 0)),
   };
+}
+
+/** @param known states that are in it from the beginning */
+function tableFor(maxStates: number, known: number): SharedArrayBuffer {
+  try {
+    return SharedFingerprintSet.bufferFor(Math.max(maxStates, known), 2 * known);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(
+      `--workers: there is no memory for ${(2 * known).toLocaleString('en')} states in a table that threads share; leave --workers out`,
+    );
+  }
 }
 
 function firstOfEach(violations: readonly Violation[]): Violation[] {

@@ -99,7 +99,7 @@ export class DepthFirst {
         return true;
       }
       if (this.allBroken) return true;
-      if (maxStates !== undefined && this.visited.size >= maxStates) {
+      if (this.visited.isFull || (maxStates !== undefined && this.visited.size >= maxStates)) {
         this.bounded = true;
         return true;
       }

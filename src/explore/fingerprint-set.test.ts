@@ -1,7 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Machine } from '../machine/index.ts';
 import { randomFrom } from './conduct.ts';
+import { DepthFirst } from './depth-first.ts';
 import { FingerprintSet, SharedFingerprintSet } from './fingerprint-set.ts';
+import { Instance } from './instance.ts';
 
 /** Slots that both begin with are far fewer, so that they grow some ten times. */
 const MANY = 200_000;
@@ -197,3 +200,65 @@ function mulberry(seed: number): () => number {
     return t ^ (t >>> 14);
   };
 }
+
+describe('a set that cannot grow any more', () => {
+  test('says so, and has room for what is added until somebody asks', () => {
+    const set = new FingerprintSet(100, 196);
+    const added = (n: number) => set.add(n + 1, n + 1);
+    let n = 0;
+    while (!set.isFull) expect(added(n++)).toBe(true);
+    // 100, 140, 196 slots, each 80 % full.
+    expect([set.size, set.bytes]).toEqual([158, 196 * 8]);
+    for (let more = 0; more < 30; more++) expect(added(n++)).toBe(true);
+    for (let known = 0; known < n; known++) expect(added(known)).toBe(false);
+    expect(set.size).toBe(188);
+  });
+
+  test('and a search ends there, with no verdict', () => {
+    const machine = new Machine({ dmaSlots: 0 });
+    const words = [0, 1, 2].map((i) => machine.word(`w${i}`));
+    for (const word of words) {
+      machine.actor(word.name, function* () {
+        for (let i = 1; i < 20; i++) yield* word.set(i);
+      });
+    }
+    const search = new DepthFirst(new Instance(machine), {
+      properties: [],
+      visited: new FingerprintSet(100, 1000),
+      ample: false,
+    });
+    search.begin();
+    while (!search.advance(100)) {}
+    expect([search.bounded, search.exhausted]).toEqual([true, false]);
+    // It is full at 80 %, and the step that finds it so is the last one.
+    expect(search.states - 800).toBeGreaterThanOrEqual(0);
+    expect(search.states - 800).toBeLessThan(2);
+  });
+
+  test('shared by threads, is as large as there is room for', () => {
+    expect(SharedFingerprintSet.bufferFor(1000, 0).byteLength).toBe(SharedFingerprintSet.bytesFor(1000));
+    const tried: number[] = [];
+    const real = globalThis.SharedArrayBuffer;
+    // A machine with room for a thousand bytes.
+    vi.stubGlobal(
+      'SharedArrayBuffer',
+      class {
+        constructor(bytes: number) {
+          tried.push(bytes);
+          if (bytes > 100_000) throw new RangeError('Array buffer allocation failed');
+          // biome-ignore lint/correctness/noConstructorReturn: it stands for the real one
+          return new real(bytes);
+        }
+      },
+    );
+    try {
+      expect(SharedFingerprintSet.bufferFor(10_000, 10).byteLength).toBeLessThanOrEqual(100_000);
+      expect(tried).toHaveLength(2);
+      expect(() => SharedFingerprintSet.bufferFor(10 ** 11, 20_000)).toThrow(RangeError);
+      // Never for more than a typed array has, however many are asked for.
+      expect(Math.max(...tried)).toBeLessThan(2 ** 34);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+});

@@ -7,6 +7,8 @@ export interface Visited {
   readonly size: number;
   readonly bytes: number;
   readonly expectedCollisions: number;
+  /** There is no room for more: a search has to end with what it has. */
+  readonly isFull: boolean;
   load(entries: Int32Array): void;
   entries(): Int32Array;
   /** Told of each state that is added; null where one stack has all that are open. */
@@ -19,20 +21,27 @@ const GROWTH = 1.4;
 
 const FIRST_SLOTS = 1 << 11;
 
+/** Most slots: a typed array of Node 20 has less than 2^32 words. */
+const MAX_SLOTS = 2 ** 31 - 64;
+
 /**
  * A set of 64-bit fingerprints, open addressing, 8 bytes a slot. Exact over fingerprints: nothing is ever dropped. Halves of 0
  * are taken as 1, so that an empty slot is 0.
  */
 export class FingerprintSet {
   size = 0;
+  /** It cannot grow any more. What is left of it is room for the steps that a search is in the middle of. */
+  isFull = false;
   /** Told of each state that is added. */
   open: OpenStates | null = null;
   private slots: Int32Array;
   private capacity: number;
+  private readonly most: number;
 
-  /** @param capacity slots to begin with */
-  constructor(capacity = FIRST_SLOTS) {
+  /** @param capacity slots to begin with @param most slots that it may ever have */
+  constructor(capacity = FIRST_SLOTS, most = MAX_SLOTS) {
     this.capacity = capacity;
+    this.most = most;
     this.slots = new Int32Array(capacity * 2);
   }
 
@@ -60,9 +69,16 @@ export class FingerprintSet {
   }
 
   private grow(): void {
+    if (this.isFull) return;
     const old = this.slots;
-    this.capacity = Math.ceil(this.capacity * GROWTH);
-    this.slots = new Int32Array(this.capacity * 2);
+    const capacity = Math.min(Math.ceil(this.capacity * GROWTH), this.most);
+    const slots = capacity === this.capacity ? null : roomFor(capacity);
+    if (slots === null) {
+      this.isFull = true;
+      return;
+    }
+    this.capacity = capacity;
+    this.slots = slots;
     this.size = 0;
     for (let i = 0; i < old.length; i += 2) if (old[i] !== 0) this.insert(old[i], old[i + 1]);
   }
@@ -91,6 +107,16 @@ export class FingerprintSet {
 
   get bytes(): number {
     return this.slots.byteLength;
+  }
+}
+
+/** An empty table; null where the machine has no memory for it. */
+function roomFor(capacity: number): Int32Array | null {
+  try {
+    return new Int32Array(capacity * 2);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
   }
 }
 
@@ -133,9 +159,23 @@ export class SharedFingerprintSet {
   /** Insertions since the shared count was brought up to date. */
   private fresh = 0;
 
-  /** Bytes of the buffer for at most so many states. */
+  /** Bytes of the buffer for at most so many states; there is none for more than some 1,700 million. */
   static bytesFor(maxStates: number): number {
     return (HEAD_WORDS + 2 * slotsFor(maxStates)) * 4;
+  }
+
+  /**
+   * A buffer for at most so many states, or for as many as the machine has room for; then the table gets full before ({@link isFull}).
+   * @param least states that there must be room for @throws RangeError where there is none for these
+   */
+  static bufferFor(maxStates: number, least: number): SharedArrayBuffer {
+    for (let states = maxStates; ; states = Math.max(least, Math.floor(states / 2))) {
+      try {
+        return new SharedArrayBuffer(SharedFingerprintSet.bytesFor(states));
+      } catch (error) {
+        if (!(error instanceof RangeError) || states <= least) throw error;
+      }
+    }
   }
 
   constructor(buffer: SharedArrayBuffer) {
@@ -270,5 +310,5 @@ export class SharedFingerprintSet {
 }
 
 function slotsFor(maxStates: number): number {
-  return Math.ceil(maxStates / LOAD) + 1024;
+  return Math.min(Math.ceil(maxStates / LOAD) + 1024, MAX_SLOTS);
 }

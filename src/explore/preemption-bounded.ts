@@ -99,7 +99,7 @@ export class PreemptionBounded {
     for (let end = this.transitions + count; this.transitions < end; ) {
       if (this.exhausted || this.bounded) return true;
       if (this.open.length === 0 && properties.length > 0) return true;
-      if (this.seen.size >= maxStates) this.bounded = true;
+      if (this.seen.isFull || this.seen.size >= maxStates) this.bounded = true;
       else if (this.top < 0) this.deepen();
       else this.follow();
     }

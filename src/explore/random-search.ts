@@ -163,7 +163,7 @@ export class RandomSearch {
 
   private see(): void {
     const { tracker } = this.instance;
-    if (this.visited.size < this.maxStates) this.visited.add(tracker.fpA, tracker.fpB);
+    if (this.visited.size < this.maxStates && !this.visited.isFull) this.visited.add(tracker.fpA, tracker.fpB);
   }
 
   private check(facts: number, seed: number): void {

@@ -87,7 +87,8 @@ export class Search {
         return true;
       }
       if (this.open.length === 0 && this.options.properties.length > 0) return true;
-      if (this.options.maxStates !== undefined && this.states >= this.options.maxStates) {
+      const { maxStates = Number.POSITIVE_INFINITY } = this.options;
+      if (this.visited.isFull || this.states >= maxStates) {
         this.bounded = true;
         return true;
       }

@@ -119,6 +119,14 @@ describe('bad usage: one line, status 2', () => {
       "--workers 1e9: give a whole number from 1 up; 'pinhole --help' tells the options",
     ],
     [
+      ['check', '--max-states', '99999999999999999999'],
+      "--max-states 99999999999999999999: give at most 9007199254740991; 'pinhole --help' tells the options",
+    ],
+    [
+      ['check', '--random', '3', '--seed', '4294967296'],
+      "--seed 4294967296: give at most 4294967295; 'pinhole --help' tells the options",
+    ],
+    [
       ['check', '--wrokers', '2'],
       "No flag registered for --wrokers, did you mean --workers; 'pinhole --help' tells the options",
     ],

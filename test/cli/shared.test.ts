@@ -35,6 +35,11 @@ const RUNS = [
     [1, 2],
   ],
   [['D1', '--variant', 'ideal', '--max-states', '2000'], [2]],
+  // More than any table has room for.
+  [
+    ['D1', '--variant', 'ideal', '--max-states', '9007199254740991'],
+    [1, 2],
+  ],
 ] as const;
 
 let ended: Ended[] = [];
@@ -81,6 +86,19 @@ test('a bound is never taken for a proof', () => {
   expect(runs[0].states).toBeGreaterThanOrEqual(2000);
   // Each thread looks at the bound every 2,000 transitions.
   expect(runs[0].states).toBeLessThan(7000);
+});
+
+test('a bound that is beyond any memory is none', () => {
+  const { runs, statuses } = ran(4);
+  expect(statuses).toEqual([0, 0]);
+  const figures = runs.map(({ verdict, exhausted, states, transitions }) => ({
+    verdict,
+    exhausted,
+    states,
+    transitions,
+  }));
+  expect(figures).toEqual([figures[0], figures[0]]);
+  expect(figures[0]).toMatchObject({ verdict: 'holds', exhausted: true });
 });
 
 test('more threads than there may be are refused in one line', () => {

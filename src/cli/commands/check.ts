@@ -45,11 +45,18 @@ export interface CheckFlags {
 /** Exit statuses of `check` (DESIGN §6). */
 const EXIT = { fine: 0, differs: 1, bound: 3, interrupted: INTERRUPTED } as const;
 
+/** A whole number within bounds, both of them included. */
+function wholeFrom(text: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  const n = Number(text);
+  if (!/^\d+$/.test(text) || n < least)
+    throw new UsageError(`give a whole number${least > 0 ? ` from ${least} up` : ''}`);
+  if (n > most) throw new UsageError(`give at most ${most}`);
+  return n;
+}
+
 /** A positive whole number. */
 function count(text: string): number {
-  const n = Number(text);
-  if (!/^\d+$/.test(text) || n < 1 || !Number.isSafeInteger(n)) throw new UsageError('give a whole number from 1 up');
-  return n;
+  return wholeFrom(text, 1);
 }
 
 /** A number of threads. */
@@ -64,9 +71,12 @@ const CHECKPOINT_EVERY = 60;
 
 /** A whole number, 0 too. */
 function whole(text: string): number {
-  const n = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(n)) throw new UsageError('give a whole number');
-  return n;
+  return wholeFrom(text, 0);
+}
+
+/** A seed: 32 bits. */
+function seed(text: string): number {
+  return wholeFrom(text, 0, 2 ** 32 - 1);
 }
 
 /** The sample that the flags ask for; undefined for all runs. */
@@ -160,7 +170,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
       },
       seed: {
         kind: 'parsed',
-        parse: whole,
+        parse: seed,
         optional: true,
         brief: 'seed of the random runs (default 1)',
         placeholder: 'N',
