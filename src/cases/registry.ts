@@ -15,6 +15,7 @@ import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
 import { K8 } from './k8.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
+import { NESTED_PARENT_DID } from './vtd-nested-parent-did.ts';
 import { PASID_TORN_REPLACE } from './vtd-pasid-torn-replace.ts';
 import { PASIDCACHE_ON_CTX } from './vtd-pasidcache-on-ctx.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
@@ -41,6 +42,7 @@ export const CASES: readonly Case[] = [
   SYNCMAP_RACE,
   PASIDCACHE_ON_CTX,
   PASID_TORN_REPLACE,
+  NESTED_PARENT_DID,
   K2,
   K5,
   K8,

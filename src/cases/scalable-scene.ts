@@ -61,6 +61,8 @@ export interface SpaceOptions {
   readonly format?: TableFormat;
   /** What of its pages is told of, if it is not the only one. */
   readonly name?: string;
+  /** With nesting: what lies between the addresses that its entries hold and where its pages are; 0 if absent. */
+  readonly moved?: bigint;
   /** Address whose tables are there; 0 if absent. */
   readonly at?: bigint;
   readonly pdEntries?: readonly number[];
@@ -70,9 +72,12 @@ export interface SpaceOptions {
 /** An address space: page tables of one stage. */
 export interface Space {
   readonly did: number;
+  /** As entries hold it. */
   readonly top: bigint;
   readonly pd: bigint;
+  /** As entries hold it. */
   readonly pt: bigint;
+  readonly moved: bigint;
   readonly format: TableFormat;
   readonly owner: number;
   /** Page-table pages; the first one is in use where something is mapped from the start. */
@@ -147,27 +152,29 @@ export class ScalableScene extends UnitScene {
 
   /** Declares page tables, linked down to the page directory of an address. */
   space(options: SpaceOptions): Space {
-    const { did, pages = ADDRESS, format = SECOND_STAGE, name, at = 0n, pdEntries = [0], ptEntries = [0] } = options;
+    const { did, pages = ADDRESS, format = SECOND_STAGE, name, at = 0n, moved = 0n } = options;
+    const { pdEntries = [0], ptEntries = [0] } = options;
     const { machine } = this;
+    const [pml4, pdpt, pd] = [pages.pml4 + moved, pages.pdpt + moved, pages.pd + moved];
     const owner = machine.owner(`tables of ${name ?? `domain ${did}`}`, 'table', did);
     const of = name === undefined ? '' : ` of ${name}`;
     const [i4, i3] = [39n, 30n].map((shift) => Number((at >> shift) & 511n));
-    machine.frame(`PML4${of}`, pages.pml4, owner, [i4]);
-    machine.frame(`PDPT${of}`, pages.pdpt, owner, [i3]);
-    machine.frame(`PD${of}`, pages.pd, owner, pdEntries);
-    machine.poke(pages.pml4 + BigInt(8 * i4), pages.pdpt | format.table);
-    machine.poke(pages.pdpt + BigInt(8 * i3), pages.pd | format.table);
-    const frames = pages.pts.map((pt, i) => machine.frame(`PT${i === 0 ? '' : i + 1}${of}`, pt, 0, ptEntries));
+    machine.frame(`PML4${of}`, pml4, owner, [i4]);
+    machine.frame(`PDPT${of}`, pdpt, owner, [i3]);
+    machine.frame(`PD${of}`, pd, owner, pdEntries);
+    machine.poke(pml4 + BigInt(8 * i4), pages.pdpt | format.table);
+    machine.poke(pdpt + BigInt(8 * i3), pages.pd | format.table);
+    const frames = pages.pts.map((pt, i) => machine.frame(`PT${i === 0 ? '' : i + 1}${of}`, pt + moved, 0, ptEntries));
     const pool = machine.pool(frames);
-    return { did, top: pages.pml4, pd: pages.pd, pt: pages.pts[0], format, owner, frames, pool };
+    return { did, top: pages.pml4, pd, pt: pages.pts[0], moved, format, owner, frames, pool };
   }
 
   /** Maps a page of 4 KiB before the story begins, below the space's first page table. */
-  premap({ format, frames, owner, pd, pt }: Space, iova: bigint, phys: bigint): void {
+  premap({ format, frames, moved, owner, pd, pt }: Space, iova: bigint, phys: bigint): void {
     const { machine } = this;
     machine.frames.setOwner(frames[0].index, owner);
     machine.poke(pd + 8n * ((iova >> 21n) & 511n), pt | format.table);
-    machine.poke(pt + 8n * ((iova >> 12n) & 511n), phys | format.leaf);
+    machine.poke(pt + moved + 8n * ((iova >> 12n) & 511n), phys | format.leaf);
   }
 
   /** Maps a page of 2 MiB before the story begins. */

@@ -9,14 +9,14 @@ import type { InvalidationQueue, Invalidator, PageFlush } from './invalidation.t
 export type FlushOrder = 'iotlb-only' | 'device-tlb-first' | 'iotlb-first';
 
 /** Address bits of a device-TLB invalidation of 2^am pages: with S, the lowest 0 says how many (PCI Express ATS). */
-function sized(pfn: number, am: number): { S: number; ADDR: bigint } {
+export function sized(pfn: number, am: number): { S: number; ADDR: bigint } {
   const first = BigInt(pfn) & ~((1n << BigInt(am)) - 1n);
   if (am === 0) return { S: 0, ADDR: first << 12n };
   return { S: 1, ADDR: (first | ((1n << BigInt(am - 1)) - 1n)) << 12n };
 }
 
 /** Everything. */
-const EVERY_PAGE = 52;
+export const EVERY_PAGE = 52;
 
 export class AtsInvalidation implements Invalidator {
   private readonly queue: InvalidationQueue;

@@ -4,6 +4,7 @@ export * from './dirty-tracking.ts';
 export * from './domain.ts';
 export * from './flush-queue.ts';
 export * from './invalidation.ts';
+export * from './nested-parent.ts';
 export * from './new-mapping.ts';
 export * from './page-table.ts';
 export * from './pasid-entry.ts';
