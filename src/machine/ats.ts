@@ -27,11 +27,11 @@ const RULES = {
   },
 } as const satisfies Record<string, Rule>;
 
-/** Steps that a translator takes for one request at most, as `Translator.left` bounds them. */
-const TRANSLATOR_STEPS = 10;
-
 /** Marks of a transaction that has not left its device as a memory request. */
 const INSIDE = MARK.ats | MARK.asks | MARK.answered;
+
+/** Marks of a translation request, and of what invalidations of the IOTLB want of it: with its answer it is over. */
+const ASKED = MARK.asks | MARK.stale | MARK.holdWalk | MARK.holdDrain;
 
 /** What an invalidation request is about. */
 export interface AtcInvalidation {
@@ -123,9 +123,12 @@ export class Ats {
   /** See `Agent.left`; of a transaction that is neither translated nor over. @param translating what the translator says of it */
   left(slot: number, translating: number): number {
     const flags = this.dma.get(slot, SLOT.flags);
-    if ((flags & MARK.ats) !== 0) return 2 * TRANSLATOR_STEPS + 4;
-    if ((flags & MARK.asks) !== 0) return translating + TRANSLATOR_STEPS + 3;
-    return (flags & MARK.answered) !== 0 ? TRANSLATOR_STEPS + 2 : translating + 1;
+    const { translator } = this.dma;
+    if (translator !== null && translator.most === undefined) return -1;
+    const most = translator?.most?.() ?? 1;
+    if ((flags & MARK.ats) !== 0) return 2 * most + 4;
+    if ((flags & MARK.asks) !== 0) return translating + most + 3;
+    return (flags & MARK.answered) !== 0 ? most + 2 : translating + 1;
   }
 
   step(slot: number, choice: number): void {
@@ -219,7 +222,17 @@ export class Ats {
     dma.set(slot, SLOT.perms, perms);
     dma.set(slot, SLOT.pfnHi, pfnHi);
     dma.set(slot, SLOT.pfnLo, pfnLo);
-    this.replace(slot, MARK.asks | MARK.stale | MARK.holdWalk, MARK.answered);
+    this.replace(slot, ASKED, MARK.answered);
+  }
+
+  /** The answer is that the range is for untranslated requests only (U): the device sends it as one. */
+  untranslatedOnly(slot: number): void {
+    const { dma } = this;
+    dma.set(slot, SLOT.phase, PHASE.issued);
+    dma.set(slot, SLOT.step, 0);
+    dma.set(slot, SLOT.did, 0);
+    this.replace(slot, ASKED, 0);
+    this.say(slot, 'is told that the range is for untranslated requests only, and sends one');
   }
 
   /** Whether a device with this source id uses ATS, and so answers invalidation requests. */

@@ -7,6 +7,8 @@ export interface Requester {
   readonly did: number;
   /** PASID of its requests, none if absent: a function that uses several is as many requesters. */
   readonly pasid?: number;
+  /** Whether its requests with PASID ask for supervisor privilege (PR of the PASID prefix). */
+  readonly privileged?: boolean;
   /** Whether it translates by itself, with a cache (PCI Express ATS, enabled); needs `MachineOptions.atcEntries`. */
   readonly ats?: boolean;
 }

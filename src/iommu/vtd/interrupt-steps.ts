@@ -6,7 +6,7 @@ import type { VtdCore } from './core.ts';
 import type { InterruptRemapping } from './interrupt-remapping.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { isInterruptPage, REQUEST } from './request.ts';
-import { kindOfSlot } from './requests.ts';
+import { kindOfSlot } from './request-of-slot.ts';
 import { STEP } from './walk.ts';
 
 export class InterruptSteps {
@@ -23,6 +23,7 @@ export class InterruptSteps {
   /** Whether a transaction that is not translated yet is an interrupt request. */
   takes(slot: number): boolean {
     const { dma } = this;
+    if ((dma.get(slot, SLOT.flags) & (MARK.asks | MARK.direct)) !== 0) return false;
     // 3.15: with PASID it is a request like another.
     return (
       dma.requesters[dma.get(slot, SLOT.device)].pasid === undefined &&

@@ -21,8 +21,10 @@ import { InvalidationQueue } from './queue.ts';
 import { RegisterInterface } from './register-interface.ts';
 import { RegisterInvalidation } from './register-invalidation.ts';
 import { PREFIX } from './request.ts';
-import { kindOfSlot, RequestSteps } from './requests.ts';
+import { kindOfSlot } from './request-of-slot.ts';
+import { RequestSteps } from './requests.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
+import { mostSteps } from './scalable-left.ts';
 import { ScalableSteps } from './scalable-steps.ts';
 import type { TranslationCompletion } from './translation-completion.ts';
 
@@ -68,10 +70,6 @@ export class Vtd implements Translator, MmioBlock {
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
     this.requests = parts.dma === undefined ? null : new RequestSteps(this.core, parts.dma);
     const { scalable } = this.core;
-    if (parts.dma !== undefined && this.core.deviceTlbs !== null && scalable !== null)
-      throw new RangeError(
-        'VT-d unit: device-TLBs (ECAP.DT) with scalable mode (ECAP.SMTS) are modelled at once only, not in steps',
-      );
     this.scalable =
       parts.dma === undefined || scalable === null ? null : new ScalableSteps(this.core, parts.dma, scalable);
     const { interrupts } = this.core;
@@ -119,6 +117,13 @@ export class Vtd implements Translator, MmioBlock {
     const step = dma.get(slot, SLOT.step);
     // Before the tables there are the look-up, the root entry and the context entry; then each level is one step.
     return step < WALK_STEP.fresh ? FIRST_STEPS - step : dma.get(slot, SLOT.level);
+  }
+
+  /** See {@link Translator.most}. */
+  most(): number {
+    const { dma, has, mode } = this.core;
+    if (mode !== MODE.scalable || dma === null) return FIRST_STEPS;
+    return mostSteps(has.ecap.NEST === 1, dma.pendingWrites());
   }
 
   immediate(slot: number): void {

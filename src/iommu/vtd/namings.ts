@@ -15,10 +15,11 @@ export function namingsOf(core: VtdCore): Naming[] {
     base: regs.region.base + LO.offset / 4,
     units: has.records.length,
     length: 4,
-    // Bits 31:16 of that word are PP alone with requests of the machine: no AtomicOps.
+    // Bits 31:16 of that word are PP and PRIV with requests of the machine: no AtomicOps.
     owner: (HI.offset - LO.offset) / 4,
     by: 'sid',
-    name: ({ pasid = -1, sid }) => (pasid < 0 ? sid : sid | (1 << HI.PP.lo)),
+    name: ({ pasid = -1, privileged, sid }) =>
+      pasid < 0 ? sid : sid | (1 << HI.PP.lo) | (privileged === true ? 1 << HI.PRIV.lo : 0),
     valid: -1,
     ordered: true,
     implied: [],

@@ -4,7 +4,7 @@
  */
 import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
-import { ACCESS, bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
+import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import { cacheContextFault, cacheFault, refusalOf } from './cached-faults.ts';
 import { didOf, faultOf, TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
@@ -13,6 +13,7 @@ import { FAULT } from './faults.ts';
 import { WALK_STEP } from './invalidation.ts';
 import { isProtected } from './protected-memory.ts';
 import { admit, isRecoverable, missingRight, REQUEST, refusedByMode, TT_DEVICE_TLB } from './request.ts';
+import { ADDRESS_TYPE, kindOfSlot, requestOf } from './request-of-slot.ts';
 import { ENTRY_NAME } from './structures.ts';
 import type { Walk } from './walk.ts';
 import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
@@ -20,12 +21,6 @@ import { contextTag, indexAt, isInterruptFrame, STEP } from './walk.ts';
 /** Bits of a slot's `perms` word above R and W. */
 const SLOT_FPD = 4;
 const SLOT_FPD_SHIFT = 2;
-
-/** What a transaction of the machine is: one of several words is no interrupt, the one word of a shorter one stands for a DWORD. */
-export function kindOfSlot(dma: Dma, slot: number): number {
-  const access = dma.get(slot, SLOT.access);
-  return access === ACCESS.write && dma.get(slot, SLOT.more) > 0 ? REQUEST.longWrite : access;
-}
 
 /** Rights of which a cached translation has to have one. */
 function wantedOf(walk: Walk): number {
@@ -44,12 +39,9 @@ export class RequestSteps {
   private load(slot: number): Walk {
     const { walk } = this.core;
     const { dma } = this;
-    walk.sid = dma.requesters[dma.get(slot, SLOT.device)].sid;
-    walk.vpnHi = dma.get(slot, SLOT.vpnHi);
-    walk.vpnLo = dma.get(slot, SLOT.vpnLo);
-    // 4.2.3: a translation request is answered with what there is, be it the right to read or to write only.
-    walk.access = this.asks(slot) ? REQUEST.zeroLengthRead : dma.get(slot, SLOT.access);
-    walk.at = this.asks(slot) ? 1 : this.isDirect(slot) ? 2 : 0;
+    requestOf(dma, slot, walk);
+    // 4.2.3: a translation request is answered with what there is, be it the right to read or to write only; legacy mode has no flags.
+    if (walk.at === ADDRESS_TYPE.asks) walk.access = REQUEST.zeroLengthRead;
     walk.level = dma.get(slot, SLOT.level);
     walk.perms = dma.get(slot, SLOT.perms) & 3;
     walk.fpd = (dma.get(slot, SLOT.perms) & SLOT_FPD) !== 0;
@@ -102,10 +94,23 @@ export class RequestSteps {
   private startChoices(walk: Walk): number {
     const { caches } = this.core;
     let n = 0;
-    while (caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, wantedOf(walk), n) >= 0) n++;
+    while (this.usable(walk, n) >= 0) n++;
     const context = caches.findContext(walk.sid);
     if (context < 0) return n + 1;
     return n + this.pagingChoices(caches.tag(context) >>> TAG.did, caches.tag(context)) + 1;
+  }
+
+  /**
+   * Offset of the `n`th cached translation that may serve, −1 when there are no more. A translation request is answered only where the
+   * context entry is known to allow it (LCT.5).
+   */
+  private usable(walk: Walk, n: number): number {
+    const { caches } = this.core;
+    if (walk.at === ADDRESS_TYPE.asks) {
+      const context = caches.findContext(walk.sid);
+      if (context < 0 || ((caches.tag(context) >>> TAG.tt) & 3) !== TT_DEVICE_TLB) return -1;
+    }
+    return caches.nthTranslation(walk.sid, walk.vpnHi, walk.vpnLo, wantedOf(walk), n);
   }
 
   /** A cached translation of the page that lacks the right that is wanted; −1 for none. */
@@ -190,8 +195,7 @@ export class RequestSteps {
   /** Look-up (6.2.7): IOTLB by source id and address, then the context cache, then the paging-structure caches. */
   private start(slot: number, choice: number): void {
     const { caches, walk } = this.core;
-    const { sid, vpnHi, vpnLo } = walk;
-    const access = wantedOf(walk);
+    const { sid, vpnLo } = walk;
     const { dma } = this;
     if (this.isDirect(slot)) return this.direct(slot, choice);
     if (this.asks(slot) && this.core.mode === MODE.off) return this.unsupported(slot);
@@ -201,7 +205,7 @@ export class RequestSteps {
     const lacking = this.lacking(walk);
     if (lacking >= 0 && choice === this.startChoices(walk)) return this.denied(slot, caches.tag(lacking));
     let left = choice;
-    const hit = caches.nthTranslation(sid, vpnHi, vpnLo, access, left);
+    const hit = this.usable(walk, left);
     if (hit >= 0) {
       const refusal = refusalOf(this.core, hit);
       if (refusal !== 0) return this.refusedByCache(slot, caches.tag(hit), refusal);
@@ -216,11 +220,11 @@ export class RequestSteps {
       return this.land(slot, hi, lo, (cached >>> TAG.perms) & 3, (cached >>> TAG.level) & 7);
     }
     // Entries that could have served are not there: evicted at some time before this look-up.
-    for (let usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0); usable >= 0; left--) {
+    for (let usable = this.usable(walk, 0); usable >= 0; left--) {
       this.core.fire('iotlbEvicted');
       if (this.core.telling) this.core.say('the IOTLB entry is gone (evicted)');
       caches.iotlb.drop(usable);
-      usable = caches.nthTranslation(sid, vpnHi, vpnLo, access, 0);
+      usable = this.usable(walk, 0);
     }
     const context = caches.findContext(sid);
     if (context < 0) {

@@ -27,8 +27,8 @@ function fromEntry(nests: boolean): number {
   return 1 + SECOND_STAGE + (nests ? fromFirst(LEVELS, true) : 0);
 }
 
-/** Look-ups of the context cache and the PASID cache with what they may save: three entries, or parts of one, each. */
-const BEFORE_TABLES = 2 * (1 + 3);
+/** Look-ups of the context cache and the PASID cache with what they may save, three entries, or parts of one, each; of a translation request the IOTLB's. */
+const BEFORE_TABLES = 2 * (1 + 3) + 1;
 
 /** Steps of one request from its first look-up on. @param nests whether the unit has nested translation. @param writes see {@link stepsLeft} */
 export function mostSteps(nests: boolean, writes: number): number {
@@ -45,8 +45,10 @@ export function stepsLeft(walk: ScalableWalk, look: number, nests: boolean, chan
   const { purpose, stage } = walk;
   const looks = look === LOOK.none ? 0 : 1;
   if (stage < STAGE.known) {
-    const pasidCache = stage < STAGE.directory ? 1 : 0;
-    return looks + STAGE.known - stage + pasidCache + fromEntry(nests) + (nests ? writes * AGAIN : 0);
+    let later = 0;
+    if (stage < STAGE.directory) later = 2;
+    else if (look === LOOK.iotlb) later = 1;
+    return looks + STAGE.known - stage + later + fromEntry(nests) + (nests ? writes * AGAIN : 0);
   }
   const nested = walk.pgtt === PGTT.nested;
   const again = nested ? (writes + (changed ? 1 : 0)) * AGAIN : 0;

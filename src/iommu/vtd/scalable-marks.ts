@@ -20,7 +20,8 @@ const VOID = MARK.stale | MARK.holdWalk;
 function each(dma: Dma, visit: (slot: number, stage: number, translated: boolean) => void): void {
   for (let i = 0; i < dma.slots; i++) {
     const slot = dma.at(i);
-    if ((dma.get(slot, SLOT.flags) & MARK.message) !== 0) continue;
+    // 6.5.4: what goes to addresses that its device has translated is drained by the invalidation of its device-TLB.
+    if ((dma.get(slot, SLOT.flags) & (MARK.message | MARK.direct)) !== 0) continue;
     const phase = dma.get(slot, SLOT.phase);
     const step = dma.get(slot, SLOT.step);
     if (phase === PHASE.translated) visit(slot, -1, true);

@@ -8,7 +8,7 @@ import { STAGE } from './scalable-walk.ts';
 export const SCALABLE_STEP = 32;
 
 /** Caches that are to be looked at before the next entry is read. */
-export const LOOK = { none: 0, context: 1, pasid: 2, first: 3, second: 4 } as const;
+export const LOOK = { none: 0, context: 1, pasid: 2, first: 3, second: 4, iotlb: 5 } as const;
 
 const WORDS = [
   'levels',
@@ -37,7 +37,10 @@ const AT = Object.fromEntries(WORDS.map((name, i) => [name, TRANSLATOR_WORD + i]
   number
 >;
 
-/** Bits of `levels`: level, leaf's, second stage's, page's; what to look at; level of the first paging entry that was used, 0 for none. */
+/**
+ * Bits of `levels`: level, leaf's, second stage's, page's; what to look at; level of the first paging entry that was used, 0 for none; of a
+ * translation request, rights that it still can have.
+ */
 const LEVELS = {
   level: 0,
   leaf: 3,
@@ -49,6 +52,7 @@ const LEVELS = {
   table: 20,
   perms: 22,
   dirty: 24,
+  asked: 26,
 } as const;
 /** Bits of `entry`: what the context entry and the PASID-table entry say. */
 const ENTRY = {
@@ -91,6 +95,8 @@ export function tableOf(dma: Dma, slot: number): number {
 
 /** What `levels` has besides the walk. */
 export interface SlotState {
+  /** Whether it is a translation request: `walk.access` is what it can have then, and else is in the slot. */
+  asks: boolean;
   look: number;
   used: number;
 }
@@ -113,6 +119,7 @@ export function loadWalk(dma: Dma, slot: number, scalable: Scalable, state: Slot
   walk.tableRights = (levels >>> LEVELS.table) & 3;
   walk.perms = (levels >>> LEVELS.perms) & 3;
   walk.dirty = (levels >>> LEVELS.dirty) & 1;
+  if (state.asks) walk.access = (levels >>> LEVELS.asked) & 3;
   walk.fpd = ((entry >>> ENTRY.fpd) & 1) === 1;
   walk.paside = (entry >>> ENTRY.paside) & 1;
   walk.ridPriv = (entry >>> ENTRY.ridPriv) & 1;
@@ -165,7 +172,8 @@ export function saveWalk(dma: Dma, slot: number, scalable: Scalable, state: Slot
       (walk.firstRights << LEVELS.first) |
       (walk.tableRights << LEVELS.table) |
       (walk.perms << LEVELS.perms) |
-      (walk.dirty << LEVELS.dirty),
+      (walk.dirty << LEVELS.dirty) |
+      ((state.asks ? walk.access : 0) << LEVELS.asked),
   );
   dma.set(
     slot,
@@ -202,9 +210,13 @@ export function saveWalk(dma: Dma, slot: number, scalable: Scalable, state: Slot
   dma.set(slot, AT.inLo, walk.inLo);
 }
 
+export function clearWalk(dma: Dma, slot: number): void {
+  for (let i = 0; i < SCALABLE_SLOT_WORDS; i++) dma.set(slot, TRANSLATOR_WORD + i, 0);
+}
+
 /** The walk is over: of it, only what a drain goes by is kept, which {@link drainedBy} reads. */
 export function endWalk(dma: Dma, slot: number, { walk }: Scalable): void {
-  for (let i = 0; i < SCALABLE_SLOT_WORDS; i++) dma.set(slot, TRANSLATOR_WORD + i, 0);
+  clearWalk(dma, slot);
   dma.set(slot, SLOT.did, walk.did);
   dma.set(slot, AT.tablePasid, walk.tablePasid);
   dma.set(slot, AT.entry, walk.pgtt << ENTRY.pgtt);

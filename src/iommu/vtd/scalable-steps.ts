@@ -7,24 +7,28 @@ import type { Dma } from '../../machine/index.ts';
 import { bdf, MARK, SLOT } from '../../machine/index.ts';
 import type { VtdCore } from './core.ts';
 import { isProtected } from './protected-memory.ts';
-import { admit } from './request.ts';
-import { kindOfSlot } from './requests.ts';
+import { admit, isInterruptPage, REQUEST } from './request.ts';
+import { ADDRESS_TYPE, kindOfSlot, requestOf } from './request-of-slot.ts';
 import type { Scalable } from './scalable.ts';
 import { rightsFor } from './scalable.ts';
+import { askStep, nthAnswer, rightsOf } from './scalable-asks.ts';
+import { SM_TAG } from './scalable-entries.ts';
+import { SM_FAULT } from './scalable-faults.ts';
 import { mostSteps, stepsLeft } from './scalable-left.ts';
-import { endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
+import { clearWalk, endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 import { FILL, PURPOSE, STAGE } from './scalable-walk.ts';
 import { ENTRY_NAME } from './structures.ts';
 import { TornEntries } from './torn-entries.ts';
-import { STEP } from './walk.ts';
+import { isRecoverableInScalableMode } from './translation-completion.ts';
+import { isInterruptFrame, STEP } from './walk.ts';
 
 export class ScalableSteps {
   private readonly core: VtdCore;
   private readonly dma: Dma;
   private readonly scalable: Scalable;
   private readonly torn: TornEntries;
-  private readonly state = { look: 0, used: 0 };
+  private readonly state = { asks: false, look: 0, used: 0 };
 
   constructor(core: VtdCore, dma: Dma, scalable: Scalable) {
     if (dma.translatorWords < SCALABLE_SLOT_WORDS)
@@ -45,22 +49,25 @@ export class ScalableSteps {
 
   private load(slot: number): void {
     const { core, dma, scalable } = this;
-    const { pasid = -1, sid } = dma.requesters[dma.get(slot, SLOT.device)];
-    const access = dma.get(slot, SLOT.access);
-    scalable.begin(sid, pasid, dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), access, false, false);
-    core.walk.sid = sid;
-    core.walk.pasid = pasid;
-    core.walk.vpnHi = scalable.walk.vpnHi;
-    core.walk.vpnLo = scalable.walk.vpnLo;
-    core.walk.access = access;
-    core.walk.fpd = false;
+    const { access, at, pasid, privileged, sid, vpnHi, vpnLo } = requestOf(dma, slot, core.walk);
+    scalable.begin(sid, pasid, vpnHi, vpnLo, access, privileged, false);
+    scalable.walk.at = at;
+    this.state.asks = at === ADDRESS_TYPE.asks;
     if (dma.get(slot, SLOT.step) >= SCALABLE_STEP) loadWalk(dma, slot, scalable, this.state);
+  }
+
+  /** Whether the request is one of a supervisor by its PASID prefix; RID_PRIV counts in what entries grant. */
+  private get supervisor(): boolean {
+    const { pasid, privileged } = this.scalable.walk;
+    return pasid >= 0 && privileged;
   }
 
   choices(slot: number): number {
     this.load(slot);
-    const { core, dma } = this;
+    const { core, dma, scalable } = this;
     if (dma.get(slot, SLOT.step) < SCALABLE_STEP) {
+      if (this.state.asks) return 1;
+      if (core.walk.at === ADDRESS_TYPE.translated) return scalable.caches.findContext(scalable.walk.sid) < 0 ? 1 : 2;
       if (admit(core, core.walk, kindOfSlot(dma, slot)) !== STEP.more) return 1;
       return this.translations() + 1;
     }
@@ -89,7 +96,15 @@ export class ScalableSteps {
   /** Offset of the `n`th cached translation that may serve, −1 when there are no more. */
   private translation(n: number): number {
     const { caches, walk } = this.scalable;
-    return caches.nthTranslation(walk.sid, walk.pasid, walk.vpnHi, walk.vpnLo, rightsFor(walk.access, false), false, n);
+    return caches.nthTranslation(
+      walk.sid,
+      walk.pasid,
+      walk.vpnHi,
+      walk.vpnLo,
+      rightsFor(walk.access, this.supervisor),
+      false,
+      n,
+    );
   }
 
   private translations(): number {
@@ -100,6 +115,10 @@ export class ScalableSteps {
 
   private start(slot: number, choice: number): void {
     const { core, dma, scalable } = this;
+    this.state.used = 0;
+    // What blocks a translation request is in the context entry, which is asked before the IOTLB.
+    if (this.state.asks) return this.begin(slot);
+    if (core.walk.at === ADDRESS_TYPE.translated) return this.direct(slot, choice);
     const admitted = admit(core, core.walk, kindOfSlot(dma, slot));
     if (admitted === STEP.done) return this.land(slot, ...dma.identity(slot));
     if (admitted === STEP.fault) {
@@ -120,10 +139,86 @@ export class ScalableSteps {
       if (core.telling) core.say('the IOTLB entry is gone (evicted)');
       scalable.caches.iotlb.drop(gone);
     }
-    this.state.used = 0;
+    this.begin(slot);
+  }
+
+  private begin(slot: number): void {
+    const { core, state } = this;
     this.go(slot, LOOK.context);
-    if (core.telling && this.state.look === LOOK.none)
+    if (core.telling && state.look === LOOK.none)
       core.say('nothing is cached for it: the walk begins at the root table');
+  }
+
+  /** A translated request (4.2.5): the context entry has to allow it, which is read in one step; the address is taken as it is. */
+  private direct(slot: number, choice: number): void {
+    const { core, dma, scalable } = this;
+    const { caches, walk } = scalable;
+    const cached = caches.findContext(walk.sid);
+    let result: number;
+    if (cached >= 0 && choice === 0) {
+      core.fire('contextUsed');
+      result = scalable.useContext(cached);
+    } else {
+      if (cached >= 0) {
+        core.fire('contextEvicted');
+        caches.context.drop(cached);
+      }
+      do result = scalable.step();
+      while (result !== STEP.fault && walk.stage !== STAGE.directory);
+      if (result !== STEP.fault) scalable.fillContext();
+    }
+    if (result === STEP.fault) return this.faulted(slot);
+    const [pfnHi, pfnLo] = [dma.get(slot, SLOT.pfnHi), dma.get(slot, SLOT.pfnLo)];
+    if (walk.dte === 0) return this.refused(slot, SM_FAULT.blocked);
+    if (pfnHi >= 2 ** (core.has.haw - 32)) return this.refused(slot, SM_FAULT.beyondHostWidth);
+    if (isInterruptFrame(pfnHi, pfnLo)) return this.refused(slot, SM_FAULT.interruptRange);
+    this.land(slot, pfnHi, pfnLo);
+  }
+
+  /** The context entry is known. A translation request may be blocked by it, and answered from the IOTLB. */
+  private afterContext(slot: number): void {
+    const { core, scalable, state } = this;
+    const { walk } = scalable;
+    if (!state.asks) return this.go(slot, LOOK.pasid);
+    if (walk.dte === 0) return this.refused(slot, SM_FAULT.blocked);
+    // S.1: interrupts go out untranslated.
+    if (walk.pasid < 0 && isInterruptPage(walk.vpnHi, walk.vpnLo)) {
+      clearWalk(this.dma, slot);
+      if (core.telling) core.say('translation completion: untranslated requests only');
+      return this.dma.ats?.untranslatedOnly(slot);
+    }
+    this.go(slot, LOOK.iotlb);
+  }
+
+  /** A cached translation answers a translation request, or is gone. */
+  private answerFromCache(slot: number, choice: number): void {
+    const { core, scalable, supervisor } = this;
+    const { caches, walk } = scalable;
+    const entry = nthAnswer(scalable, supervisor, choice);
+    if (entry >= 0) {
+      core.fire('iotlbUsed');
+      const tag = caches.tag(entry);
+      scalable.hit(entry);
+      if (core.telling) core.say('IOTLB hit');
+      return this.answer(slot, walk.pfnHi, walk.pfnLo, rightsOf(tag, supervisor), (tag >>> SM_TAG.level) & 7);
+    }
+    for (let gone = nthAnswer(scalable, supervisor, 0); gone >= 0; gone = nthAnswer(scalable, supervisor, 0)) {
+      core.fire('iotlbEvicted');
+      if (core.telling) core.say('the IOTLB entry is gone (evicted)');
+      caches.iotlb.drop(gone);
+    }
+    this.go(slot, LOOK.pasid);
+  }
+
+  /** @param rights R 1, W 2; 0 for a translation completion without. @param level of the page's size */
+  private answer(slot: number, pfnHi: number, pfnLo: number, rights: number, level: number): void {
+    const { core, dma } = this;
+    clearWalk(dma, slot);
+    if (core.telling) {
+      const what = rights === 0 ? 'without rights' : `${hex(core.frame(pfnHi, pfnLo))}, rights ${rights}`;
+      core.say(`translation completion: ${what}`);
+    }
+    dma.ats?.answered(slot, pfnHi, pfnLo, rights, level);
   }
 
   // ---- the other caches -----------------------------------------------------------------------------------------------------
@@ -136,6 +231,9 @@ export class ScalableSteps {
     switch (this.state.look) {
       case LOOK.context:
         return caches.findContext(walk.sid) >= 0 ? 1 : 0;
+      case LOOK.iotlb:
+        while (nthAnswer(scalable, this.supervisor, n) >= 0) n++;
+        return n;
       case LOOK.pasid:
         return caches.findPasid(walk.sid, walk.tablePasid) >= 0 ? 1 : 0;
       case LOOK.first:
@@ -158,6 +256,7 @@ export class ScalableSteps {
     const { walk } = this.scalable;
     const { state } = this;
     state.look = look;
+    if (look === LOOK.iotlb && this.candidates() === 0) state.look = LOOK.pasid;
     if (look === LOOK.first && this.candidates() === 0)
       state.look = walk.stage === STAGE.second ? LOOK.second : LOOK.none;
     if (state.look !== LOOK.none && this.candidates() === 0) state.look = LOOK.none;
@@ -179,8 +278,9 @@ export class ScalableSteps {
       core.fire('contextUsed');
       if (core.telling) core.say('context cache hit');
       if (scalable.useContext(entry) === STEP.fault) return this.faulted(slot);
-      return this.go(slot, LOOK.pasid);
+      return this.afterContext(slot);
     }
+    if (look === LOOK.iotlb) return this.answerFromCache(slot, choice);
     if (look === LOOK.pasid) {
       const entry = caches.findPasid(walk.sid, walk.tablePasid);
       if (choice > 0) {
@@ -247,7 +347,7 @@ export class ScalableSteps {
     const levels = { first: walk.level, second: walk.secondLevel };
     if (isPaging) dma.tableRead(walk.pfn(), walk.did);
     const table = walk.pfn();
-    const result = scalable.step();
+    const result = state.asks ? askStep(scalable) : scalable.step();
     if (core.telling) this.tell(stage, where, levels);
     if (stage === STAGE.contextHigh || stage === STAGE.entryHigh) this.torn.acted(slot, scalable, stage, table);
     else if (walk.stage === STAGE.contextHigh || walk.stage === STAGE.entryHigh) this.torn.keep(scalable);
@@ -267,7 +367,7 @@ export class ScalableSteps {
       if (walk.fill !== FILL.none) scalable.fillPaging();
     }
     if (walk.stage === STAGE.known) return this.enter(slot);
-    if (walk.stage === STAGE.directory) return this.go(slot, LOOK.pasid);
+    if (walk.stage === STAGE.directory) return this.afterContext(slot);
     this.go(slot, walk.began ? LOOK.second : LOOK.none);
   }
 
@@ -293,9 +393,11 @@ export class ScalableSteps {
   // ---- ends -----------------------------------------------------------------------------------------------------------------
 
   private finish(slot: number): void {
-    const { dma, scalable } = this;
+    const { dma, scalable, state } = this;
+    const { access, pageLevel, pfnHi, pfnLo } = scalable.walk;
+    if (state.asks) return this.answer(slot, pfnHi, pfnLo, access, Math.max(1, pageLevel));
     endWalk(dma, slot, scalable);
-    this.land(slot, scalable.walk.pfnHi, scalable.walk.pfnLo);
+    this.land(slot, pfnHi, pfnLo);
   }
 
   /** The frame is known; protected memory stops the request without a fault (11.4.8.1). */
@@ -306,8 +408,19 @@ export class ScalableSteps {
     dma.abort(slot);
   }
 
+  private refused(slot: number, reason: number): void {
+    this.scalable.walk.fault = reason;
+    this.faulted(slot);
+  }
+
   private faulted(slot: number): void {
-    this.core.report(this.scalable.walk);
-    this.dma.abort(slot);
+    const { core, dma, scalable, state } = this;
+    const { walk } = scalable;
+    if (state.asks) {
+      if (isRecoverableInScalableMode(walk.fault)) return this.answer(slot, 0, 0, 0, 1);
+      walk.access = REQUEST.read;
+    }
+    core.report(walk);
+    dma.abort(slot);
   }
 }

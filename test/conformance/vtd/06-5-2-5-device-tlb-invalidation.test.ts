@@ -189,9 +189,25 @@ describe('4.1 a device with ATS, in steps', () => {
     direct.step();
     expect(direct.walk()).toBe(false);
     expect([bench.recordedReason(), (bench.read32(REG.FRCD + 12) >>> 28) & 3]).toEqual([0xd, 2]);
+    // 11.4.7.6: FI is the address as it was sent, the translated one.
+    expect(bench.read64(REG.FRCD) & ~0xfffn).toBe(PAGE);
     bench.clearFaults();
     expect(bench.issue(SID, IOVA).walk((choices) => choices - 1)).toBe(false);
     expect([bench.recordedReason(), (bench.read32(REG.FRCD + 12) >>> 28) & 3]).toEqual([0xd, 1]);
+  });
+
+  test('LCT.5: a translation that the IOTLB has answers only where the context entry is known to allow it', () => {
+    const { bench, tree } = inSteps();
+    expect(bench.issue(SID, IOVA).walk()).toBe(true);
+    bench.poke(CONTEXT + BigInt(SID * 16), tree.top | 1n);
+    // The context cache alone: software has forgotten the IOTLB.
+    bench.submit([0x11n, 0n]);
+    bench.machine?.dma.ats?.invalidate({ sid: SID, pasid: -1, vpnHi: 0, vpnLo: 0, am: 52 });
+    const asks = bench.issue(SID, IOVA);
+    asks.step();
+    expect(asks.choices).toBe(1);
+    expect(asks.walk()).toBe(false);
+    expect(bench.recordedReason()).toBe(0xd);
   });
 
   test('6.5.2.5 an IOTLB invalidation leaves the device what it has; a device-TLB invalidation takes what overlaps, and no more', () => {

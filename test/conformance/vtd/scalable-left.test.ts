@@ -8,7 +8,7 @@ function world(pgtt: number, dmaSlots: number, pagingStructure = 0): World {
   return new World({ pgtt, machine: { dmaSlots }, unit: { caches: { pagingStructure } } });
 }
 
-/** Steps of DMA in flight, in every order and with every choice; each is counted, or `left` does not fall. */
+/** Steps of the unit and of DMA in flight, in every order and with every choice; each is counted, or `left` does not fall. */
 function everyStep(world: World): { steps: number; uncounted: number; longest: number } {
   const { arena, dma } = world.machine;
   const seen = new Set<string>();
@@ -16,7 +16,7 @@ function everyStep(world: World): { steps: number; uncounted: number; longest: n
   const go = (depth: number): void => {
     const here = arena.snapshot();
     result.longest = Math.max(result.longest, depth);
-    for (const agent of dma.agents) {
+    for (const agent of [...world.unit.agents, ...dma.agents]) {
       for (let choice = 0; choice < agent.choices(); choice++) {
         const before = world.left();
         agent.step(choice);
@@ -65,6 +65,32 @@ test.each([
   expect(uncounted).toBe(0);
   // More than the twelve of a request that finds nothing cached: some go on from other caches.
   expect(steps).toBeGreaterThan(20);
+});
+
+test.each([
+  ['first stage', PGTT.first, 0n, 0],
+  ['first stage, and everything is cached', PGTT.first, 0n, 1],
+  ['second stage', PGTT.second, PAGE, 0],
+  ['nested', PGTT.nested, 0n, 0],
+  ['nested, and everything is cached', PGTT.nested, 0n, 1],
+])('left() falls with each step of a device that asks for translations: %s', (_, pgtt, iova, before) => {
+  const made = new World({
+    pgtt,
+    machine: { dmaSlots: 1, atcEntries: 1 },
+    unit: { ecap: { DT: 1 }, caches: { pagingStructure: 8 }, itags: 1 },
+    context: 4n,
+  });
+  const { dma } = made.machine;
+  const device = made.device({ pasid: 1, ats: true });
+  for (let i = 0; i < before; i++) {
+    dma.issue(device, iova, 2, false);
+    while (dma.inFlight(device) > 0) dma.agents[0].step(0);
+  }
+  dma.issue(device, iova, 2, false);
+  made.queue([8n | (1n << 32n) | (BigInt(SID) << 16n), iova]);
+  const { steps, uncounted } = everyStep(made);
+  expect(uncounted).toBe(0);
+  expect(steps).toBeGreaterThan(15);
 });
 
 test('left() of a nested walk counts what a write of other hardware, or of software, makes it read again', () => {
