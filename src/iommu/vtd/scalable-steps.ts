@@ -2,9 +2,9 @@
  * Translation in scalable mode one step at a time: one entry, or 128 bits of a larger one, a step; each cached entry that could serve is
  * used or gone. For the explorer and the adversary.
  */
-import { hex, hex64 } from '../../bits/index.ts';
+import { hex } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
-import { bdf, MARK, SLOT } from '../../machine/index.ts';
+import { MARK, SLOT } from '../../machine/index.ts';
 import type { VtdCore } from './core.ts';
 import { isProtected } from './protected-memory.ts';
 import { admit, isInterruptPage, REQUEST } from './request.ts';
@@ -16,8 +16,9 @@ import { SM_TAG } from './scalable-entries.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 import { mostSteps, stepsLeft } from './scalable-left.ts';
 import { clearWalk, endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
+import { entryText } from './scalable-step-text.ts';
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
-import { FILL, PURPOSE, STAGE } from './scalable-walk.ts';
+import { FILL, STAGE } from './scalable-walk.ts';
 import { ENTRY_NAME } from './structures.ts';
 import { TornEntries } from './torn-entries.ts';
 import { isRecoverableInScalableMode } from './translation-completion.ts';
@@ -348,7 +349,7 @@ export class ScalableSteps {
     if (isPaging) dma.tableRead(walk.pfn(), walk.did);
     const table = walk.pfn();
     const result = state.asks ? askStep(scalable) : scalable.step();
-    if (core.telling) this.tell(stage, where, levels);
+    if (core.telling) core.say(`reads ${entryText(walk, stage, where, levels)}`);
     if (stage === STAGE.contextHigh || stage === STAGE.entryHigh) this.torn.acted(slot, scalable, stage, table);
     else if (walk.stage === STAGE.contextHigh || walk.stage === STAGE.entryHigh) this.torn.keep(scalable);
     if (state.used === 0) {
@@ -369,25 +370,6 @@ export class ScalableSteps {
     if (walk.stage === STAGE.known) return this.enter(slot);
     if (walk.stage === STAGE.directory) return this.afterContext(slot);
     this.go(slot, walk.began ? LOOK.second : LOOK.none);
-  }
-
-  private tell(stage: number, where: number, { first, second }: { first: number; second: number }): void {
-    const { core, scalable } = this;
-    const { walk } = scalable;
-    const entry = hex64(walk.entryLo, walk.entryHi);
-    const purpose = walk.purpose === PURPOSE.page ? '' : ' for a first-stage table';
-    const what: Readonly<Record<number, string>> = {
-      [STAGE.root]: `root entry of bus ${hex(walk.sid >>> 8)}`,
-      [STAGE.context]: `context entry ${entry} of ${bdf(walk.sid)}, lower half`,
-      [STAGE.contextHigh]: 'the upper half of the context entry',
-      [STAGE.directory]: `directory entry ${entry} of PASID ${hex(walk.tablePasid)}`,
-      [STAGE.entry]: `PASID table entry ${entry}, first quarter: DID ${walk.did}`,
-      [STAGE.entryHigh]: 'the rest of the PASID table entry',
-      [STAGE.first]: `${FS_ENTRY_NAME[first]} ${entry} in ${hex(where)}`,
-      [STAGE.second]: `SS-${ENTRY_NAME[second]} ${entry} in ${hex(where)}${purpose}`,
-      [STAGE.dirty]: 'the first-stage leaf again, for its dirty flag',
-    };
-    core.say(`reads ${what[stage]}`);
   }
 
   // ---- ends -----------------------------------------------------------------------------------------------------------------
