@@ -14,6 +14,7 @@ export function observe(machine: Machine, unit: Vtd, { before, after }: Observer
   machine.dma.translator = {
     choices: (slot) => inner.choices(slot),
     ...(inner.left === undefined ? {} : { left: (slot: number) => inner.left?.(slot) ?? -1 }),
+    ...(inner.most === undefined ? {} : { most: () => inner.most?.() ?? -1 }),
     step: (slot, choice) => {
       before?.(slot);
       inner.step(slot, choice);

@@ -1,6 +1,7 @@
 /**
  * Translation in scalable mode one step at a time: one entry, or 128 bits of a larger one, a step; each cached entry that could serve is
  * used or gone. For the explorer and the adversary.
+ * Long because all that one step may lead to is in one class.
  */
 import { hex } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
