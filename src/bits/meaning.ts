@@ -9,3 +9,8 @@ export interface Meaning {
 
 /** By code. A code that is not there is reserved, or not of this model. */
 export type Meanings<M extends Meaning = Meaning> = Readonly<Record<number, M>>;
+
+/** The names alone, for `named()`. */
+export function namesOf(meanings: Meanings): Readonly<Record<number, string>> {
+  return Object.fromEntries(Object.entries(meanings).map(([code, { name }]) => [code, name]));
+}

@@ -1,5 +1,6 @@
 /** SMMUv3 registers: stream table, command queue, event queue, page request queue (IHI 0070, 6.3.24 – 6.3.33, 6.3.95 – 6.3.98). Non-secure. */
-import { address, bit, bits, named, register } from '../../bits/index.ts';
+import { address, bit, bits, named, namesOf, register } from '../../bits/index.ts';
+import { CERROR } from './commands.ts';
 
 export const STRTAB_BASE = register(
   'SMMU_STRTAB_BASE',
@@ -43,8 +44,8 @@ export const CMDQ_PROD = register('SMMU_CMDQ_PROD', 0x98, 'SMMUv3 6.3.27', {
 export const CMDQ_CONS = register('SMMU_CMDQ_CONS', 0x9c, 'SMMUv3 6.3.28', {
   /** With an error, the command that has it. */
   RD: bits(19, 0),
-  /** Counts while GERROR.CMDQ_ERR is active (SMMUv3 7.1); in words: CERROR. */
-  ERR: named(bits(30, 24), { 0: 'CERROR_NONE', 1: 'CERROR_ILL', 2: 'CERROR_ABT', 3: 'CERROR_ATC_INV_SYNC' }),
+  /** Counts while GERROR.CMDQ_ERR is active (SMMUv3 7.1). */
+  ERR: named(bits(30, 24), namesOf(CERROR)),
 });
 
 export const EVENTQ_BASE = register(

@@ -1,6 +1,6 @@
 /** virtio-iommu: statuses of requests, and reports of faults (virtio 1.2 and 1.3, 5.13.6). Names without VIRTIO_IOMMU_. */
 import type { Meanings } from '../../bits/index.ts';
-import { address, bit, bits, ignored, named, structure } from '../../bits/index.ts';
+import { address, bit, bits, ignored, named, namesOf, structure } from '../../bits/index.ts';
 
 /** virtio_iommu_req_tail.status. */
 export const STATUS: Meanings = {
@@ -48,7 +48,7 @@ export const FAULT_REASON: Meanings = {
 
 /** A report on the event queue. A driver ignores it where a reserved bit is set, and undefined flags in it. */
 export const FAULT = structure('virtio_iommu_fault', 192, 'virtio 5.13.6.9', {
-  reason: named(bits(7, 0), Object.fromEntries(Object.entries(FAULT_REASON).map(([code, { name }]) => [code, name]))),
+  reason: named(bits(7, 0), namesOf(FAULT_REASON)),
   READ: bit(32),
   WRITE: bit(33),
   /** Not in the specification, but in the header that Linux and QEMU share, and printed by Linux. */

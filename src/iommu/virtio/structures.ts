@@ -3,7 +3,7 @@
  * Of a request, what the driver writes and the device reads is one structure, and what the device writes another: {@link REQ_TAIL}.
  */
 import type { Fields, Layout } from '../../bits/index.ts';
-import { address, bit, bits, fixed, ignored, named, structure } from '../../bits/index.ts';
+import { address, bit, bits, fixed, ignored, named, namesOf, structure } from '../../bits/index.ts';
 import { STATUS } from './faults.ts';
 
 /** Virtqueues by index (virtio 5.13.2). */
@@ -58,7 +58,7 @@ export const REQ_HEAD = structure('virtio_iommu_req_head', 32, 'virtio 5.13.6', 
 
 /** What the device writes behind a request. */
 export const REQ_TAIL = structure('virtio_iommu_req_tail', 32, 'virtio 5.13.6', {
-  status: named(bits(7, 0), Object.fromEntries(Object.entries(STATUS).map(([code, { name }]) => [code, name]))),
+  status: named(bits(7, 0), namesOf(STATUS)),
   IGN_31_8: ignored(31, 8),
 });
 
