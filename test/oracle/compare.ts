@@ -54,6 +54,7 @@ export async function compare(
     const label = program.labels[i];
     if (label === '') continue;
     if (label === 'RESULT' || (label === 'FSTS' && script[ops[i]]?.op === 'edu')) tally.translations++;
+    if (label === 'messages' && script[ops[i]]?.op === 'msi') tally.interrupts++;
     for (const name of names(label, program.dumpedAt[i], theirs[i].length)) tally.compare(name);
     if (theirs[i] === ours[i]) continue;
     const explained = new Set<string>();

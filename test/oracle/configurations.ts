@@ -8,7 +8,7 @@ import { MAP, Program } from './platform.ts';
 
 export interface Configuration {
   readonly name: string;
-  /** Options of `-device intel-iommu`. Interrupt remapping is off: the model has none. */
+  /** Options of `-device intel-iommu`. */
   readonly qemu: readonly string[];
   /** How scripts are made: see generate.ts. */
   readonly tables: {
@@ -23,6 +23,8 @@ export interface Configuration {
     /** Bits of the widest address that a table translates. */
     readonly widest: number;
   };
+  /** Interrupt remapping, if the unit has it, and what its destinations are. */
+  readonly interrupts?: 'xAPIC' | 'x2APIC';
 }
 
 export const CONFIGURATIONS: readonly Configuration[] = [
@@ -65,6 +67,18 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: 'scalable, first stage without pages of 1 GiB',
     qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on', 'fs1gp=off'],
     tables: { mode: 'first', aw: [2], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'interrupt remapping, xAPIC',
+    qemu: ['intremap=on', 'eim=off'],
+    tables: { mode: 'legacy', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    interrupts: 'xAPIC',
+  },
+  {
+    name: 'interrupt remapping, x2APIC',
+    qemu: ['intremap=on', 'eim=on'],
+    tables: { mode: 'legacy', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    interrupts: 'x2APIC',
   },
 ];
 

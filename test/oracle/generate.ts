@@ -7,6 +7,7 @@
  */
 import { Random } from '../conformance/vtd/unit.ts';
 import type { Configuration } from './configurations.ts';
+import { InterruptWorld } from './interrupt-world.ts';
 import { CLEARED, SID } from './platform.ts';
 import { ScalableWorld } from './scalable-world.ts';
 import type { Op, Script } from './script.ts';
@@ -20,18 +21,25 @@ export class Generator {
   /** Of scalable mode; null in legacy mode. */
   private readonly scalable: ScalableWorld | null;
   private readonly isFirst: boolean;
+  /** Of interrupt remapping; null where the unit has none. */
+  private readonly interrupts: InterruptWorld | null;
   private readonly ops: Op[] = [];
   private queued = false;
   private enabled = false;
   private nextStatus = 0;
   private over = false;
 
-  constructor(seed: number, { tables }: Configuration) {
+  constructor(seed: number, configuration: Configuration) {
+    const { tables } = configuration;
     this.random = new Random(seed);
     const store = (at: number, value: bigint) => this.push({ op: 'store', at, value });
     this.scalable = tables.mode === 'legacy' ? null : new ScalableWorld(this.random, tables, store);
     this.world = this.scalable ?? new World(this.random, tables, store);
     this.isFirst = tables.mode === 'first';
+    this.interrupts =
+      configuration.interrupts === undefined
+        ? null
+        : new InterruptWorld(this.random, configuration, (op) => this.push(op));
   }
 
   /** @param length DMA requests, about. @returns a script that sets a unit up and uses it */
@@ -41,6 +49,7 @@ export class Generator {
     this.queued = this.scalable !== null || random.chance(60);
     if (this.queued) this.startQueue();
     this.fillBuffer();
+    this.interrupts?.start();
     const early = random.chance(10);
     if (early) this.dma();
     this.push({ op: 'srtp', value: this.world.rootTable });
@@ -70,7 +79,11 @@ export class Generator {
 
   /** @returns DMA requests made */
   private step(): number {
-    const { random } = this;
+    const { interrupts, random } = this;
+    if (interrupts !== null && random.chance(45)) {
+      interrupts.step(this.queued);
+      return 0;
+    }
     const what = random.below(1000);
     if (what < 660) return this.dma();
     if (what < 700) return this.probe();
@@ -357,7 +370,12 @@ export class Generator {
       case 9:
         // GCMD: commands of functions that the unit lacks, with the states of the others.
         if (this.over) return;
-        return this.reg(0x18, 4, this.command() | (1n << BigInt(random.pick([22, 23, 24, 25, 27, 28, 29]))));
+        return this.reg(
+          0x18,
+          4,
+          this.command() |
+            (1n << BigInt(random.pick(this.interrupts === null ? [22, 23, 24, 25, 27, 28, 29] : [22, 27, 28, 29]))),
+        );
       default:
         this.descriptor();
     }

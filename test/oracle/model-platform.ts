@@ -6,7 +6,7 @@ import type { RequestKind, VtdCore, VtdEmulatorOptions } from '../../src/iommu/v
 import { REQUEST, VtdEmulator } from '../../src/iommu/vtd/index.ts';
 import { RIGHT } from '../../src/iommu/vtd/scalable-entries.ts';
 import type { Access, Platform, Value } from './platform.ts';
-import { CLEARED, MAP, SID } from './platform.ts';
+import { CLEARED, MAP, messageText, SID } from './platform.ts';
 
 const PAGE = 4096;
 
@@ -18,13 +18,17 @@ export class ModelPlatform implements Platform {
   /** Accesses of `edu` since the reset, counted from 0, for which the IOTLB had a translation without the right that was wanted. */
   readonly lacking = new Set<number>();
   private elapsed = 0;
+  /** Interrupts that nobody has asked for yet. */
+  private messages: string[] = [];
   private readonly ram = new Uint8Array(MAP.ramBytes);
   private readonly view = new DataView(this.ram.buffer);
   private readonly edu: Edu;
   private readonly testdevs: readonly IommuTestdev[];
 
   constructor(options: Omit<VtdEmulatorOptions, 'memory'>) {
-    this.unit = new VtdEmulator({ ...options, memory: this.ram });
+    const message = (hi: number, lo: number, data: number) =>
+      this.messages.push(messageText((BigInt(hi) << 32n) | BigInt(lo), data));
+    this.unit = new VtdEmulator({ ...options, memory: this.ram, message });
     const memory: DmaPort = {
       write: (hi, lo, bytes) => this.memoryWrite(hi * 2 ** 32 + lo, bytes),
       read: (hi, lo, into) => this.memoryRead(hi * 2 ** 32 + lo, into),
@@ -43,6 +47,7 @@ export class ModelPlatform implements Platform {
     this.edu.write64(0x98, 1, 0);
     this.edu.elapse();
     this.lacking.clear();
+    this.messages = [];
     this.elapsed = 0;
     return Promise.resolve();
   }
@@ -53,6 +58,8 @@ export class ModelPlatform implements Platform {
       if (access.do === 'write') this.store(access.at, access.size, access.value);
       else if (access.do === 'read') values.push(this.load(access.at, access.size));
       else if (access.do === 'dump') values.push(this.dump(access.at, access.bytes));
+      else if (access.do === 'msi') this.unit.interrupt(SID.sender[access.sender], access.address, access.data);
+      else if (access.do === 'messages') values.push(this.messages.splice(0).join(' '));
       else {
         this.edu.elapse();
         this.elapsed++;
@@ -120,8 +127,9 @@ export class ModelPlatform implements Platform {
         const to = this.unit.translate(sid, iova, how);
         if (to < 0) done = false;
         else if (how === REQUEST.read) done = this.memoryRead(to, part) && done;
-        // A write of a DWORD to 0xFEEx_xxxx is an interrupt: it arrives, though not in memory.
-        else if (!isInterrupt(to)) done = this.memoryWrite(to, part) && done;
+        // A write of a DWORD to 0xFEEx_xxxx is an interrupt, and arrives elsewhere than in memory.
+        else if (isInterrupt(to)) done = this.unit.interrupt(sid, to, dword(part)) === 0 && done;
+        else done = this.memoryWrite(to, part) && done;
         if (to < 0 && how === REQUEST.read) part.fill(0);
         from += part.length;
       }
@@ -157,6 +165,10 @@ export class ModelPlatform implements Platform {
     into.set(this.ram.subarray(at, at + into.length));
     return true;
   }
+}
+
+function dword(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }
 
 function isInterrupt(at: number): boolean {

@@ -6,6 +6,7 @@ import { CONFIGURATIONS, modelOf, QEMU_11 } from './configurations.ts';
 import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
+import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
 import { ModelPlatform } from './model-platform.ts';
 import type { Access, Platform } from './platform.ts';
 import { CLEARED, MAP, SID } from './platform.ts';
@@ -20,7 +21,13 @@ const configuration = CONFIGURATIONS[0];
 const model = () => modelOf(new ModelPlatform({}));
 
 /** A model with what QEMU's unit has under a configuration, as far as tables go. */
-function modelFor({ qemu, tables: { haw, mode } }: Configuration): ModelPlatform {
+function modelFor({ qemu, tables: { haw, mode }, interrupts }: Configuration): ModelPlatform {
+  if (interrupts !== undefined)
+    return new ModelPlatform({
+      ecap: { IR: 1, MHMV: 15, EIM: interrupts === 'x2APIC' ? 1 : 0 },
+      haw,
+      profile: QEMU_11,
+    });
   if (mode === 'legacy') return new ModelPlatform({});
   const first = mode === 'first';
   const cap = { MGAW: haw - 1, SAGAW: haw === 39 ? 2 : 6, FS1GP: first && !qemu.includes('fs1gp=off') ? 1 : 0 };
@@ -38,6 +45,15 @@ describe('what VT-d says, on the model', () => {
     expect(await readFields(modelFor(of), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
   });
 
+  test.each(
+    INTERRUPT_SCENARIOS.flatMap(([interrupts, scenarios]) =>
+      scenarios.map((each) => [each.clause, each.title, interrupts, each] as const),
+    ),
+  )('%s: %s (%s)', async (_c, _t, interrupts, each) => {
+    const of = CONFIGURATIONS.find((one) => one.interrupts === interrupts) as Configuration;
+    expect(await readFields(modelFor(of), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
+  });
+
   test.each(SCENARIOS.map((each) => [each.clause, each.title, each] as const))('%s: %s', async (_c, _t, each) => {
     expect(await readFields(await model(), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
   });
@@ -46,12 +62,15 @@ describe('what VT-d says, on the model', () => {
 describe('scripts', () => {
   test('every operation is the same after printing and parsing', () => {
     const seen = new Set<string>();
-    for (let seed = 0; seed < 40; seed++) {
-      const script = new Generator(seed, configuration).script(80);
-      expect(parse(script.map(print).join('\n'))).toEqual(script);
-      for (const { op } of script) seen.add(op);
+    for (const each of CONFIGURATIONS) {
+      for (let seed = 0; seed < 20; seed++) {
+        const script = new Generator(seed, each).script(80);
+        expect(parse(script.map(print).join('\n'))).toEqual(script);
+        for (const { op } of script) seen.add(op);
+      }
     }
-    expect([...seen].sort()).toEqual(['clear', 'dma', 'dump', 'edu', 'inv', 'qie', 'reg', 'srtp', 'store', 'te']);
+    const tables = ['store', 'srtp', 'te', 'reg', 'qie', 'inv', 'dma', 'edu', 'clear', 'dump'];
+    expect([...seen].sort()).toEqual([...tables, 'sirtp', 'ire', 'cfi', 'msi'].sort());
   });
 
   test('a seed always gives the same script', () => {
@@ -98,6 +117,8 @@ test('random scripts do what they are made for', async () => {
   // All reasons that these tables can give, as QEMU records them: of legacy mode, PASID tables, the first stage.
   for (const reason of [1, 2, 3, 4, 5, 6, 7, 9, 0xa, 0xb, 0xc, 0xe]) expect(reasons).toContain(reason);
   for (const reason of [0x50, 0x51, 0x58, 0x59, 0x5b]) expect(reasons).toContain(reason);
+  // Of interrupts; 0x20 is of writes with more than 16 bits, which no MSI is.
+  for (const reason of [0x21, 0x22, 0x23, 0x24, 0x25, 0x26]) expect(reasons).toContain(reason);
   for (const reason of [0x70, 0x71, 0x72, 0x73, 0x80, 0x81, 0x85, 0x87]) expect(reasons).toContain(reason);
 });
 
@@ -250,8 +271,17 @@ describe('deviations', () => {
   );
 
   test('do not explain just anything', () => {
-    const script = parse('te 1\ndma 0 0x0 4 0x200000\ninv 0x12 0x0\nclear');
-    for (const field of ['RESULT', 'FSTS', 'FRCD.reason', 'IQH', 'register 0x8', 'register 0x228', 'memory 0x200000']) {
+    const script = parse('te 1\ndma 0 0x0 4 0x200000\ninv 0x12 0x0\nire 1\nmsi 0 0xfee00010 0x0\nclear');
+    for (const field of [
+      'RESULT',
+      'FSTS',
+      'FRCD.reason',
+      'IQH',
+      'messages',
+      'register 0x8',
+      'register 0x228',
+      'memory 0x200000',
+    ]) {
       for (let op = 0; op <= script.length; op++) {
         const difference = { op, field, model: '0', qemu: 'dead0004' };
         const why = DEVIATIONS.filter((each) => each.explains(difference, script, configuration));

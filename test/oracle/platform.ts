@@ -10,11 +10,12 @@ export const MAP = {
   ramBytes: 32 << 20,
   iommu: 0xfed90000,
   edu: 0xe0000000,
+  sender: [0xe0000000, 0xe0400000],
   testdev: [0xe0200000, 0xe0201000, 0xe0202000, 0xe0203000, 0xe0300000],
 } as const;
 
-/** Source ids: bus 0, devices 4, 5 and 6, functions 0 and 3 of device 28, which is in the upper half of a bus; bus 0xa5, behind a bridge. */
-export const SID = { edu: 0x20, testdev: [0x28, 0x30, 0xe0, 0xe3, 0xa500] } as const;
+/** Source ids: bus 0, devices 4, 5 and 6, functions 0 and 3 of device 28, which is in the upper half of a bus; bus 0xa5, behind a bridge. `sender`s are `edu`s, which send interrupts. */
+export const SID = { edu: 0x20, testdev: [0x28, 0x30, 0xe0, 0xe3, 0xa500], sender: [0x20, 0xa501] } as const;
 
 /** The root port, and what software says of the bus behind it. */
 export const BRIDGE = { sid: 0x38, bus: 0xa5, window: 0xe0300000 } as const;
@@ -30,11 +31,18 @@ export type Access =
   | { readonly do: 'write'; readonly at: number; readonly size: 4 | 8; readonly value: bigint | number }
   | { readonly do: 'read'; readonly at: number; readonly size: 4 | 8; readonly label: string }
   | { readonly do: 'dump'; readonly at: number; readonly bytes: number; readonly label: string }
+  /** A device's interrupt (MSI): a write of one DWORD, of which `data` is the lower half. */
+  | { readonly do: 'msi'; readonly sender: number; readonly address: number; readonly data: number }
+  /** The interrupts that the processors have got since the last access of this kind, in order: {@link messageText}, with blanks between. */
+  | { readonly do: 'messages'; readonly label: string }
   /** Lets 100 ms pass, after which an `edu` does what it was told. */
   | { readonly do: 'elapse' };
 
 /** Hexadecimal digits, without leading zeros; of a dump, two for each byte. */
 export type Value = string;
+
+/** An interrupt message as it is compared. @param address 64 bits */
+export const messageText = (address: bigint, data: number) => `${address.toString(16)}:${(data >>> 0).toString(16)}`;
 
 export interface Platform {
   readonly name: string;
@@ -73,6 +81,15 @@ export class Program {
   dump(at: number, bytes: number, label: string): void {
     this.accesses.push({ do: 'dump', at, bytes, label });
     this.expect(label, at);
+  }
+
+  msi(sender: number, address: number, data: number): void {
+    this.accesses.push({ do: 'msi', sender, address, data });
+  }
+
+  messages(label: string): void {
+    this.accesses.push({ do: 'messages', label });
+    this.expect(label, -1);
   }
 
   elapse(): void {

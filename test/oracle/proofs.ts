@@ -63,6 +63,21 @@ store 0x110000 0x111003
 store 0x111000 0xffffffffffffffff
 dma 0 0x0 4 0x200000`;
 
+/** The unit sends its event with what it has. */
+export const EVENT_DATA_WIDE = `
+reg 0xa4 4 0x12345678
+reg 0xa0 4 0x0
+reg 0x90 8 0x1f0000
+qie 1
+inv 0x15 0x0`;
+
+export const NO_UPPER_EVENT_ADDRESS = `
+reg 0x44 4 0x12345678
+reg 0x38 4 0x0
+srtp 0x100000
+te 1
+dma 0 0x0 4 0x200000`;
+
 export const QUEUE_STAYS_ON = `
 reg 0x90 8 0x1f0000
 qie 1

@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QtestClient } from '../../src/bridge/qtest-client.ts';
+import { GCMD, IRTA } from '../../src/iommu/vtd/index.ts';
 import type { Access, Platform, Value } from './platform.ts';
 import { BRIDGE, CLEARED, MAP, SID } from './platform.ts';
+import { MessageLog, TRACED } from './qemu-messages.ts';
 
 /** How to run a QEMU, and its version. */
 export interface Qemu {
@@ -64,19 +66,21 @@ export class QemuPlatform implements Platform {
   readonly name: string;
   private readonly qtest: QtestClient;
   private readonly monitor: Monitor;
+  private readonly log: MessageLog;
   private readonly stop: () => Promise<void>;
 
-  private constructor(name: string, qtest: QtestClient, monitor: Monitor, stop: () => Promise<void>) {
+  private constructor(name: string, qtest: QtestClient, monitor: Monitor, log: MessageLog, stop: () => Promise<void>) {
     this.name = name;
     this.qtest = qtest;
     this.monitor = monitor;
+    this.log = log;
     this.stop = stop;
   }
 
   /** @param iommu options of `-device intel-iommu`, as `caching-mode=on` */
   static async start(qemu: Qemu, iommu: readonly string[]): Promise<QemuPlatform> {
     const folder = mkdtempSync(join(tmpdir(), 'pinhole-qtest-'));
-    const [qtestPath, monitorPath] = [join(folder, 'qtest'), join(folder, 'qmp')];
+    const [qtestPath, monitorPath, logPath] = ['qtest', 'qmp', 'log'].map((name) => join(folder, name));
     const [program, ...before] = qemu.command;
     const child = spawn(
       program,
@@ -86,9 +90,10 @@ export class QemuPlatform implements Platform {
         ...['-qtest', `unix:${qtestPath},server=on,wait=off`, '-qtest-log', 'none'],
         ...['-qmp', `unix:${monitorPath},server=on,wait=off`],
         ...['-device', ['intel-iommu', ...iommu].join(',')],
-        ...['-device', `edu,addr=${SID.edu >> 3},dma_mask=0xffffffffffffffff`],
+        ...['-D', logPath, ...TRACED.flatMap((event) => ['-trace', event])],
         ...['-device', `pcie-root-port,id=bridge,chassis=1,addr=${address(BRIDGE.sid)}`],
         ...SID.testdev.flatMap((sid) => ['-device', `iommu-testdev,${place(sid)}`]),
+        ...SID.sender.flatMap((sid) => ['-device', `edu,${place(sid)},dma_mask=0xffffffffffffffff`]),
       ],
       { env: { ...process.env, ...qemu.environment }, stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -109,7 +114,7 @@ export class QemuPlatform implements Platform {
       };
       const qtest = await soon(() => QtestClient.connect(qtestPath), running);
       const monitor = await soon(() => Monitor.connect(monitorPath), running);
-      return new QemuPlatform(`QEMU ${qemu.version}`, qtest, monitor, stop);
+      return new QemuPlatform(`QEMU ${qemu.version}`, qtest, monitor, new MessageLog(logPath), stop);
     } catch (error) {
       await stop();
       throw new Error(`QEMU with intel-iommu,${iommu.join(',')}: ${said.trim() || (error as Error).message}`);
@@ -117,11 +122,16 @@ export class QemuPlatform implements Platform {
   }
 
   async reset(): Promise<void> {
+    // A reset leaves the interrupt remapping table that was in force.
+    await this.qtest.run([
+      `writeq ${MAP.iommu + IRTA.offset} 0`,
+      `writel ${MAP.iommu + GCMD.offset} ${1 << GCMD.SIRTP.lo}`,
+    ]);
     await this.monitor.systemReset();
     await this.qtest.run([
       `memset ${CLEARED.from} ${CLEARED.bytes} 0`,
       ...configureBridge(),
-      ...configure(SID.edu, MAP.edu),
+      ...SID.sender.flatMap((sid, i) => [...configure(sid, MAP.sender[i]), ...config(sid, MSI + CONTROL, MSI_ENABLE)]),
       ...SID.testdev.flatMap((sid, i) => configure(sid, MAP.testdev[i])),
       // The buffer of `edu` outlives a reset: read zeros into it.
       `writeq ${MAP.edu + 0x80} ${CLEARED.from}`,
@@ -133,17 +143,21 @@ export class QemuPlatform implements Platform {
   }
 
   async run(program: readonly Access[]): Promise<Value[]> {
-    const answers = await this.qtest.run(program.map(commandOf));
+    const commands = program.map(commandsOf);
+    const answers = await this.qtest.run(commands.flat());
+    const messages = this.log.take();
     const values: Value[] = [];
-    for (let i = 0; i < program.length; i++) {
+    for (let i = 0, at = 0; i < program.length; at += commands[i++].length) {
       const access = program[i];
-      if (access.do === 'read') values.push(answers[i].replace(/^0x0*(?=.)/, ''));
-      else if (access.do === 'dump') values.push(answers[i].slice(2));
+      if (access.do === 'read') values.push(answers[at].replace(/^0x0*(?=.)/, ''));
+      else if (access.do === 'dump') values.push(answers[at].slice(2));
+      else if (access.do === 'messages') values.push(messages.shift() ?? 'none was logged');
     }
     return values;
   }
 
   async close(): Promise<void> {
+    this.log.close();
     this.qtest.close();
     this.monitor.close();
     await this.stop();
@@ -166,12 +180,38 @@ async function soon<T>(attempt: () => Promise<T>, running: () => void): Promise<
 /** The timer of `edu` runs for 100 ms of virtual time. */
 const ELAPSE = 'clock_step 100000001';
 
-function commandOf(access: Access): string {
-  if (access.do === 'write')
-    return `${access.size === 4 ? 'writel' : 'writeq'} ${access.at} 0x${access.value.toString(16)}`;
-  if (access.do === 'read') return `${access.size === 4 ? 'readl' : 'readq'} ${access.at}`;
-  if (access.do === 'dump') return `read ${access.at} ${access.bytes}`;
-  return ELAPSE;
+/** The MSI capability of `edu`, its only one, and what is there. */
+const MSI = 0x40;
+const [CONTROL, ADDRESS_LO, ADDRESS_HI, DATA] = [0, 4, 8, 12];
+const MSI_ENABLE = 1 << 16;
+/** Registers of `edu`: interrupts are raised by the bits written, and acknowledged. */
+const [RAISE, ACKNOWLEDGE] = [0x60, 0x64];
+
+function commandsOf(access: Access): readonly string[] {
+  switch (access.do) {
+    case 'write':
+      return [`${access.size === 4 ? 'writel' : 'writeq'} ${access.at} 0x${access.value.toString(16)}`];
+    case 'read':
+      return [`${access.size === 4 ? 'readl' : 'readq'} ${access.at}`];
+    case 'dump':
+      return [`read ${access.at} ${access.bytes}`];
+    case 'msi':
+      return msi(SID.sender[access.sender], MAP.sender[access.sender], access.address, access.data);
+    case 'messages':
+      return MessageLog.MARK;
+    default:
+      return [ELAPSE];
+  }
+}
+
+function msi(sid: number, bar: number, address: number, data: number): string[] {
+  return [
+    ...config(sid, MSI + ADDRESS_LO, address),
+    ...config(sid, MSI + ADDRESS_HI, 0),
+    ...config(sid, MSI + DATA, data),
+    `writel ${bar + RAISE} 1`,
+    `writel ${bar + ACKNOWLEDGE} 1`,
+  ];
 }
 
 /** Device and function on a bus, as the option `addr` takes them. */
@@ -180,7 +220,7 @@ const address = (sid: number) => `${((sid >> 3) & 31).toString(16)}.${sid & 7}`;
 /** Options that put a device where it has a source id. Function 0 of a device with several is the one that says so. */
 function place(sid: number): string {
   const bus = sid >> 8 === BRIDGE.bus ? 'bus=bridge,' : '';
-  const several = SID.testdev.some((other) => other !== sid && other >> 3 === sid >> 3);
+  const several = [...SID.testdev, ...SID.sender].some((other) => other !== sid && other >> 3 === sid >> 3);
   return `${bus}addr=${address(sid)}${several ? ',multifunction=on' : ''}`;
 }
 
@@ -194,13 +234,13 @@ function configure(sid: number, bar: number): string[] {
   return [...config(sid, 0x10, bar), ...config(sid, 0x04, 6)];
 }
 
-/** Gives the bus behind the root port its number, and 1 MiB of addresses. */
+/** Gives the bus behind the root port its number, and 2 MiB of addresses. */
 function configureBridge(): string[] {
   const { sid, bus, window } = BRIDGE;
-  const limits = (window >>> 16) & 0xfff0;
+  const [base, limit] = [window, window + 0x100000].map((at) => (at >>> 16) & 0xfff0);
   return [
     ...config(sid, 0x18, (bus << 16) | (bus << 8)),
-    ...config(sid, 0x20, ((limits << 16) | limits) >>> 0),
+    ...config(sid, 0x20, ((limit << 16) | base) >>> 0),
     ...config(sid, 0x04, 6),
   ];
 }

@@ -16,6 +16,7 @@ import { CONFIGURATIONS, modelOf } from './configurations.ts';
 import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
+import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
 import type { Qemu } from './qemu-platform.ts';
 import { findQemu, NoQemuError, QemuPlatform } from './qemu-platform.ts';
 import { SCALABLE_SCENARIOS } from './scalable-scenarios.ts';
@@ -79,7 +80,7 @@ class Oracle {
       const rate = Math.round(tally.translations / seconds);
       const { part, comparisons } = tally;
       console.log(
-        `${configuration.name}: ${tally.translations} translations in ${scripts} scripts, ${comparisons} values compared (${percent(part)} exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
+        `${configuration.name}: ${tally.translations} translations${and(tally.interrupts, 'interrupts')} in ${scripts} scripts, ${comparisons} values compared (${percent(part)} exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
       );
       const faults = tally.faults(DEVIATIONS);
       this.check(`${configuration.name}: enough was compared`, faults.length === 0, faults.join('\n'));
@@ -144,7 +145,7 @@ class Oracle {
          ${placeText(where[0])}`);
     }
     console.log(
-      `${all.translations} translations; ${all.exemptions} of ${all.comparisons} comparisons exempted (${(100 * all.part).toFixed(3)} %)`,
+      `${all.translations} translations${and(all.interrupts, 'interrupts')}; ${all.exemptions} of ${all.comparisons} comparisons exempted (${(100 * all.part).toFixed(3)} %)`,
     );
     const faults = all.faults(DEVIATIONS);
     this.check('enough was compared in all', faults.length === 0, faults.join('\n'));
@@ -158,6 +159,8 @@ class Oracle {
     return this.failed > 0 ? 1 : 0;
   }
 }
+
+const and = (count: number, what: string) => (count === 0 ? '' : ` and ${count} ${what}`);
 
 /** Runs one script and prints every difference that nothing explains, the first one. */
 async function replay(qemu: Qemu, configuration: Configuration, file: string): Promise<number> {
@@ -219,6 +222,10 @@ async function main(): Promise<number> {
   await oracle.scenarios(CONFIGURATIONS[0], SCENARIOS);
   for (const [mode, scenarios] of SCALABLE_SCENARIOS) {
     const configuration = CONFIGURATIONS.find(({ tables }) => tables.mode === mode) as Configuration;
+    await oracle.scenarios(configuration, scenarios);
+  }
+  for (const [interrupts, scenarios] of INTERRUPT_SCENARIOS) {
+    const configuration = CONFIGURATIONS.find((each) => each.interrupts === interrupts) as Configuration;
     await oracle.scenarios(configuration, scenarios);
   }
   for (const each of chosen) await oracle.configuration(each, seed, Math.ceil(requests / chosen.length));

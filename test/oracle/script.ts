@@ -5,21 +5,29 @@
  *   store A V           a 64-bit word of memory
  *   reg N SIZE V        a register of the unit, by offset, of 4 or 8 bytes
  *   srtp V              RTADDR, then GCMD.SRTP
- *   te 0|1, qie 0|1     GCMD.TE, GCMD.QIE; the other one is repeated
+ *   sirtp V             IRTA, then GCMD.SIRTP
+ *   te 0|1, qie 0|1, ire 0|1, cfi 0|1   GCMD.TE, QIE, IRE, CFI; the others are repeated
  *   inv LO HI [W2 W3]   a descriptor in the queue, and the tail behind it; of 256 bits where IQA says so
  *   dma D IOVA LEN GPA  test device D writes LEN bytes; then it looks at GPA
  *   edu read|write IOVA AT LEN    `edu` reads into its buffer at AT, or writes from there
+ *   msi S ADDRESS DATA  sender S sends an interrupt
  *   clear               software takes the fault record and clears the status
  *   dump                all registers
  */
-import { GCMD, ICS, IQA, IQH, IQT } from '../../src/iommu/vtd/index.ts';
+import { GCMD, ICS, IQA, IQH, IQT, IRTA } from '../../src/iommu/vtd/index.ts';
 import { MAP, Program, REGISTER_BYTES } from './platform.ts';
+
+/** Fields of GCMD that are states. */
+type Switch = 'te' | 'qie' | 'ire' | 'cfi';
+const SWITCHES: readonly Switch[] = ['te', 'qie', 'ire', 'cfi'];
+const isSwitch = (name: string): name is Switch => (SWITCHES as readonly string[]).includes(name);
 
 export type Op =
   | { readonly op: 'store'; readonly at: number; readonly value: bigint }
   | { readonly op: 'reg'; readonly offset: number; readonly size: 4 | 8; readonly value: bigint }
-  | { readonly op: 'srtp'; readonly value: bigint }
-  | { readonly op: 'te' | 'qie'; readonly on: number }
+  | { readonly op: 'srtp' | 'sirtp'; readonly value: bigint }
+  | { readonly op: Switch; readonly on: number }
+  | { readonly op: 'msi'; readonly sender: number; readonly address: number; readonly data: number }
   | {
       readonly op: 'inv';
       readonly lo: bigint;
@@ -60,7 +68,10 @@ const FAULT = [
 const AFTER: Readonly<Partial<Record<Op['op'], readonly (readonly [number, string])[]>>> = {
   reg: [[0x34, 'FSTS']],
   srtp: [[0x1c, 'GSTS']],
+  sirtp: [[0x1c, 'GSTS']],
   te: [[0x1c, 'GSTS']],
+  ire: [[0x1c, 'GSTS']],
+  cfi: [[0x1c, 'GSTS']],
   qie: [
     [0x1c, 'GSTS'],
     [IQH.offset, 'IQH'],
@@ -73,6 +84,7 @@ const AFTER: Readonly<Partial<Record<Op['op'], readonly (readonly [number, strin
   ],
   dma: FAULT,
   edu: FAULT,
+  msi: FAULT,
   clear: [
     [0x34, 'FSTS'],
     [0x38, 'FECTL'],
@@ -89,13 +101,14 @@ export interface Lowered {
 export function lower(script: Script): Lowered {
   const program = new Program();
   const ops: number[] = [];
-  const state = { te: 0, qie: 0, tail: 0, queueBytes: 4096, descriptorBytes: 16 };
+  const state = { te: 0, qie: 0, ire: 0, cfi: 0, tail: 0, queueBytes: 4096, descriptorBytes: 16 };
   script.forEach((op, i) => {
     lowerOne(program, op, state);
     for (const [offset, name] of AFTER[op.op] ?? []) program.read32(MAP.iommu + offset, name);
     while (ops.length < program.labels.length) ops.push(i);
   });
   program.dump(MAP.iommu, REGISTER_BYTES, 'registers');
+  program.messages('messages');
   program.dump(LAYOUT.data, LAYOUT.dataBytes, 'memory');
   program.dump(LAYOUT.status, 0x1000, 'status');
   for (const page of tablePages(script)) program.dump(page, 0x1000, 'tables');
@@ -113,14 +126,19 @@ function tablePages(script: Script): number[] {
 interface State {
   te: number;
   qie: number;
+  ire: number;
+  cfi: number;
   tail: number;
   queueBytes: number;
   descriptorBytes: number;
 }
 
 function lowerOne(program: Program, op: Op, state: State): void {
-  const command = (extra = 0) =>
-    program.write32(MAP.iommu + GCMD.offset, (state.te << GCMD.TE.lo) | (state.qie << GCMD.QIE.lo) | extra);
+  const command = (extra = 0) => {
+    const { te, qie, ire, cfi } = state;
+    const on = (te << GCMD.TE.lo) | (qie << GCMD.QIE.lo) | (ire << GCMD.IRE.lo) | (cfi << GCMD.CFI.lo);
+    program.write32(MAP.iommu + GCMD.offset, on | extra);
+  };
   switch (op.op) {
     case 'store':
       return program.write64(op.at, op.value);
@@ -135,12 +153,18 @@ function lowerOne(program: Program, op: Op, state: State): void {
     case 'srtp':
       program.write64(MAP.iommu + 0x20, op.value);
       return command(1 << GCMD.SRTP.lo);
+    case 'sirtp':
+      program.write64(MAP.iommu + IRTA.offset, op.value);
+      return command(1 << GCMD.SIRTP.lo);
     case 'te':
-      state.te = op.on;
-      return command();
     case 'qie':
-      state.qie = op.on;
+    case 'ire':
+    case 'cfi':
+      state[op.op] = op.on;
       return command();
+    case 'msi':
+      program.msi(op.sender, op.address, op.data);
+      return program.messages('messages');
     case 'inv':
       program.write64(LAYOUT.queue + state.tail, op.lo);
       program.write64(LAYOUT.queue + state.tail + 8, op.hi);
@@ -172,9 +196,14 @@ export function print(op: Op): string {
     case 'reg':
       return `reg ${hex(op.offset)} ${op.size} ${hex(op.value)}`;
     case 'srtp':
-      return `srtp ${hex(op.value)}`;
+    case 'sirtp':
+      return `${op.op} ${hex(op.value)}`;
+    case 'msi':
+      return `msi ${op.sender} ${hex(op.address)} ${hex(op.data)}`;
     case 'te':
     case 'qie':
+    case 'ire':
+    case 'cfi':
       return `${op.op} ${op.on}`;
     case 'inv':
       return ['inv', op.lo, op.hi, ...(op.upper ?? [])]
@@ -200,8 +229,14 @@ export function parse(text: string): Op[] {
   });
 }
 
+/** Words behind an operation's name. */
+const COUNT: Readonly<Record<string, number>> = {
+  ...{ store: 2, reg: 3, srtp: 1, sirtp: 1, te: 1, qie: 1, ire: 1, cfi: 1 },
+  ...{ inv: 2, dma: 4, edu: 4, msi: 3, clear: 0, dump: 0 },
+};
+
 function parseOne([name, ...rest]: string[]): Op | null {
-  const count = { store: 2, reg: 3, srtp: 1, te: 1, qie: 1, inv: 2, dma: 4, edu: 4, clear: 0, dump: 0 }[name];
+  const count = COUNT[name];
   if (count !== rest.length && !(name === 'inv' && rest.length === 4)) return null;
   const [a, b, c, d] = rest.map((word) => (/^(0x[0-9a-f]+|\d+)$/.test(word) ? BigInt(word) : null));
   if (name === 'edu') {
@@ -214,8 +249,9 @@ function parseOne([name, ...rest]: string[]): Op | null {
   const [v, w, x, y] = [a, b, c, d] as bigint[];
   if (name === 'store') return { op: 'store', at: Number(v), value: w };
   if (name === 'reg') return { op: 'reg', offset: Number(v), size: w === 8n ? 8 : 4, value: x };
-  if (name === 'srtp') return { op: 'srtp', value: v };
-  if (name === 'te' || name === 'qie') return { op: name, on: Number(v) };
+  if (name === 'srtp' || name === 'sirtp') return { op: name, value: v };
+  if (isSwitch(name)) return { op: name, on: Number(v) };
+  if (name === 'msi') return { op: 'msi', sender: Number(v), address: Number(w), data: Number(x) };
   if (name === 'inv') return { op: 'inv', lo: v, hi: w };
   if (name === 'dma') return { op: 'dma', device: Number(v), iova: w, length: Number(x), gpa: y };
   return { op: name as 'clear' | 'dump' };

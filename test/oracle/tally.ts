@@ -12,6 +12,8 @@ const SPREAD = 3;
 export class Tally {
   /** DMA requests of devices whose outcome was compared. */
   translations = 0;
+  /** Interrupts of devices that were. */
+  interrupts = 0;
   /** Values that were compared, by field. */
   readonly compared = new Map<string, number>();
   /** Those that differed and were explained: by deviation, by field. */
@@ -29,6 +31,7 @@ export class Tally {
 
   add(other: Tally): void {
     this.translations += other.translations;
+    this.interrupts += other.interrupts;
     for (const [field, count] of other.compared) this.compare(field, count);
     for (const [deviation, fields] of other.exempted) {
       for (const [field, count] of fields) this.exempt(deviation, field, count);
