@@ -8,6 +8,7 @@
 import { Random } from '../conformance/vtd/unit.ts';
 import type { Configuration } from './configurations.ts';
 import { InterruptWorld } from './interrupt-world.ts';
+import { Invalidations } from './invalidations.ts';
 import { CLEARED, SID } from './platform.ts';
 import { ScalableWorld } from './scalable-world.ts';
 import type { Op, Script } from './script.ts';
@@ -23,8 +24,8 @@ export class Generator {
   private readonly isFirst: boolean;
   /** Of interrupt remapping; null where the unit has none. */
   private readonly interrupts: InterruptWorld | null;
+  private readonly invalidations: Invalidations;
   private readonly ops: Op[] = [];
-  private queued = false;
   private enabled = false;
   private nextStatus = 0;
   private over = false;
@@ -32,6 +33,7 @@ export class Generator {
   constructor(seed: number, configuration: Configuration) {
     const { tables } = configuration;
     this.random = new Random(seed);
+    this.invalidations = new Invalidations(this.random, tables, (op) => this.push(op));
     const store = (at: number, value: bigint) => this.push({ op: 'store', at, value });
     this.scalable = tables.mode === 'legacy' ? null : new ScalableWorld(this.random, tables, store);
     this.world = this.scalable ?? new World(this.random, tables, store);
@@ -46,8 +48,8 @@ export class Generator {
   script(length: number): Script {
     const { random } = this;
     // In scalable mode there are no register-based invalidations (11.4.6).
-    this.queued = this.scalable !== null || random.chance(60);
-    if (this.queued) this.startQueue();
+    this.invalidations.queued = this.scalable !== null || random.chance(60);
+    if (this.invalidations.queued) this.startQueue();
     this.fillBuffer();
     this.interrupts?.start();
     const early = random.chance(10);
@@ -81,7 +83,7 @@ export class Generator {
   private step(): number {
     const { interrupts, random } = this;
     if (interrupts !== null && random.chance(45)) {
-      interrupts.step(this.queued);
+      interrupts.step(this.invalidations.queued);
       return 0;
     }
     const what = random.below(1000);
@@ -167,9 +169,9 @@ export class Generator {
     this.push({ op: 'store', at: place.at, value: place.value });
     if (!told) return;
     const am = 9 * (place.level - 1);
-    if (am <= 18 && random.chance(60)) this.invalidatePage(place.did, place.base, am);
-    else if (random.chance(50)) this.invalidateDomain(place.did);
-    else this.invalidateAll();
+    if (am <= 18 && random.chance(60)) this.invalidations.page(place.did, place.base, am);
+    else if (random.chance(50)) this.invalidations.domain(place.did);
+    else this.invalidations.all();
   }
 
   /** A page is used, changed and used again; between, what may or may just not cover it is invalidated. @returns DMA requests made */
@@ -193,7 +195,7 @@ export class Generator {
     const am = random.below(19);
     // One address bit is another one: the highest that is masked, the lowest that is not, that of the page's size, any, or none.
     const bit = random.pick([am + 11, am + 12, am + 12, bits, 12 + random.below(20), 64]);
-    this.invalidatePage(
+    this.invalidations.page(
       random.chance(80) ? did : random.pick(this.world.domains).did,
       BigInt.asUintN(64, iova ^ ((1n << BigInt(bit)) & ~0xfffn)),
       am,
@@ -205,67 +207,13 @@ export class Generator {
   private invalidate(): void {
     const { random } = this;
     const { did, places } = random.pick(this.world.domains);
-    if (this.scalable !== null && random.chance(20)) return this.invalidatePasids(random.pick([0, 1, 3]), did);
+    if (this.scalable !== null && random.chance(20)) return this.invalidations.pasids(random.pick([0, 1, 3]), did);
     const how = random.below(5);
-    if (how < 2) return this.invalidatePage(did, random.pick(places).base, random.below(this.queued ? 19 : 21));
-    if (how === 2) return this.invalidateDomain(random.pick([did, did, random.below(0x10000)]));
-    if (how === 3) return this.invalidateAll();
-    this.invalidateContext(random.pick([1, 2, 3]), random.below(4), random.pick([...this.world.owner.keys()]), did);
-  }
-
-  private invalidatePage(did: number, base: bigint, am: number): void {
-    const { random } = this;
-    // What first-stage tables ask for; of other ones nothing goes.
-    if (this.scalable !== null && random.chance(this.isFirst ? 85 : 10)) return this.invalidatePasidPage(did, base, am);
-    const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
-    const [ih, drain] = [random.below(2), random.below(4)];
-    const low = BigInt(am) | (BigInt(ih) << 6n);
-    if (this.queued) {
-      this.push({ op: 'inv', lo: 0x32n | (BigInt(drain) << 6n) | (BigInt(did) << 16n), hi: address | low });
-    } else {
-      this.reg(0xf0, 8, address | low);
-      this.reg(0xf8, 8, (1n << 63n) | (3n << 60n) | (BigInt(drain) << 48n) | (BigInt(did) << 32n));
-    }
-  }
-
-  /** 6.5.2.4. */
-  private invalidatePasidPage(did: number, base: bigint, am: number): void {
-    const { random } = this;
-    const address = random.chance(50) ? base : (base >> BigInt(12 + am)) << BigInt(12 + am);
-    const lo = 0x36n | (BigInt(did) << 16n) | (BigInt(this.pasid()) << 32n);
-    this.push({ op: 'inv', lo, hi: address | BigInt(am) | (random.big(1) << 6n) });
-  }
-
-  /** 6.5.2.2. @param granularity see PASID_GRANULARITY */
-  private invalidatePasids(granularity: number, did: number): void {
-    const lo = 7n | (BigInt(granularity) << 4n) | (BigInt(did) << 16n);
-    this.push({ op: 'inv', lo, hi: 0n });
-  }
-
-  /** That of the requests, seldom another. */
-  private pasid(): number {
-    const { random } = this;
-    return random.chance(15) ? 1 << random.below(20) : 0;
-  }
-
-  private invalidateDomain(did: number): void {
-    if (this.scalable !== null && this.random.chance(50)) {
-      const lo = 0x26n | (BigInt(did) << 16n) | (BigInt(this.pasid()) << 32n);
-      return this.push({ op: 'inv', lo, hi: 0n });
-    }
-    if (this.queued) this.push({ op: 'inv', lo: 0x22n | (BigInt(did) << 16n), hi: 0n });
-    else this.reg(0xf8, 8, (1n << 63n) | (2n << 60n) | (BigInt(did) << 32n));
-  }
-
-  private invalidateAll(): void {
-    if (this.queued) this.push({ op: 'inv', lo: 0x12n, hi: 0n });
-    else this.reg(0xf8, 8, (1n << 63n) | (1n << 60n));
-  }
-
-  private invalidateContext(granularity: number, fm: number, sid: number, did: number): void {
-    const selectors = (BigInt(fm) << 32n) | (BigInt(sid) << 16n) | BigInt(did);
-    if (this.queued) this.push({ op: 'inv', lo: 1n | (BigInt(granularity) << 4n) | (selectors << 16n), hi: 0n });
-    else this.reg(0x28, 8, (1n << 63n) | (BigInt(granularity) << 61n) | selectors);
+    if (how < 2)
+      return this.invalidations.page(did, random.pick(places).base, random.below(this.invalidations.queued ? 19 : 21));
+    if (how === 2) return this.invalidations.domain(random.pick([did, did, random.below(0x10000)]));
+    if (how === 3) return this.invalidations.all();
+    this.invalidations.context(random.pick([1, 2, 3]), random.below(4), random.pick([...this.world.owner.keys()]), did);
   }
 
   /** As software must: the entry, the context cache, the IOTLB (6.5.3.3). */
@@ -279,9 +227,9 @@ export class Generator {
     world.assign(sid, after);
     // Any function that FM makes the same.
     const fm = random.below(4);
-    this.invalidateContext(random.pick([1, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
-    if (random.chance(50)) this.invalidateAll();
-    else for (const { did } of this.world.domains) this.invalidateDomain(did);
+    this.invalidations.context(random.pick([1, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
+    if (random.chance(50)) this.invalidations.all();
+    else for (const { did } of this.world.domains) this.invalidations.domain(did);
   }
 
   /** As software must: entries, context cache, PASID cache, IOTLB (6.5.3.3, table 28). */
@@ -290,11 +238,12 @@ export class Generator {
     if (random.chance(50)) {
       world.assign(sid, after);
       const fm = random.below(4);
-      this.invalidateContext(random.pick([1, 2, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
+      this.invalidations.context(random.pick([1, 2, 3]), fm, sid | (random.below(8) & [0, 4, 6, 7][fm]), before.did);
     } else world.enter(sid, after);
     const granularity = random.pick([0, 1, 3]);
-    for (const { did } of granularity === 3 ? [before] : this.world.domains) this.invalidatePasids(granularity, did);
-    if (random.chance(40)) return this.invalidateAll();
+    for (const { did } of granularity === 3 ? [before] : this.world.domains)
+      this.invalidations.pasids(granularity, did);
+    if (random.chance(40)) return this.invalidations.all();
     for (const { did } of this.world.domains) {
       // IOTLB, or PASID-based.
       const lo = random.chance(50) ? 0x22n : 0x26n;
@@ -313,7 +262,7 @@ export class Generator {
   /** A wait descriptor that writes a status, raises the event, or both. */
   private wait(): void {
     const { random } = this;
-    if (!this.queued) return;
+    if (!this.invalidations.queued) return;
     const address = BigInt(LAYOUT.status + 4 * (this.nextStatus++ & 511));
     const flags = random.pick([2, 2, 2, 3, 1, 6]);
     const lo = 5n | (BigInt(flags) << 4n) | (BigInt(random.word()) << 32n);
@@ -351,21 +300,21 @@ export class Generator {
         // Fault records: bit 127 clears, the rest is read-only.
         return this.reg(random.pick([0x220, 0x224, 0x228, 0x22c]), 4, BigInt(random.word()));
       case 6:
-        if (this.queued && !random.chance(5)) return;
+        if (this.invalidations.queued && !random.chance(5)) return;
         // Granularity 0 is none; without IVT and ICC nothing happens.
         this.reg(0xf8, 8, (random.big(1) << 63n) | (random.big(2) << 60n) | random.big(48));
         return this.reg(0x28, 8, random.pick([random.big(34), (1n << 63n) | random.big(32)]));
       case 7:
         // The queue is switched off, as software may behind a wait only; or its address is changed while it is on.
-        if (!this.queued) return;
+        if (!this.invalidations.queued) return;
         if (random.chance(70)) this.push({ op: 'inv', lo: 0x25n, hi: BigInt(LAYOUT.status) });
         this.push({ op: 'qie', on: 0 });
-        this.queued = false;
+        this.invalidations.queued = false;
         // Nothing could be invalidated any more.
         if (this.scalable !== null) this.over = true;
         return;
       case 8:
-        if (!this.queued) return this.reg(0x90, 8, random.big(64));
+        if (!this.invalidations.queued) return this.reg(0x90, 8, random.big(64));
         return;
       case 9:
         // GCMD: commands of functions that the unit lacks, with the states of the others.
@@ -383,12 +332,12 @@ export class Generator {
 
   /** State bits of GCMD as they are. */
   private command(): bigint {
-    return (BigInt(this.enabled ? 1 : 0) << 31n) | (BigInt(this.queued ? 1 : 0) << 26n);
+    return (BigInt(this.enabled ? 1 : 0) << 31n) | (BigInt(this.invalidations.queued ? 1 : 0) << 26n);
   }
 
   private descriptor(): void {
     const { random } = this;
-    if (!this.queued) return;
+    if (!this.invalidations.queued) return;
     const pasid = this.scalable === null ? [] : [0x7n, 0x17n, 0x37n, 0x26n, 0x36n];
     const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n, ...pasid]);
     // A good one with a bit too many, an address mask beyond CAP.MAMV among them.
