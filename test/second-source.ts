@@ -33,7 +33,7 @@ export function testDeclarations(module: object): void {
           expect(Number(value), `${of.name}.${key}`).toBeLessThan(2 ** width(field));
           expect(name.trim().length, `${of.name}.${key} = ${value}`).toBeGreaterThan(1);
         }
-    expect(count).toBeGreaterThan(0);
+    expect(count, 'values with names').toBeGreaterThan(0);
   });
 }
 
