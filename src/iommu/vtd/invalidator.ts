@@ -137,7 +137,8 @@ export class Invalidator {
     markForPasidIotlb(core.dma, inv, core.profile.drains);
     if (!core.telling) return;
     const page = granularity === PASID_IOTLB_GRANULARITY.page;
-    const where = page ? `, ${hex((inv.vpnHi * 0x40000 + inv.vpnLo) * 4096)} AM ${am}, IH=${ih ? 1 : 0}` : '';
+    const from = hex(BigInt.asUintN(64, BigInt(inv.vpnHi * 0x40000 + inv.vpnLo) << 12n));
+    const where = page ? `, ${from} AM ${am}, IH=${ih ? 1 : 0}` : '';
     core.say(
       `PASID-based IOTLB invalidated (${granularityName(PASID_IOTLB_GRANULARITY, granularity)}, DID ${inv.did}, PASID ${hex(pasid)}${where})`,
     );
