@@ -25,7 +25,14 @@ const HOST_GIB = 0x1a40000000n;
  * away; nothing may reach it then.
  */
 function build({ variant, profile, mutant }: Setup): Machine {
-  const scene = new ScalableScene({ profile });
+  const [what, mode] = variant.split('/');
+  const ats = mode === 'ats';
+  const scene = new ScalableScene({
+    profile,
+    unit: ats ? { ecap: { DT: 1 }, itags: 1 } : {},
+    // A nested walk has some twenty steps; the second DMA begins when the first is over, at any time of the unmap.
+    machine: { dmaSlots: 1, ...(ats ? { atcEntries: 1 } : {}) },
+  });
   const { machine, queue } = scene;
   // Its tables are walked for the nested domain.
   const parent = scene.space({ did: NESTED, name: 'the host', ptEntries: [Number(GUEST_PAGE >> 12n)] });
@@ -41,16 +48,22 @@ function build({ variant, profile, mutant }: Setup): Machine {
   });
   scene.premap(guest, IOVA, GUEST_PAGE);
   scene.directory('', DIRECTORY);
-  scene.attach(DIRECTORY);
+  scene.attach(DIRECTORY, ats ? 1 : 0);
   scene.enter(DIRECTORY, RID_PASID, { by: 'nested', did: NESTED, first: guest.top, second: parent.top });
   scene.buffer(NESTED, 'P', PAGE);
-  machine.device('nic', SID, NESTED, [IOVA]).stray([IOVA], 'write', 2);
+  machine.device('nic', SID, NESTED, [IOVA], ats ? { ats } : {}).stray([IOVA], 'write', 2);
   const [vpn, pfn] = [Number(IOVA >> 12n), Number(PAGE >> 12n)];
   machine.onStart(() => machine.grants.granted(NESTED, vpn, 1, pfn));
 
-  const isBuggy = variant === 'buggy' || mutant === 'parent-only';
-  const invalidator = new NestedParentInvalidation(queue, { nested: isBuggy ? [] : [NESTED] });
-  const host = scene.domain({ ...parent, did: PARENT }, invalidator, { noUnmapFlush: mutant === 'no-flush' });
+  const isBuggy = what === 'buggy' || mutant?.startsWith('parent-only') === true;
+  const flushesDevice = ats && what === 'fixed' && mutant !== 'no-device-tlb-flush';
+  const invalidator = new NestedParentInvalidation(queue, {
+    nested: isBuggy ? [] : [NESTED],
+    devices: flushesDevice ? [SID] : [],
+  });
+  const host = scene.domain({ ...parent, did: PARENT }, invalidator, {
+    noUnmapFlush: mutant?.startsWith('no-flush') === true,
+  });
   machine.actor('host', function* () {
     yield* machine.note('', 'before', () => machine.grants.begin(NESTED, vpn, 1));
     yield* host.unmap(GUEST_PAGE, 0x1000n);
@@ -66,10 +79,23 @@ export const NESTED_PARENT_DID = defineCase({
   tags: ['corpus'],
   model: 'vtd',
   invariants: ['I1'],
-  variants: { buggy: 'violated', fixed: 'holds' },
+  variants: {
+    buggy: 'violated',
+    fixed: 'holds',
+    'buggy/ats': 'violated',
+    // Without its companion, "Add missing device iotlb flush for parent domain".
+    'no-device-tlb/ats': 'violated',
+    'fixed/ats': 'holds',
+  },
   mutants: {
     'parent-only': { variant: 'fixed', title: 'the invalidation names the domain id of the parent alone' },
     'no-flush': { variant: 'fixed', title: 'the unmap does not invalidate' },
+    'parent-only-ats': {
+      variant: 'fixed/ats',
+      title: 'the IOTLB is invalidated for the domain id of the parent alone',
+    },
+    'no-device-tlb-flush': { variant: 'fixed/ats', title: "the device's cache is not invalidated" },
+    'no-flush-ats': { variant: 'fixed/ats', title: 'the unmap does not invalidate' },
   },
   unfired: { 'invalidation.overtake': 'every invalidation drains' },
   build,
