@@ -92,7 +92,7 @@ export class Report {
 function keyOf({ kind, requester, access, code, address, summary }: Finding): string {
   // What has no requester and no code is one with another only if it says the same.
   const what = requester === null && code === null && address === null ? summary : '';
-  return `${kind}|${requester?.text}|${requester?.pasid}|${access}|${code?.name}|${code?.value}|${what}`;
+  return `${kind}|${requester?.text}|${requester?.pasid}|${access}|${code?.name}|${code?.value}|${code?.meaning}|${what}`;
 }
 
 /** How the pages of a group lie. */

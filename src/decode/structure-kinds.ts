@@ -23,11 +23,22 @@ export function kindOf(id: string, layout: AnyLayout, ...example: string[]): Str
   return { id, layout, example, wordBits: layout.width === 32 ? 32 : 64, words: [Math.ceil(layout.width / 64)] };
 }
 
-/** Every register of a module's exports, by its name: GSTS_REG is `vtd.gsts`. */
+/** Every register of a module's exports, by the name of the export: EVENT_LOG_BASE is `amdvi.event-log-base`. */
 export function registerKinds(model: string, exported: object): StructureKind[] {
-  return Object.values(exported)
-    .filter(isRegister)
-    .map((register) => kindOf(`${model}.${register.name.replace(/_REG$/, '').toLowerCase()}`, register, '0x0'));
+  return Object.entries(exported).flatMap(([key, value]) =>
+    isRegister(value) ? [kindOf(`${model}.${key.toLowerCase().replaceAll('_', '-')}`, value, '0x0')] : [],
+  );
+}
+
+/** A paging entry above the lowest level, where a field tells a page from a table. */
+export function entryOf(
+  id: string,
+  isPage: (halves: Int32Array) => boolean,
+  page: AnyLayout,
+  table: AnyLayout,
+  example: string,
+): StructureKind {
+  return { id, words: [1], wordBits: 64, example: [example], layout: (halves) => (isPage(halves) ? page : table) };
 }
 
 function isRegister(value: unknown): value is Register<Fields> {

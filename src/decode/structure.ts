@@ -82,6 +82,16 @@ export function decodeStructure(kind: StructureKind, words: readonly bigint[]): 
   };
 }
 
+/** The same for words out of a log, where damage is none of our errors; null where they are no such structure. */
+export function decodedOrNull(kind: StructureKind, words: readonly bigint[]): DecodedStructure | null {
+  try {
+    return decodeStructure(kind, words);
+  } catch (error) {
+    if (error instanceof StructureError) return null;
+    throw error;
+  }
+}
+
 export function wordsText(words: readonly bigint[], wordBits: number): string {
   return words.map((word) => `0x${word.toString(16).padStart(wordBits / 4, '0')}`).join(' ');
 }

@@ -20,7 +20,7 @@ import {
 } from '../../iommu/vtd/scalable-structures.ts';
 import { CONTEXT_ENTRY, ROOT_ENTRY, SS_PAGE, SS_TABLE } from '../../iommu/vtd/structures.ts';
 import type { AnyLayout, StructureKind } from '../structure-kinds.ts';
-import { kindOf, registerKinds } from '../structure-kinds.ts';
+import { entryOf, kindOf, registerKinds } from '../structure-kinds.ts';
 
 const DESCRIPTORS: readonly AnyLayout[] = [
   COMMANDS.CONTEXT_INV_DSC,
@@ -46,14 +46,7 @@ export function descriptorOf(halves: ArrayLike<number>): AnyLayout | null {
 
 /** A paging entry above the lowest level: PS tells a page from a table. */
 function entry(id: string, page: AnyLayout, table: AnyLayout, example: string): StructureKind {
-  const PS = page.fields.PS;
-  return {
-    id,
-    words: [1],
-    wordBits: 64,
-    example: [example],
-    layout: (halves) => (get(PS, halves) === 1 ? page : table),
-  };
+  return entryOf(id, (halves) => get(page.fields.PS, halves) === 1, page, table, example);
 }
 
 const SECOND_STAGE = [

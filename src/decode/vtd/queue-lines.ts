@@ -4,7 +4,7 @@ import { suspects } from '../causes.ts';
 import type { Code, Finding } from '../finding.ts';
 import { bdf, hexNumber, NOTHING, pciRequester } from '../finding.ts';
 import type { Groups, LineFormat } from '../line-format.ts';
-import { decodeStructure } from '../structure.ts';
+import { decodedOrNull } from '../structure.ts';
 import { VTD_DESCRIPTOR } from './kinds.ts';
 
 const IQEI_ALL = 0xf;
@@ -63,18 +63,10 @@ function descriptor({ place, low, high }: Groups): Finding | null {
   if (words.every((word) => word === 0n)) {
     return { ...base, summary: `the descriptor ${at} is all zero: none was written there, or memory was overwritten` };
   }
-  const decoded = tryDecode(words as bigint[]);
+  const decoded = decodedOrNull(VTD_DESCRIPTOR, words as bigint[]);
   if (decoded === null)
     return { ...base, severity: 'warning', summary: `the descriptor ${at} has no type that the specification has` };
   return { ...base, summary: `the descriptor ${at}: ${decoded.name}`, structures: [decoded] };
-}
-
-function tryDecode(words: bigint[]) {
-  try {
-    return decodeStructure(VTD_DESCRIPTOR, words);
-  } catch {
-    return null;
-  }
 }
 
 export const QUEUE_LINES: readonly LineFormat[] = [

@@ -6,37 +6,18 @@ import { SM_FAULT } from '../../iommu/vtd/scalable-faults.ts';
 import type { Suspect } from '../causes.ts';
 import { suspects } from '../causes.ts';
 import type { AccessKind } from '../finding.ts';
+import { BLOCKED, CORRUPT, DETACHED, missingPage, NO_PASID, RANGE, UNREADABLE, WIDTH } from '../suspects.ts';
 
-const DETACHED = suspects({
-  likely: ['not-attached'],
-  possible: ['wrong-requester-id', 'kdump', 'reserved-region'],
-});
-const CORRUPT = suspects({ likely: ['corrupt-entry'], rare: ['hardware-error'] });
-const UNREADABLE = suspects({ likely: ['table-unreadable'], possible: ['kdump'], rare: ['hardware-error'] });
-const NO_PAGE = suspects({
-  likely: ['unmap-before-completion', 'never-mapped'],
-  possible: ['reserved-region', 'overrun', 'wrong-requester-id', 'kdump', 'caching-mode'],
-  rare: ['stale-structure-cache'],
-});
-/** A write is refused where a page is mapped for reads, too. */
-const NO_WRITE = suspects({
-  likely: ['unmap-before-completion', 'never-mapped'],
-  possible: ['direction', 'reserved-region', 'overrun', 'wrong-requester-id', 'kdump', 'caching-mode'],
-  rare: ['stale-structure-cache'],
-});
-const OF_PROCESS = suspects({ likely: ['process-memory'], possible: ['no-pasid-table', 'unmap-before-completion'] });
-const WIDTH = suspects({ likely: ['address-width'], possible: ['never-mapped'] });
-const BLOCKED = suspects({ likely: ['request-type-blocked'], possible: ['missing-device-tlb-invalidation'] });
-const NO_PASID = suspects({ likely: ['no-pasid-table'], possible: ['corrupt-entry'] });
-const RANGE = suspects({ likely: ['interrupt-range'] });
+/** Reasons that say nothing more than that a page, or its permission, is missing: {@link missingPage}. */
+const MISSING = 'missing';
 
-const OF_REASON: Readonly<Record<number, readonly Suspect[]>> = {
+const OF_REASON: Readonly<Record<number, readonly Suspect[] | typeof MISSING>> = {
   [FAULT.rootNotPresent]: DETACHED,
   [FAULT.contextNotPresent]: DETACHED,
   [FAULT.contextInvalid]: CORRUPT,
   [FAULT.beyondAddressWidth]: WIDTH,
-  [FAULT.write]: NO_WRITE,
-  [FAULT.read]: NO_PAGE,
+  [FAULT.write]: MISSING,
+  [FAULT.read]: MISSING,
   [FAULT.tableAddress]: suspects({ likely: ['table-unreadable'], possible: ['stale-structure-cache', 'kdump'] }),
   [FAULT.rootTableAddress]: UNREADABLE,
   [FAULT.contextTableAddress]: UNREADABLE,
@@ -84,16 +65,16 @@ const OF_REASON: Readonly<Record<number, readonly Suspect[]>> = {
   [SM_FAULT.executeUnsupported]: BLOCKED,
   [SM_FAULT.supervisorDisabled]: suspects({ likely: ['process-memory'], possible: ['corrupt-entry'] }),
   [SM_FAULT.firstAccess]: UNREADABLE,
-  [SM_FAULT.firstNotPresent]: NO_PAGE,
+  [SM_FAULT.firstNotPresent]: MISSING,
   [SM_FAULT.firstReserved]: CORRUPT,
   [SM_FAULT.firstTopAccess]: UNREADABLE,
   [SM_FAULT.firstBeyondWidth]: CORRUPT,
-  [SM_FAULT.firstTopRead]: NO_PAGE,
-  [SM_FAULT.firstRead]: NO_PAGE,
-  [SM_FAULT.firstFlagsWrite]: NO_WRITE,
+  [SM_FAULT.firstTopRead]: MISSING,
+  [SM_FAULT.firstRead]: MISSING,
+  [SM_FAULT.firstFlagsWrite]: MISSING,
   [SM_FAULT.firstFlagsNoSnoop]: CORRUPT,
   [SM_FAULT.secondAccess]: UNREADABLE,
-  [SM_FAULT.secondNotPresent]: NO_PAGE,
+  [SM_FAULT.secondNotPresent]: MISSING,
   [SM_FAULT.secondReserved]: CORRUPT,
   [SM_FAULT.secondTopAccess]: UNREADABLE,
   [SM_FAULT.secondFlagsNoSnoop]: CORRUPT,
@@ -101,14 +82,11 @@ const OF_REASON: Readonly<Record<number, readonly Suspect[]>> = {
   [SM_FAULT.privilege]: suspects({ likely: ['process-memory'], possible: ['never-mapped'] }),
   [SM_FAULT.beyondHostWidth]: suspects({ likely: ['address-width'], possible: ['corrupt-entry'] }),
   [SM_FAULT.beyondInputWidth]: WIDTH,
-  [SM_FAULT.write]: NO_WRITE,
-  [SM_FAULT.read]: NO_PAGE,
+  [SM_FAULT.write]: MISSING,
+  [SM_FAULT.read]: MISSING,
   [SM_FAULT.interruptRange]: RANGE,
   [SM_FAULT.pasidTooLarge]: NO_PASID,
 };
-
-/** Reasons that say nothing more than that a page, or its permission, is missing. */
-const NO_MAPPING = new Set([NO_PAGE, NO_WRITE]);
 
 /** What makes a fault likely. @param pasid the request had one: then the address may be a process's */
 export function suspectsOf(
@@ -118,14 +96,5 @@ export function suspectsOf(
   access: AccessKind,
 ): Suspect[] {
   const known = OF_REASON[reason] ?? [];
-  if (!NO_MAPPING.has(known as Suspect[])) return [...known];
-  if (pasid !== null) return [...OF_PROCESS];
-  // An address in the interrupt range, or page 0, tells more than its reason.
-  if (address !== null && address >> 20n === 0xfeen) return [...RANGE, ...known];
-  if (address !== null && address < 0x1000n) {
-    const [unmapped, never] = ['unmap-before-completion', 'never-mapped'];
-    const rest = known.filter(({ id }) => id !== unmapped && id !== never);
-    return [{ id: 'never-mapped', sure: 'likely' }, { id: 'unmap-before-completion', sure: 'possible' }, ...rest];
-  }
-  return access === 'read' ? known.filter(({ id }) => id !== 'direction') : [...known];
+  return known === MISSING ? missingPage({ access, address, pasid, own: ['caching-mode'] }) : [...known];
 }
