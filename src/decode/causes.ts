@@ -146,6 +146,101 @@ export const CAUSES = {
     tell: 'FSTS.PFO, an event-queue overflow, or "callbacks suppressed" beside it',
     mend: 'look at the first fault; the rest is often its consequence',
   },
+  'firmware-ids': {
+    title: "firmware's table gives the device another id than the one it sends",
+    tell: 'the id of the fault is not the one that IORT, RIMT, VIOT or iommu-map of the device tree gives for the device; every DMA of it fails, from the first one on',
+    mend: 'correct the id mapping (bridges, virtual functions and multi-function devices each need theirs); a firmware update',
+  },
+  'msi-doorbell': {
+    title: "the device's interrupts (MSIs) go through the IOMMU, and their doorbell is not mapped there",
+    tell: "a write to a page of the interrupt controller's: the ITS's GITS_TRANSLATER (offset 0x40 of a page) on Arm, an interrupt file on RISC-V; the device has msi-map or an IORT mapping and no domain",
+    mend: 'attach the device to a domain (the MSI region is mapped then), or give the region to user space that maps for itself (/sys/kernel/iommu_groups/N/reserved_regions)',
+  },
+  stalled: {
+    title: 'the request waits: its device is not answered until software resumes or terminates it',
+    tell: 'STALL = 1 in the event; a handler of its domain should answer with CMD_RESUME, or the device hangs with its other requests',
+    mend: 'attach an I/O page fault handler before a domain that stalls is used; without one, faults should terminate (CD.S = 0)',
+  },
+  resume: {
+    title: 'the IOMMU, or the device, lost its configuration while the machine slept',
+    tell: 'the faults begin right after "PM: suspend exit" or a resume from s2idle; before that all was well',
+    mend: 'a newer kernel (several registers of AMD units, and quirks of laptops for s2idle, came late); a firmware update; pci=noats or the other kind of sleep to tell',
+  },
+  'rmp-owner': {
+    title: 'the page is not one that the device may touch under SEV-SNP (reverse map table)',
+    tell: 'a private page of an encrypted guest that was given to a device, or a page that changed hands during DMA; flags_rmp and the VMG tag name the guest',
+    mend: 'share the page (set_memory_decrypted in the guest, swiotlb) before it is mapped, and unmap it before it is made private',
+  },
+  'queue-stuck': {
+    title: 'the IOMMU does not get on with its commands',
+    tell: 'an error of the same queue just before, or a device that does not answer an invalidation of its ATC; otherwise the unit is without clock or power',
+    mend: 'look at the first error of the queue; disable ATS of a device before it is reset or removed; look at power management of the unit',
+  },
+  'enabled-before': {
+    title: 'whoever ran before left the IOMMU on: firmware, a boot loader, or the kernel that crashed',
+    tell: 'the message comes while the driver starts; kexec or kdump, or a boot screen that firmware still drives',
+    mend: 'none is needed where faults of the first moments only follow; otherwise declare the memory of the boot screen (RMR in IORT, iommu-addresses in the device tree)',
+  },
+  'swiotlb-size': {
+    title: 'the bounce buffers (swiotlb) are used up, or one mapping is larger than they take at once',
+    tell: 'compare the size with the limit of one mapping (256 KiB with 2 KiB slots) and "used" with "total"; a total of 0 means that none were set up, and something needs them',
+    mend: 'swiotlb=SLOTS for more; a driver must keep to dma_max_mapping_size(); better: an IOMMU, or a DMA mask as wide as the device allows',
+  },
+  'dma-mask': {
+    title: 'the memory lies above what the device, or the bus to it, can address, and nothing bounces it',
+    tell: 'compare the address with the mask and the bus limit in the line; memory above 4 GiB with a 32-bit device, or dma-ranges of the device tree',
+    mend: 'set the mask that the device really has (dma_set_mask_and_coherent), or correct dma-ranges; let swiotlb be set up, or use the IOMMU',
+  },
+  'unmap-mismatch': {
+    title: 'the driver unmaps or syncs something else than it mapped',
+    tell: "the line says in what it differs; the call trace below it names the driver's function",
+    mend: 'unmap with the address, size, direction and function (single, page, sg, coherent) of the mapping, exactly once; dma_unmap_sg() takes the number that was given to dma_map_sg()',
+  },
+  'map-unchecked': {
+    title: 'the driver did not ask whether the mapping had failed',
+    tell: 'CONFIG_DMA_API_DEBUG says so for each mapping that was unmapped without dma_mapping_error(); it is harmless until a mapping fails',
+    mend: 'call dma_mapping_error() after each dma_map_single() and dma_map_page(), and do not use the address if it says so',
+  },
+  'bad-buffer': {
+    title: 'the buffer is memory that no device may touch',
+    tell: 'on the stack, in vmalloc space, kernel text or rodata: the line says which, the call trace from where',
+    mend: 'allocate the buffer with kmalloc() or dma_alloc_*()',
+  },
+  'mapping-leak': {
+    title: 'mappings were left behind when the driver was unbound',
+    tell: 'the line counts them and shows one; on hardware with an IOMMU its pages stay reachable for the device',
+    mend: 'unmap and free in the remove function, and on each path on which probe fails',
+  },
+  'overlapping-mappings': {
+    title: 'one cache line of memory is mapped more than once at the same time',
+    tell: 'two buffers in one cache line, or one buffer mapped twice: harmful only where the device is not coherent; some drivers do it on purpose (DMA_ATTR_SKIP_CPU_SYNC)',
+    mend: 'align and pad small buffers to dma_get_cache_alignment()',
+  },
+  'segment-limit': {
+    title: 'a scatterlist segment is larger than the device says it can take, or crosses its boundary',
+    tell: 'the line gives both figures; often the driver never set the limit, and the default of 64 KiB holds',
+    mend: 'dma_set_max_seg_size() and dma_set_seg_boundary() as the hardware allows',
+  },
+  'needs-platform-dma': {
+    title: 'the virtual device does DMA past the IOMMU, and the guest must not allow that',
+    tell: 'a confidential guest, a secure guest (pSeries, s390) or one with restricted memory access: the device offers no VIRTIO_F_ACCESS_PLATFORM (formerly IOMMU_PLATFORM)',
+    mend: 'give the device iommu_platform=on,disable-legacy=on in QEMU (access_platform in other monitors)',
+  },
+  'needs-modern': {
+    title: 'the virtual device is a legacy one (virtio 0.9), which knows of no IOMMU',
+    tell: 'no VIRTIO_F_VERSION_1: in QEMU a transitional device, or disable-modern=on',
+    mend: 'disable-legacy=on for the device; a newer machine type',
+  },
+  'pe-frozen': {
+    title: 'the platform froze the device (EEH): its accesses read as all ones and its DMA is stopped',
+    tell: 'DMA to an address without TCE freezes the partitionable endpoint; look at the log that firmware (OPAL, PHYP) or RTAS gives with it',
+    mend: "find the DMA as with any IOMMU (unmapped too early, never mapped); the driver's error handlers decide whether the device comes back",
+  },
+  'window-full': {
+    title: 'the DMA window has no room, or the hypervisor refused the entry',
+    tell: 'the return value of the hypercall: H_PARAMETER is a wrong window, address or entry, H_RESOURCE a lack of memory for tables; a default window is 1 or 2 GiB',
+    mend: 'use a dynamic window (DDW, not disable_ddw), larger pages, or fewer mappings at once; a secure guest needs swiotlb',
+  },
 } as const satisfies Readonly<Record<string, Cause>>;
 
 export type CauseId = keyof typeof CAUSES;

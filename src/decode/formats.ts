@@ -1,5 +1,6 @@
 /** All formats of lines; a model adds its list. */
+import { AMD_LINES } from './amdvi/lines.ts';
 import type { LineFormat } from './line-format.ts';
 import { VTD_LINES } from './vtd/lines.ts';
 
-export const LINE_FORMATS: readonly LineFormat[] = [...VTD_LINES];
+export const LINE_FORMATS: readonly LineFormat[] = [...VTD_LINES, ...AMD_LINES];
