@@ -112,6 +112,12 @@ describe('the command at a place', () => {
     expect(commandAt([0, 0, 0, 0])).toBeNull();
     expect(commandAt([0x70, 0, 0, 0])).toBeNull();
   });
+
+  test('opcodes without a declaration', () => {
+    const names = [0, 0x14, 0x46, 0x70, 0x73, 0x7f, 0x80, 0x8f, 0x90].map(commands.commandName);
+    const own = 'implementation defined';
+    expect(names).toEqual([null, null, 'CMD_SYNC', 'CMD_DPTI_ALL', 'CMD_DPTI_PA', null, own, own, null]);
+  });
 });
 
 describe('what drivers write', () => {

@@ -143,6 +143,12 @@ export const COMMANDS: Readonly<Record<number, Layout<Fields>>> = Object.fromEnt
 /** Opcodes whose layouts no readable source has: invalidation of the device permission table (SMMUv3 4.6). */
 export const UNDECLARED_COMMANDS: Readonly<Record<number, string>> = { 112: 'CMD_DPTI_ALL', 115: 'CMD_DPTI_PA' };
 
+/** What an opcode is called, or null if it is reserved. */
+export function commandName(opcode: number): string | null {
+  if (opcode >= 0x80 && opcode <= 0x8f) return 'implementation defined';
+  return COMMANDS[opcode]?.name ?? UNDECLARED_COMMANDS[opcode] ?? null;
+}
+
 /** The declaration of the command at `base`, or null if its opcode has none. */
 export function commandAt(halves: ArrayLike<number>, base = 0): Layout<Fields> | null {
   const of = COMMANDS[get(OPCODE, halves, base)] ?? null;
@@ -155,13 +161,13 @@ export const CERROR: Meanings = {
   0: { name: 'CERROR_NONE', text: 'no error', clause: 'SMMUv3 7.1' },
   1: {
     name: 'CERROR_ILL',
-    text: 'the command is illegal: an opcode that is reserved or not supported here, or parameters that are not valid',
+    text: 'the command is illegal: an opcode that is reserved or not supported here, parameters that are not valid, or, where that is checked, a reserved field that is not 0',
     clause: 'SMMUv3 7.1',
   },
   2: { name: 'CERROR_ABT', text: 'the command could not be read: external abort', clause: 'SMMUv3 7.1' },
   3: {
     name: 'CERROR_ATC_INV_SYNC',
-    text: 'CMD_SYNC: a CMD_ATC_INV before it was not completed by its device in time, or failed',
+    text: 'CMD_SYNC: a CMD_ATC_INV before it was not completed by its device in time',
     clause: 'SMMUv3 7.1',
   },
 };

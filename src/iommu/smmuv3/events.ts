@@ -46,7 +46,7 @@ export const EVENTS: Meanings<SmmuEvent> = {
   ),
   17: event(
     records.F_ADDR_SIZE,
-    'an address that a descriptor or table base gives is beyond the output size (IPS, S2PS)',
+    'an address that a descriptor gives is beyond the output size (IPS, S2PS), or one that bypasses stage 1 beyond the sizes that there are',
   ),
   18: event(records.F_ACCESS, 'the page is mapped, its Access flag is 0'),
   19: event(records.F_PERMISSION, 'the page is mapped, this access is not permitted'),

@@ -10,7 +10,7 @@ export const PRIQ_ENTRY = structure('PRI queue entry', 128, 'SMMUv3 8', {
   X: bit(59),
   R: bit(60),
   W: bit(61),
-  /** Last of its group: software answers the group. Without R and W a stop marker, which is not answered. */
+  /** Last of its group: software answers the group (CMD_PRI_RESP). With SSV, without R and W: a Stop PASID marker. */
   Last: bit(62),
   /** SubstreamID counts. */
   SSV: bit(63),

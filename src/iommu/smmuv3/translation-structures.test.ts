@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { reservedOf } from '../../../test/declarations.ts';
 import type { SecondSource } from '../../../test/second-source.ts';
 import { agrees, testDeclarations } from '../../../test/second-source.ts';
 import { decode, low, reservedSet, toHalves } from '../../bits/index.ts';
@@ -15,11 +16,10 @@ describe('a second source', () => {
     Contiguous: [52, 52],
     IGN_58_55: [58, 55],
     PBHA: [62, 59],
-    IGN_63: [63, 63],
   };
   const attributes1: SecondSource = {
     ...{ AttrIndx: [4, 2], NS: [5, 5], AP: [7, 6], SH: [9, 8], AF: [10, 10], nG: [11, 11], ...upper },
-    ...{ PXN: [53, 53], UXN: [54, 54] },
+    ...{ PXN: [53, 53], UXN: [54, 54], IGN_63: [63, 63] },
   };
   const attributes2 = { MemAttr: [5, 2], S2AP: [7, 6], SH: [9, 8], AF: [10, 10], ...upper, XN: [54, 53] } as const;
 
@@ -30,7 +30,7 @@ describe('a second source', () => {
   ])('leaves of level %i, 4 KiB granule', (level, lo) => {
     const where = { ADDR: [47, lo], ...(level === 3 ? {} : { nT: [16, 16] as const }) } as const;
     agrees(STAGE1[4].leaf[level], { ...attributes1, ...where }, ['GP']);
-    agrees(STAGE2[4].leaf[level], { ...attributes2, ...where });
+    agrees(STAGE2[4].leaf[level], { ...attributes2, ...where }, ['FnXS']);
   });
 
   test('tables; bits 11:2 are ignored there, AF came later', () => {
@@ -39,6 +39,48 @@ describe('a second source', () => {
     agrees(STAGE1[4].table, { ...address, ...rights }, ['IGN_9_2', 'AF', 'IGN_11']);
     agrees(STAGE2[4].table, address, ['IGN_9_2', 'AF', 'IGN_11']);
   });
+});
+
+/** DDI 0487, tables D8-52 and D8-53: which bits between the attributes are RES0. */
+test.each<[Granule, number, (readonly [number, number])[]]>([
+  [
+    4,
+    1,
+    [
+      [29, 17],
+      [15, 12],
+    ],
+  ],
+  [
+    4,
+    2,
+    [
+      [20, 17],
+      [15, 12],
+    ],
+  ],
+  [4, 3, []],
+  [
+    16,
+    2,
+    [
+      [24, 17],
+      [15, 12],
+    ],
+  ],
+  [16, 3, [[13, 12]]],
+  [64, 1, [[41, 17]]],
+  [64, 2, [[28, 17]]],
+  [64, 3, []],
+])('%i KiB granule, level %i: reserved bits', (granule, level, ranges) => {
+  // Bits 49:48 in every one, bit 63 and 50 in stage 2.
+  const expected = (...all: (readonly [number, number])[]) =>
+    all.reduce((sum, [hi, lo]) => sum | ((2n ** BigInt(hi + 1) - 1n) ^ (2n ** BigInt(lo) - 1n)), 0n);
+  expect(reservedOf(STAGE1[granule].leaf[level])).toBe(expected([49, 48], ...ranges));
+  expect(reservedOf(STAGE2[granule].leaf[level])).toBe(expected([63, 63], [50, 48], ...ranges));
+  const inTable: [number, number][] = granule === 16 ? [[13, 12]] : [];
+  expect(reservedOf(STAGE1[granule].table)).toBe(expected([50, 48], ...inTable));
+  expect(reservedOf(STAGE2[granule].table)).toBe(expected([63, 59], [50, 48], ...inTable));
 });
 
 test("pages and blocks are those of Linux's drivers (io-pgtable-arm), by granule", () => {

@@ -1,12 +1,14 @@
 /**
- * VMSAv8-64 descriptors as an SMMU reads them (DDI 0487, D8.3), addresses of 48 bits; with the 64 KiB granule 52. Not declared: LPA2 (CD.DS,
- * STE.S2DS: 52 bits with 4 and 16 KiB), VMSAv9-128, VMSAv8-32, and what indirection or overlays make of permission bits.
+ * VMSAv8-64 descriptors as an SMMU reads them (DDI 0487, D8.3.1), addresses of 48 bits; with the 64 KiB granule 52 (FEAT_LPA). Not declared: LPA2
+ * (CD.DS, STE.S2DS: 52 bits with 4 and 16 KiB); what CD.PIE and STE.S2PIE make of bits 54, 53, 51, 7 and 6 (PIIndex, nDirty), overlays of 62:59
+ * (POIndex), CD.AIE of stage 1's bit 59 (AttrIndx[3]), CD.PnCH of 52 (Protected), Realm state of 63 and 55; VMSAv9-128, VMSAv8-32.
  */
 import type { Fields, Layout } from '../../bits/index.ts';
 import { address, bit, bits, fixed, ignored, named, structure } from '../../bits/index.ts';
 import { MEMORY_TYPE, SHAREABILITY } from './encodings.ts';
 
-const CLAUSE = 'DDI 0487 D8.3';
+const TABLE_CLAUSE = 'DDI 0487 D8.3.1.1';
+const LEAF_CLAUSE = 'DDI 0487 D8.3.1.2';
 
 /** In KiB. */
 export type Granule = 4 | 16 | 64;
@@ -43,10 +45,11 @@ const sizeOf = (granule: Granule, level: number) => {
 
 function stage1(granule: Granule, level: number) {
   const kind = level === 3 ? 'page' : 'block';
-  return structure(`stage-1 ${kind} of ${sizeOf(granule, level)}`, 64, CLAUSE, {
+  return structure(`stage-1 ${kind} of ${sizeOf(granule, level)}`, 64, LEAF_CLAUSE, {
     ...leafType(level),
     /** Which byte of MAIR0 and MAIR1. */
     AttrIndx: bits(4, 2),
+    /** Of Secure streams; otherwise RES0. */
     NS: bit(5),
     AP: named(bits(7, 6), {
       0: 'privileged read/write',
@@ -56,15 +59,16 @@ function stage1(granule: Granule, level: number) {
     }),
     SH: named(bits(9, 8), SHAREABILITY),
     AF: bit(10),
+    /** RES0, like PXN, where only one privilege level is: EL3, EL2 without E2H. */
     nG: bit(11),
     ...output(granule, level),
-    /** Guarded page, of processors. */
+    /** Guarded page, of processors (FEAT_BTI). */
     GP: bit(50),
     /** AP's read-only is clean (CD.HD). */
     DBM: bit(51),
     Contiguous: bit(52),
     PXN: bit(53),
-    /** XN where only one privilege level is: EL3, EL2 without E2H. */
+    /** XN where only one privilege level is. */
     UXN: bit(54),
     IGN_58_55: ignored(58, 55),
     /** Ignored where IDR3.PBHA or CD.HWU0nn, HWU1nn do not give them a use. */
@@ -75,13 +79,15 @@ function stage1(granule: Granule, level: number) {
 
 function stage2(granule: Granule, level: number) {
   const kind = level === 3 ? 'page' : 'block';
-  return structure(`stage-2 ${kind} of ${sizeOf(granule, level)}`, 64, CLAUSE, {
+  return structure(`stage-2 ${kind} of ${sizeOf(granule, level)}`, 64, LEAF_CLAUSE, {
     ...leafType(level),
     /** Otherwise with STE.S2FWB. */
     MemAttr: named(bits(5, 2), MEMORY_TYPE),
     S2AP: named(bits(7, 6), { 0: 'none', 1: 'read-only', 2: 'write-only', 3: 'read/write' }),
     SH: named(bits(9, 8), SHAREABILITY),
     AF: bit(10),
+    /** Of processors (FEAT_XS). */
+    FnXS: bit(11),
     ...output(granule, level),
     /** S2AP without write is clean (STE.S2HD). */
     DBM: bit(51),
@@ -94,8 +100,8 @@ function stage2(granule: Granule, level: number) {
       3: 'privileged executable',
     }),
     IGN_58_55: ignored(58, 55),
+    /** For an SMMU to use, or PBHA. */
     PBHA: bits(62, 59),
-    IGN_63: ignored(63, 63),
   });
 }
 
@@ -107,7 +113,7 @@ const next = (granule: Granule) => ({
 });
 
 function stage1Table(granule: Granule) {
-  return structure(`stage-1 table, ${granule} KiB granule`, 64, CLAUSE, {
+  return structure(`stage-1 table, ${granule} KiB granule`, 64, TABLE_CLAUSE, {
     ...next(granule),
     IGN_9_2: ignored(9, 2),
     /** With CD.HAFT; otherwise ignored. */
@@ -122,12 +128,13 @@ function stage1Table(granule: Granule) {
       2: 'no write',
       3: 'no unprivileged access, no write',
     }),
+    /** Of Secure streams. */
     NSTable: bit(63),
   });
 }
 
 function stage2Table(granule: Granule) {
-  return structure(`stage-2 table, ${granule} KiB granule`, 64, CLAUSE, {
+  return structure(`stage-2 table, ${granule} KiB granule`, 64, TABLE_CLAUSE, {
     ...next(granule),
     IGN_9_2: ignored(9, 2),
     /** With STE.S2HAFT; otherwise ignored. */
