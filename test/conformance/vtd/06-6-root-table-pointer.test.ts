@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Bench, contextInv, FSTS, iotlbInv, READ, REG, SRTP, TE, WRITE } from './unit.ts';
+import { Bench, contextInv, FSTS, iotlbInv, queueErrorInfo, READ, REG, SRTP, TE, WRITE } from './unit.ts';
 
 const RTPS = 0x4000_0000;
 const TES = 0x8000_0000;
@@ -135,7 +135,7 @@ describe('11.4.5 RTADDR.TTM', () => {
     bench.startQueue();
     bench.submit(contextInv(1), iotlbInv({ g: 1 }));
     expect(bench.read32(REG.FSTS)).toBe(FSTS.IQE);
-    expect(bench.read64(REG.IQERCD) & 0xfn).toBe(7n);
+    expect(queueErrorInfo(bench, 7)).toBe(7);
     expect(bench.read32(REG.IQH)).toBe(0);
   });
 });

@@ -210,7 +210,7 @@ describe('6.5.2.10 the invalidation completion event', () => {
     const bench = scene();
     bench.write32(REG.IECTL, 0);
     const seen: bigint[] = [];
-    bench.messages.push = () => seen.push(bench.peek(0x20000n));
+    bench.watchMessages(() => seen.push(bench.peek(0x20000n)));
     bench.submit(wait({ flag: 1, sw: 1, data: 0x77n, addr: 0x20000n }));
     expect(seen).toEqual([0x77n]);
   });

@@ -1,7 +1,7 @@
 /** VT-d 7.4 – 7.7, 11.4.11, 6.5.3.1: page requests at once. */
 import { expect, test } from 'vitest';
 import { FIRST, ScalableBench } from './scalable-unit.ts';
-import { Bench, REG, ROOT } from './unit.ts';
+import { Bench, queueErrorInfo, REG, ROOT } from './unit.ts';
 
 const [PQH, PQT, PQA, PRS, PECTL] = [0xc0, 0xc8, 0xd0, 0xdc, 0xe0];
 const PRQ = 0x24000n;
@@ -119,10 +119,10 @@ test('7.6.1 software answers by the queue; without ECAP.PRS the descriptor’s t
   expect([bench.read32(REG.FSTS), bench.peek(0x20000n)]).toEqual([0, 1n]);
   const { bench: without } = setUp(4n, { PRS: 0, PDS: 0 });
   without.queue([9n]);
-  expect(without.read32(REG.IQERCD) & 15).toBe(3);
+  expect(queueErrorInfo(without, 3)).toBe(3);
   const { bench: undrained } = setUp(0x14n, { PDS: 0 });
   undrained.queue([0x85n]);
-  expect(undrained.read32(REG.IQERCD) & 15).toBe(4);
+  expect(queueErrorInfo(undrained, 4)).toBe(4);
   expect(
     new Bench({ ecap: { DT: 1 } }).unit.pageRequest({
       sid: 0,

@@ -1,5 +1,6 @@
 /** Helpers of the tests of interrupt remapping: a unit with a remapping table, requests and entries written by hand. */
 import { messageAddress, messageData, SLOT, sendMessage } from '../../../src/machine/index.ts';
+import type { Outcome } from './drivers/driver.ts';
 import type { BenchOptions, Descriptor } from './unit.ts';
 import { Bench, Flight } from './unit.ts';
 
@@ -12,8 +13,7 @@ export const SIRTP = 1 << 24;
 export const CFI = 1 << 23;
 export const EIME = 1n << 11n;
 
-/** What an interrupt request came to. */
-export type Outcome = { readonly fault: number } | { readonly address: bigint; readonly data: number };
+export type { Outcome } from './drivers/driver.ts';
 
 export interface InterruptBenchOptions extends BenchOptions {
   /** The table has 2^(size + 1) entries; 7 (256) if absent. */
@@ -65,15 +65,14 @@ export class InterruptBench extends Bench {
 
   constructor(options: InterruptBenchOptions = {}) {
     const { size = 7, extended = false, ...unit } = options;
-    super({
-      ...unit,
-      cap: { NFR: 1, ...unit.cap },
-      ecap: { IR: 1, EIM: 1, MHMV: 15, ...unit.ecap },
-    });
+    super(
+      { ...unit, cap: { NFR: 1, ...unit.cap }, ecap: { IR: 1, EIM: 1, MHMV: 15, ...unit.ecap } },
+      { ...unit, ecap: { IR: 1, EIM: 1, ...unit.ecap } },
+    );
     this.size = size;
     this.extended = extended;
-    const { dma } = this.machine ?? {};
-    if (dma === undefined) return;
+    if (unit.dmaSlots === undefined) return;
+    const { dma } = this.machine as NonNullable<typeof this.machine>;
     dma.messages = {
       deliver: (slot) => {
         const lo = 0xfee00000 | (dma.get(slot, SLOT.pfnLo) << 12) | (dma.get(slot, SLOT.word) << 2);
@@ -119,10 +118,7 @@ export class InterruptBench extends Bench {
   }
 
   interrupt(sid: number, address: number, data = 0): Outcome {
-    const fault = this.unit.interrupt(sid, address, data);
-    if (fault !== 0) return { fault };
-    const { addressHi, addressLo, data: sent } = this.unit.remapped;
-    return { address: (BigInt(addressHi) << 32n) | BigInt(addressLo), data: sent };
+    return this.driver.interrupt(sid, address, data);
   }
 
   /** Fault record `n`: reason, source id, FI; null where F is clear. */

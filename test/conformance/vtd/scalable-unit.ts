@@ -1,4 +1,5 @@
 /** Helpers of the VT-d conformance tests for scalable mode: tables written by hand, positions of bits written again on purpose. */
+import type { Need } from './drivers/driver.ts';
 import type { Answer, BenchOptions } from './unit.ts';
 import { Bench, QUEUE, READ, REG, ROOT, SRTP, TE } from './unit.ts';
 
@@ -77,10 +78,24 @@ export function pasidEntry(of: Entry): bigint[] {
   ];
 }
 
+/** Fields of ECAP without which an entry has no meaning, or another. */
+function needsOf({ pgtt = SECOND, sre = 0, eafe = 0, ssade = 0 }: Entry): Need[] {
+  const stage = { [FIRST]: 'FSTS', [SECOND]: 'SSTS', [NESTED]: 'NEST', [PASS]: 'PT' }[pgtt] as Need | undefined;
+  const flags: readonly (readonly [number, Need])[] = [
+    [sre, 'SRS'],
+    [eafe, 'EAFS'],
+    [ssade, 'SSADS'],
+  ];
+  return [...(stage === undefined ? [] : [stage]), ...flags.filter(([set]) => set !== 0).map(([, field]) => field)];
+}
+
 export class ScalableBench extends Bench {
   /** @param options ECAP is {@link ALL}, changed by what is given */
   constructor(options: BenchOptions = {}) {
-    super({ ...options, ecap: { ...ALL, ...options.ecap }, cap: { FS1GP: 1, ...options.cap } });
+    super(
+      { ...options, ecap: { ...ALL, ...options.ecap }, cap: { FS1GP: 1, ...options.cap } },
+      { ...options, ecap: { SMTS: 1, ...options.ecap } },
+    );
   }
 
   /** Root pointer, scalable mode and translation on; a queue of 256-bit descriptors. */
@@ -109,6 +124,9 @@ export class ScalableBench extends Bench {
 
   /** Root entry of bus 0, context entry, and the directory entry of PASIDs 0 – 63. */
   setDevice(sid: number, { pdts = 0, ridPasid = 0, ridPriv = 0, paside = 1, fpd = 0 }: Context = {}): void {
+    if (ridPasid !== 0) this.driver.needs('RPS');
+    if (ridPriv !== 0) this.driver.needs('RPRIVS');
+    if (paside !== 0) this.driver.needs('PASID');
     this.pokeAll(ROOT, [LOWER | 1n, 0n]);
     const lo = DIRECTORY | 1n | (BigInt(fpd) << 1n) | (BigInt(paside) << 3n) | (BigInt(pdts) << 9n);
     this.pokeAll(this.contextAt(sid), [lo, BigInt(ridPasid) | (BigInt(ridPriv) << 20n), 0n, 0n]);
@@ -116,6 +134,7 @@ export class ScalableBench extends Bench {
   }
 
   setPasid(pasid: number, entry: Entry): void {
+    for (const field of needsOf(entry)) this.driver.needs(field);
     this.pokeAll(this.entryAtPasid(pasid), pasidEntry(entry));
   }
 
@@ -143,17 +162,7 @@ export class ScalableBench extends Bench {
 
   /** A request of `sid`, at once. @param address as the device sends it, 64 bits */
   ask(sid: number, address: bigint, { access = READ, pasid = -1, prefix = 0 }: Kind = {}): Answer {
-    const vpn = BigInt.asIntN(64, address) >> 12n;
-    const [hi, lo] = [Number(vpn >> 18n), Number(vpn & 0x3ffffn)];
-    const plain = access <= 2;
-    const fault =
-      pasid >= 0
-        ? this.unit.requestWithPasid(sid, pasid, hi, lo, access, prefix)
-        : plain
-          ? this.unit.translate(sid, hi, lo, access)
-          : this.unit.request(sid, hi, lo, access);
-    if (fault !== 0) return { fault };
-    return { page: ((BigInt(this.unit.frameHi) << 20n) | BigInt(this.unit.frameLo)) << 12n };
+    return this.driver.request({ sid, address: BigInt.asIntN(64, address), kind: access, pasid, prefix });
   }
 
   /** Submits 256-bit descriptors. @param words of each; missing ones are 0 */

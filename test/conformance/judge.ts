@@ -1,0 +1,87 @@
+/** What a run of the conformance tests on another implementation comes to: which failures are expected, and why the rest was skipped. */
+
+/** A test that was run, or was not. */
+export interface Ran {
+  /** Path under test/conformance. */
+  readonly file: string;
+  /** With the names of the groups around it. */
+  readonly name: string;
+  readonly state: 'passed' | 'failed' | 'skipped' | 'todo';
+  /** Of a failure the message, of a skip its reason. */
+  readonly why: string;
+}
+
+/** Where an implementation does something else than the specification says, or leaves it. */
+export interface ExpectedFailures {
+  /** As in test/oracle where it is the same one. */
+  readonly name: string;
+  readonly title: string;
+  readonly clause: string;
+  /** Function of QEMU’s hw/i386/intel_iommu.c. */
+  readonly qemu: string;
+  /** VT-d leaves it to hardware: the test shows what the model has decided. */
+  readonly permitted: boolean;
+  /** By file the tests that fail because of it, each by its whole name, or by a part where every test of that part fails. */
+  readonly tests: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Verdict {
+  readonly counts: { passed: number; failed: number; pending: number; todo: number };
+  readonly lines: readonly string[];
+}
+
+const PREFIX = 'needs the model: ';
+
+/** @param some whether only some files were run, so that an entry may have none */
+export function judge(ran: readonly Ran[], expected: readonly ExpectedFailures[], some = false): Verdict {
+  const lines: string[] = [];
+  const wrong: string[] = [];
+  const failures = new Set(ran.filter(({ state }) => state === 'failed'));
+  const met = new Map<string, number>();
+  let deviating = 0;
+  const seen = new Set<Ran>();
+  for (const { name, tests } of expected) {
+    for (const [file, parts] of Object.entries(tests)) {
+      for (const part of parts) {
+        const those = ran.filter((test) => test.file === file && test.name.includes(part));
+        if (those.length === 0 && !(some && ran.every((test) => test.file !== file)))
+          wrong.push(`${name}: ${file} has no test '${part}'`);
+        for (const test of those) {
+          if (test.state !== 'failed') wrong.push(`${name}: ${file}: '${test.name}' was to fail: ${test.state}`);
+          else if (!seen.has(test)) deviating++;
+          if (test.state === 'failed') met.set(name, (met.get(name) ?? 0) + 1);
+          seen.add(test);
+          failures.delete(test);
+        }
+      }
+    }
+  }
+  for (const { file, name, why } of failures) wrong.push(`${file}: '${name}': ${why}`);
+  const passed = ran.filter(({ state }) => state === 'passed').length;
+  const todo = ran.filter(({ state }) => state === 'todo').length;
+  const skipped = ran.filter(({ state }) => state === 'skipped');
+  const reasons = new Map<string, Map<string, number>>();
+  for (const { file, name, why } of skipped) {
+    if (!why.startsWith(PREFIX)) wrong.push(`${file}: '${name}' was skipped without a reason: ${why}`);
+    const [reason, what] = why.slice(PREFIX.length).split(/: (.*)/s);
+    const of = reasons.get(reason) ?? new Map<string, number>();
+    of.set(what, (of.get(what) ?? 0) + 1);
+    reasons.set(reason, of);
+  }
+  for (const each of wrong) lines.push(`FAILED ${each}`);
+  for (const { name, title, permitted } of expected)
+    if (met.has(name)) lines.push(`  ${pad(met.get(name))} ${name}${permitted ? ' (permitted)' : ''}: ${title}`);
+  for (const [reason, of] of [...reasons].sort((a, b) => sum(b[1]) - sum(a[1]))) {
+    lines.push(`skipped ${pad(sum(of))} ${reason}`);
+    for (const [what, count] of [...of].sort((a, b) => b[1] - a[1])) lines.push(`        ${pad(count)} ${what}`);
+  }
+  // What is expected to fail and does is a result that was looked at, as a pass is.
+  const ranInAll = passed + deviating + wrong.length;
+  lines.push(
+    `run on QEMU ${ranInAll} (${passed} as specified, ${deviating} expected deviations), ${skipped.length} skipped, ${todo} todo, ${wrong.length} failed`,
+  );
+  return { counts: { passed: passed + deviating, failed: wrong.length, pending: skipped.length, todo }, lines };
+}
+
+const pad = (count = 0) => String(count).padStart(5);
+const sum = (of: ReadonlyMap<string, number>) => [...of.values()].reduce((a, b) => a + b, 0);

@@ -1,0 +1,104 @@
+/**
+ * What a conformance test can see of a VT-d unit, whoever has built it: registers, memory, what becomes of requests of devices. The model
+ * has one (model.ts), a real QEMU another (qemu.ts); PINHOLE_CONFORMANCE_ON chooses.
+ */
+import { TestRunner } from 'vitest';
+import type { DeviceTlbSink, PageGroupResponseSink, VtdOptions } from '../../../../src/iommu/vtd/index.ts';
+
+export interface BenchOptions extends VtdOptions {
+  /** Pages of memory; 256 if absent. */
+  readonly frames?: number;
+  /** DMA transactions in flight; without any, requests are translated at once. */
+  readonly dmaSlots?: number;
+  /** See VtdParts. */
+  readonly interruptEntriesChanged?: (first: number, count: number) => void;
+  readonly invalidateDeviceTlb?: DeviceTlbSink;
+  readonly pageGroupResponse?: PageGroupResponseSink;
+  /** With `dmaSlots`: translations that devices can have cached (ATS). */
+  readonly atcEntries?: number;
+}
+
+/** What became of a translation: the page, or why it was refused; {@link UNTOLD} where nothing was told. */
+export type Answer = { readonly fault: number } | { readonly page: bigint };
+
+/** What an interrupt request came to. */
+export type Outcome = { readonly fault: number } | { readonly address: bigint; readonly data: number };
+
+/** A request was refused, and no fault was reported that would say why. */
+export const UNTOLD = -1;
+
+export const READ = 1;
+export const WRITE = 2;
+
+/** A request of a device. */
+export interface Asked {
+  readonly sid: number;
+  /** As the device sends it: 64 bits, of either sign. */
+  readonly address: bigint;
+  /** READ, WRITE, or a code of REQUEST. */
+  readonly kind: number;
+  /** −1: none. */
+  readonly pasid?: number;
+  /** Bits of a PASID prefix: 1 supervisor, 2 execution. */
+  readonly prefix?: number;
+}
+
+/** Fields of CAP and ECAP that a test may need besides those that it asks for. */
+export type Need = keyof NonNullable<VtdOptions['ecap']>;
+
+export interface Driver {
+  /** Whether some of what a unit has to do waits for {@link run}. */
+  readonly stepped: boolean;
+  /** Address of the last page of memory. */
+  readonly lastPage: bigint;
+  /** Interrupt messages of the unit: upper and lower address, data. */
+  readonly messages: readonly (readonly [number, number, number])[];
+  /** @param size of the access in bytes. @returns halves, as the model's registers give them */
+  read(offset: number, size: number): { readonly lo: number; readonly hi: number };
+  write(offset: number, size: number, lo: number, hi: number): void;
+  /** @throws RangeError where there is no memory */
+  poke(addr: bigint, value: bigint): void;
+  peek(addr: bigint): bigint;
+  /** Lets the unit go on until it rests, or for `limit` steps. @returns the number of steps */
+  run(limit: number): number;
+  request(asked: Asked): Answer;
+  /** A message of a device to 0xFEEx_xxxx. */
+  interrupt(sid: number, address: number, data: number): Outcome;
+  /** The test is one of a unit that has this; one that has not skips it. */
+  needs(field: Need): void;
+}
+
+/** Why a test cannot run on a real QEMU. */
+export type Reason =
+  /** The unit that it asks for is not one that QEMU can be. */
+  | 'capability'
+  /** It looks into the unit, or into its steps. */
+  | 'inside'
+  /** QEMU has no device that sends such a request. */
+  | 'request'
+  /** What is asked leaves no trace that software or QEMU’s log shows. */
+  | 'unseen';
+
+/** A test wants what only the model can show. */
+export class NeedsModelError extends Error {
+  override readonly name = 'NeedsModelError';
+
+  constructor(reason: Reason, what: string) {
+    super(`needs the model: ${reason}: ${what}`);
+  }
+}
+
+/** Skips the test that runs, for a reason that is counted. @throws NeedsModelError always: the test does not go on, whoever catches it */
+export function needsModel(reason: Reason, what: string): never {
+  const error = new NeedsModelError(reason, what);
+  const test = TestRunner.getCurrentTest();
+  if (test === undefined) throw error;
+  Object.assign(test.meta, { needsModel: error.message });
+  try {
+    // Marks the test as skipped by throwing; from then on it is, even where an `expect` takes the error for an answer.
+    test.context.skip(error.message);
+  } catch (skipped) {
+    Object.assign(error, { cause: skipped });
+  }
+  throw error;
+}

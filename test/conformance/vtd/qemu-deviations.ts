@@ -1,0 +1,3 @@
+import type { ExpectedFailures } from '../judge.ts';
+
+export const DEVIATIONS: readonly ExpectedFailures[] = [];
