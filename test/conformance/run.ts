@@ -20,11 +20,12 @@ import { DEVIATIONS } from './vtd/qemu-deviations.ts';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
-function report(counts: { passed: number; failed: number; pending: number; todo: number }): void {
+function report(counts: { passed: number; failed: number; pending: number }): void {
   const file = process.env.PINHOLE_CONFORMANCE_REPORT;
   if (file === undefined) return;
-  const { passed, failed, pending, todo } = counts;
-  const vitest = { numPassedTests: passed, numFailedTests: failed, numPendingTests: pending, numTodoTests: todo };
+  const { passed, failed, pending } = counts;
+  // What is missing is counted where the tests run on the model.
+  const vitest = { numPassedTests: passed, numFailedTests: failed, numPendingTests: pending };
   writeFileSync(file, JSON.stringify({ success: failed === 0, ...vitest }));
 }
 
@@ -84,7 +85,7 @@ async function main(): Promise<number> {
     // What was named, or is there, has to work.
     if (process.env.PINHOLE_QEMU !== undefined || !(error instanceof NoQemuError)) throw error;
     console.log(`skipped: no conformance test was run on QEMU, as ${error.message}`);
-    report({ passed: 0, failed: 0, pending: 1, todo: 0 });
+    report({ passed: 0, failed: 0, pending: 1 });
     return 0;
   }
   const ran = await run(on, only);

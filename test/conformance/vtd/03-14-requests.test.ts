@@ -118,7 +118,7 @@ describe('3.15 the interrupt range', () => {
     [0xfee00000n, ATOMIC, { fault: 0xe }],
     [0xfeeff000n, LONG_WRITE, { fault: 0xe }],
     [0xfef00000n, LONG_WRITE, { fault: 0x5 }],
-  ] as const)('3.15 a request to 0x%x of kind %i', (iova, kind, want) => {
+  ] as const)('3.15 a request to %s of kind %i', (iova, kind, want) => {
     for (const ZLR of [0, 1]) {
       const bench = scene(3n, { cap: { ZLR } });
       expect(bench.request(SID, iova, kind)).toEqual(want === 'passes' ? { page: iova } : want);

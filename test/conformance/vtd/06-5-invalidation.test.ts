@@ -183,7 +183,7 @@ describe.each(WAYS)('6.5.1, 6.5.2 by the $name', (way) => {
     [9, 0x40_8080_0000n, true],
     [18, 0x40_8000_0000n, false],
     [18, 0x40_c000_0000n, true],
-  ])('6.5.1.2 IH = 0, AM %i: the PDE is dropped when the block has it', (am, addr, kept) => {
+  ])('6.5.1.2 IH = 0, AM %i, address %s: the PDE is dropped when the block has it (kept: %s)', (am, addr, kept) => {
     expect(keepsNonLeaf(2, (bench) => way.iotlb(bench, 3, DID, addr, am, 0))).toBe(kept);
   });
 

@@ -1,7 +1,7 @@
 // Long because a fault and its record are one clause each, and share one set-up.
 import { describe, expect, test } from 'vitest';
 import type { Context, Entry, Kind } from './scalable-unit.ts';
-import { DIRECTORY, FIRST, NESTED, PASS, ScalableBench, SECOND } from './scalable-unit.ts';
+import { DIRECTORY, FIRST, NESTED, PASS, ScalableBench, SECOND, USED } from './scalable-unit.ts';
 import type { Answer, BenchOptions } from './unit.ts';
 import { READ, REG, ROOT, SRTP, TE, WRITE } from './unit.ts';
 
@@ -18,18 +18,23 @@ interface Set {
   readonly second: bigint;
 }
 
-/** PASID 3 with tables that are empty but for what a nested one needs to read its own; requests without PASID are PASID 9. */
+/** A PASID with tables that are empty but for what a nested one needs to read its own; requests without PASID, where those have one, are another’s. */
 function setUp(pgtt: number, entry: Entry = {}, options: BenchOptions = {}, context: Context = {}): Set {
   const bench = new ScalableBench(options).startScalable();
-  bench.setDevice(SID, { ridPasid: 9, ...context });
+  bench.setDevice(SID, { ridPasid: USED.rid, ...context });
   const [first, second] = [bench.newTable(), bench.newTable()];
   if (pgtt === NESTED) bench.identity(second);
-  bench.setPasid(3, { pgtt, first: pgtt === SECOND ? 0n : first, second: pgtt === FIRST ? 0n : second, ...entry });
+  bench.setPasid(USED.entry, {
+    pgtt,
+    first: pgtt === SECOND ? 0n : first,
+    second: pgtt === FIRST ? 0n : second,
+    ...entry,
+  });
   return { bench, first, second };
 }
 
 const ask = (bench: ScalableBench, kind: Kind = {}, address = IOVA): Answer =>
-  bench.ask(SID, address, { pasid: 3, ...kind });
+  bench.ask(SID, address, { pasid: USED.request, ...kind });
 
 describe('3.6.1 access rights of the first stage', () => {
   const GRANTED = { page: 0x7000n };
@@ -82,7 +87,7 @@ describe('3.6.1 access rights of the first stage', () => {
     bench.put(first, 4, IOVA, 0x7061n);
     expect(bench.ask(SID, IOVA)).toEqual(GRANTED);
     expect(bench.ask(SID, IOVA, { access: WRITE })).toEqual(GRANTED);
-    bench.setPasid(3, { pgtt: FIRST, first, sre: 0 });
+    bench.setPasid(USED.entry, { pgtt: FIRST, first, sre: 0 });
     bench.flushAll();
     expect(bench.ask(SID, IOVA)).toEqual({ fault: 0x5d });
   });
@@ -189,7 +194,7 @@ describe('3.8 nested translation: what the second stage says of first-stage tabl
 
   test('SFS.6: the top table may not be read', () => {
     const { bench, second } = setUp(NESTED, { first: 0x40_0000n });
-    bench.setPasid(3, { pgtt: NESTED, first: 0x40_0000n, second });
+    bench.setPasid(USED.entry, { pgtt: NESTED, first: 0x40_0000n, second });
     bench.put(second, 4, 0x40_0000n, 0x7002n, 1, 3n);
     expect(ask(bench)).toEqual({ fault: 0x75 });
   });
@@ -203,10 +208,10 @@ describe('3.8 nested translation: what the second stage says of first-stage tabl
       [1n << BigInt(width), 0x74],
     ] as const) {
       const bench = new ScalableBench({ haw: 52, cap: { MGAW: 56, SAGAW: 0b01110 } }).startScalable();
-      bench.setDevice(SID, { ridPasid: 9 });
+      bench.setDevice(SID, { ridPasid: USED.rid });
       const [first, second] = [bench.newTable(), bench.newTable()];
       bench.identity(second, aw + 2);
-      bench.setPasid(3, { pgtt: NESTED, first, second, aw });
+      bench.setPasid(USED.entry, { pgtt: NESTED, first, second, aw });
       bench.put(first, 4, IOVA, at | 0x67n);
       expect(ask(bench)).toEqual({ fault });
     }
@@ -263,10 +268,10 @@ describe('7.1.3 addresses, both sides of each boundary', () => {
     expect(bench.ask(SID, address, { access: WRITE })).toEqual({ page: address });
     expect(bench.ask(SID, address, { access: ZERO_LENGTH })).toEqual({ page: address });
     for (const access of [READ, ATOMIC, 10]) expect(bench.ask(SID, address, { access })).toEqual({ fault: 0x87 });
-    bench.setDevice(SID, { ridPasid: 9 });
+    bench.setDevice(SID, { ridPasid: USED.rid });
     bench.flushAll();
     for (const access of [READ, WRITE, ATOMIC]) expect(ask(bench, { access }, address)).toEqual({ page: 0x7000n });
-    bench.setPasid(3, { pgtt: PASS });
+    bench.setPasid(USED.entry, { pgtt: PASS });
     bench.flushAll();
     expect(ask(bench, { access: WRITE }, address)).toEqual({ fault: 0x87 });
   });
@@ -317,7 +322,7 @@ describe('7.1.3 requests that are refused for what they are', () => {
 
   test('RTA.2: a request with PASID in legacy mode', () => {
     const bench = new ScalableBench().start();
-    expect(ask(bench)).toEqual({ fault: 0x31 });
+    expect(ask(bench, { pasid: 3 })).toEqual({ fault: 0x31 });
   });
 
   test.each([
@@ -366,7 +371,8 @@ describe('7.2, 11.4.7.6: what is recorded', () => {
   const FPD = {
     context: (bench: ScalableBench) => bench.poke(bench.contextAt(SID), bench.peek(bench.contextAt(SID)) | 2n),
     directory: (bench: ScalableBench) => bench.poke(DIRECTORY, bench.peek(DIRECTORY) | 2n),
-    entry: (bench: ScalableBench) => bench.poke(bench.entryAtPasid(3), bench.peek(bench.entryAtPasid(3)) | 2n),
+    entry: (bench: ScalableBench) =>
+      bench.poke(bench.entryAtPasid(USED.entry), bench.peek(bench.entryAtPasid(USED.entry)) | 2n),
   };
 
   test.each(['context', 'directory', 'entry'] as const)(
@@ -385,7 +391,7 @@ describe('7.2, 11.4.7.6: what is recorded', () => {
     for (const at of ['context', 'directory', 'entry'] as const) {
       const { bench } = setUp(FIRST);
       FPD[at](bench);
-      const place = { context: bench.contextAt(SID), directory: DIRECTORY, entry: bench.entryAtPasid(3) }[at];
+      const place = { context: bench.contextAt(SID), directory: DIRECTORY, entry: bench.entryAtPasid(USED.entry) }[at];
       bench.poke(place, bench.peek(place) & ~1n);
       expect('fault' in ask(bench), at).toBe(true);
       expect(bench.recordedReason(), at).toBe(0);

@@ -124,8 +124,8 @@ describe('9.3 context entry', () => {
     }
   });
 
-  test('9.3 TT = 10b: SSPTPTR is ignored, whatever its bits', () => {
-    const { bench } = mapped({ haw: 39 });
+  test.each([39, 48])('9.3 TT = 10b: SSPTPTR is ignored, whatever its bits (HAW %i)', (haw) => {
+    const { bench } = mapped({ haw });
     bench.setContext(SID, 0xffff_ffff_ffff_f009n, 0x502n);
     expect(bench.translate(SID, IOVA)).toEqual({ page: IOVA });
   });

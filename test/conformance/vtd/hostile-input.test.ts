@@ -5,8 +5,8 @@ import {
   Bench,
   CONTEXT,
   contextInv,
-  figuresOfTheModel,
   iotlbInv,
+  modelOnly,
   QIE,
   QUEUE,
   Random,
@@ -262,7 +262,7 @@ describe('VT-d 11.2, 6.5.2, 7.1: whatever is written has an answer', () => {
   });
 
   test('and everything came up', () => {
-    figuresOfTheModel();
+    modelOnly('figures of tests that were skipped');
     expect(figures.operations).toBeGreaterThanOrEqual(3_000_000);
     expect(figures.queueErrors).toBeGreaterThan(50);
     expect(figures.accesses).toBeGreaterThan(100_000);

@@ -1,7 +1,7 @@
 /** Helpers of the VT-d conformance tests for scalable mode: tables written by hand, positions of bits written again on purpose. */
 import type { Need } from './drivers/driver.ts';
 import type { Answer, BenchOptions } from './unit.ts';
-import { Bench, QUEUE, READ, REG, ROOT, SRTP, TE } from './unit.ts';
+import { Bench, ON_QEMU, QUEUE, READ, REG, ROOT, SRTP, TE } from './unit.ts';
 
 export const FIRST = 1;
 export const SECOND = 2;
@@ -23,6 +23,12 @@ export const ALL = {
   EAFS: 1,
   SSADS: 1,
 } as const;
+
+/**
+ * The PASID whose entry tests of translation use, that of their requests (−1: none), and RID_PASID of another. No device of QEMU sends a PASID,
+ * and its unit has no RID_PASID: there requests without one are those of PASID 0.
+ */
+export const USED = ON_QEMU ? { entry: 0, request: -1, rid: 0 } : { entry: 3, request: 3, rid: 9 };
 
 /** A PASID-table entry in parts. */
 export interface Entry {

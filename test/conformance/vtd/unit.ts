@@ -60,7 +60,7 @@ const FIRST_TABLE = 0x30000n;
 const MASK64 = (1n << 64n) - 1n;
 
 /** `qtest`: the tests run on a real QEMU, as far as it can show what they ask for. */
-const ON_QEMU = process.env.PINHOLE_CONFORMANCE_ON === 'qtest';
+export const ON_QEMU = process.env.PINHOLE_CONFORMANCE_ON === 'qtest';
 
 /** A second-stage page table: its top table, its levels. */
 export interface Tree {
@@ -352,9 +352,9 @@ export function queueErrorInfo(bench: Bench, wanted: number): number {
   return told === 0 && ON_QEMU ? wanted : told;
 }
 
-/** Skips the test that runs on any other driver: it is one of figures that tests of the model’s inside have collected. */
-export function figuresOfTheModel(): void {
-  if (ON_QEMU) needsModel('inside', 'figures of tests that were skipped');
+/** Skips the test that runs, on any other driver. @param what it looks at */
+export function modelOnly(what: string): void {
+  if (ON_QEMU) needsModel('inside', what);
 }
 
 // ---- descriptors (VT-d 6.5.2), written by hand ---------------------------------------------------------------------

@@ -14,10 +14,17 @@ import { MonitorPipe, QtestPipe } from './pipes.ts';
 export const UNIT = 0xfed90000;
 /** 1 GiB, which costs what is touched of it; up to 0x9ffff and from 0x100000 on it is memory. */
 export const RAM_BYTES = 0x4000_0000;
+/** And as much as this from 4 GiB on: pages that tests map lie there. */
+const HIGH_RAM_BASE = 0x1_0000_0000;
+const HIGH_RAM_BYTES = 0x2_0000_0000;
 const LOW_RAM_BYTES = 0xa0000;
 
 export function isMemory(addr: number): boolean {
-  return (addr >= 0 && addr < LOW_RAM_BYTES) || (addr >= 0x10_0000 && addr < RAM_BYTES);
+  return (
+    (addr >= 0 && addr < LOW_RAM_BYTES) ||
+    (addr >= 0x10_0000 && addr < RAM_BYTES) ||
+    (addr >= HIGH_RAM_BASE && addr < HIGH_RAM_BASE + HIGH_RAM_BYTES)
+  );
 }
 
 /** Of QEMU's log: what tells where a request went, and what the unit said of it. */
@@ -96,7 +103,10 @@ export class QemuMachine {
       program,
       [
         ...before,
-        ...['-M', 'q35', '-m', `${RAM_BYTES >> 20}`, '-nodefaults', '-display', 'none', '-accel', 'qtest'],
+        ...['-M', 'q35', '-m', `size=${RAM_BYTES >> 20}M,slots=1,maxmem=64G`],
+        ...['-object', `memory-backend-ram,id=high,size=${HIGH_RAM_BYTES},reserve=off`],
+        ...['-device', `pc-dimm,memdev=high,addr=${HIGH_RAM_BASE}`],
+        ...['-nodefaults', '-display', 'none', '-accel', 'qtest'],
         ...['-qtest', `pipe:${path('qtest')}`, '-qtest-log', 'none', '-qmp', `pipe:${path('monitor')}`],
         ...['-pidfile', path('pid'), '-D', path('log'), '-d', 'invalid_mem'],
         ...[...TRACED, ...TRACED_INTERRUPTS].flatMap((event) => ['-trace', `enable=${event}`]),

@@ -13,6 +13,8 @@ import { compareIdentity, ecapOf, refuseModelOptions, unitOptions } from './qemu
 const USUAL = [0x08, 0x10, 0x18, 0x100];
 /** Functions of the chip set: 00:00.x, 00:1f.0, .2 and .3. */
 const TAKEN = [0, 1, 2, 3, 4, 5, 6, 7, 0xf8, 0xfa, 0xfb];
+/** Each has a root port, and each device an address space. */
+const MOST_BUSES = 8;
 /** Where in its page a request is: where tests have neither entries nor descriptors. */
 const IN_PAGE = 0xff0n;
 /** Registers are accessed in their page only: what is beyond is not the unit. */
@@ -153,6 +155,8 @@ export class QemuDriver implements Driver {
     if (this.sids.has(sid)) return;
     if (TAKEN.includes(sid)) needsModel('request', `from ${hex(sid)}, which is a q35 machine’s own`);
     this.sids.add(sid);
+    if (new Set([...this.sids].map((each) => each >> 8)).size > MOST_BUSES)
+      needsModel('request', `from more than ${MOST_BUSES} buses`);
     this.machine = null;
   }
 
