@@ -1,6 +1,7 @@
 /** AMD-Vi registers, as offsets from the MMIO base. Source: AMD publication 48882; see the README. */
 import type { Fields, Register } from '../../bits/index.ts';
-import { address, bit, bits, named, register, ro, w1c } from '../../bits/index.ts';
+import { address, bit, bits, named, namesOf, register, ro, w1c } from '../../bits/index.ts';
+import { EVENTS } from './events.ts';
 
 /** A register of 64 bits; 48882 cites its registers by their offset. */
 function mmio<F extends Fields>(name: string, offset: number, fields: F): Register<F> {
@@ -108,7 +109,7 @@ export const PPR_LOG_BASE = mmio('PPR Log Base Address Register', 0x0038, {
 export const HARDWARE_EVENT_UPPER = mmio('IOMMU Hardware Event Upper Register', 0x0040, {
   OperandLow: ro(bits(31, 0)),
   OperandHigh: ro(bits(59, 32)),
-  EventCode: ro(bits(63, 60)),
+  EventCode: ro(named(bits(63, 60), namesOf(EVENTS))),
 });
 export const HARDWARE_EVENT_LOWER = mmio('IOMMU Hardware Event Lower Register', 0x0048, {
   Operand: ro(address(63, 0)),

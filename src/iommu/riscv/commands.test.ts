@@ -76,7 +76,7 @@ describe('records', () => {
     const fault = decode(FAULT_RECORD, 0x0000_1008_0000_000dn, 0n, 0xdead_b000n, 0n);
     expect(fault).toMatchObject({ CAUSE: 13, PV: 0, PID: 0, DID: 0x10, iotval: 0xdead_b000n, iotval2: 0n });
     expect(TTYP.values?.[fault.TTYP]).toBe('untranslated read');
-    expect(FAULTS[fault.CAUSE]?.name).toBe('Read page fault');
+    expect(FAULT_RECORD.CAUSE.values?.[fault.CAUSE]).toBe('Read page fault');
   });
 
   test('a guest-page fault while A was set in a first-stage table', () => {

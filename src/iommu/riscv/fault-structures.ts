@@ -1,5 +1,6 @@
 /** What the RISC-V IOMMU writes to its fault and page-request queues. Clauses: RISC-V IOMMU architecture specification; see the README. */
-import { address, bit, bits, named, structure } from '../../bits/index.ts';
+import { address, bit, bits, named, namesOf, structure } from '../../bits/index.ts';
+import { FAULTS } from './faults.ts';
 
 /** Transaction type. 4 and 10 to 30 are reserved, 32 to 63 custom; 31 stands in the text as both. */
 export const TTYP = named(bits(39, 34), {
@@ -21,9 +22,9 @@ const REQUESTER = {
   PRIV: named(bit(33), { 0: 'user', 1: 'supervisor' }),
 } as const;
 
-/** CAUSE is in `faults.ts`. With TTYP = 0 DID, PV, PID and PRIV are 0. */
+/** With TTYP = 0 DID, PV, PID and PRIV are 0. */
 export const FAULT_RECORD = structure('fault record', 256, 'RISC-V IOMMU 3.2', {
-  CAUSE: bits(11, 0),
+  CAUSE: named(bits(11, 0), namesOf(FAULTS)),
   ...REQUESTER,
   TTYP,
   DID: bits(63, 40),

@@ -1,5 +1,5 @@
 /** RISC-V IOMMU fault causes in words (RISC-V IOMMU architecture specification, 3.2). */
-import type { Meaning } from '../../bits/index.ts';
+import type { Meaning, Meanings } from '../../bits/index.ts';
 
 export interface RiscvFault extends Meaning {
   /** Whether it is reported though the device's context has DTF = 1. Where no valid context was found, DTF counts as 0. */
@@ -16,7 +16,7 @@ const ACCESS = 'memory answered with an error, or forbids the access (PMP, PMA),
 const GUEST_PAGE = 'the second stage does not allow it: iotval2 has the guest-physical address';
 
 /** By CAUSE of a fault record; 275 to 2047 are reserved, from 2048 custom. */
-export const FAULTS: Readonly<Record<number, RiscvFault>> = {
+export const FAULTS: Meanings<RiscvFault> = {
   1: fault('Instruction access fault', `execute: ${ACCESS}`),
   4: fault('Read address misaligned', 'read at an address that is not aligned as it must be'),
   5: fault('Read access fault', `read: ${ACCESS}`),
