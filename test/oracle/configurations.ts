@@ -23,6 +23,8 @@ export interface Configuration {
     /** Bits of the widest address that a table translates. */
     readonly widest: number;
   };
+  /** Devices may have caches of their own: ECAP.DT. */
+  readonly deviceTlbs?: true;
   /** Interrupt remapping, if the unit has it, and what its destinations are. */
   readonly interrupts?: 'xAPIC' | 'x2APIC';
 }
@@ -67,6 +69,18 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: 'scalable, first stage without pages of 1 GiB',
     qemu: ['intremap=off', 'scalable-mode=on', 'fsts=on', 'fs1gp=off'],
     tables: { mode: 'first', aw: [2], snoopControl: false, haw: 48, widest: 48 },
+  },
+  {
+    name: 'legacy, device-TLBs',
+    qemu: ['intremap=off', 'device-iotlb=on'],
+    tables: { mode: 'legacy', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    deviceTlbs: true,
+  },
+  {
+    name: 'scalable, second stage, device-TLBs',
+    qemu: ['intremap=off', 'scalable-mode=on', 'device-iotlb=on'],
+    tables: { mode: 'second', aw: [2, 2, 1], snoopControl: false, haw: 48, widest: 48 },
+    deviceTlbs: true,
   },
   {
     name: 'interrupt remapping, xAPIC',

@@ -145,10 +145,11 @@ export const DEVIATIONS: readonly Deviation[] = [
     where: [line(3418, 'vtd_process_inv_desc')],
     permitted: false,
     ends: true,
-    explains: ({ op, field }, script, { interrupts }) => {
+    explains: ({ op, field }, script, { deviceTlbs, interrupts }) => {
       const now = script[op];
       if (now?.op !== 'inv' || !['IQH', 'FSTS'].includes(field)) return false;
-      const foreign = interrupts === undefined ? [3n, 4n, 8n, 9n] : [3n, 8n, 9n];
+      const device = deviceTlbs === true ? [] : [3n, 8n];
+      const foreign = [...device, ...(interrupts === undefined ? [4n] : []), 9n];
       return foreign.includes(now.lo & 0xfn);
     },
     proof: proofs.FOREIGN_DESCRIPTORS,

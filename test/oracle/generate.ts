@@ -22,6 +22,7 @@ export class Generator {
   /** Of scalable mode; null in legacy mode. */
   private readonly scalable: ScalableWorld | null;
   private readonly isFirst: boolean;
+  private readonly deviceTlbs: boolean;
   /** Of interrupt remapping; null where the unit has none. */
   private readonly interrupts: InterruptWorld | null;
   private readonly invalidations: Invalidations;
@@ -35,8 +36,9 @@ export class Generator {
     this.random = new Random(seed);
     this.invalidations = new Invalidations(this.random, tables, (op) => this.push(op));
     const store = (at: number, value: bigint) => this.push({ op: 'store', at, value });
-    this.scalable = tables.mode === 'legacy' ? null : new ScalableWorld(this.random, tables, store);
-    this.world = this.scalable ?? new World(this.random, tables, store);
+    this.scalable = tables.mode === 'legacy' ? null : new ScalableWorld(this.random, configuration, store);
+    this.world = this.scalable ?? new World(this.random, configuration, store);
+    this.deviceTlbs = configuration.deviceTlbs === true;
     this.isFirst = tables.mode === 'first';
     this.interrupts =
       configuration.interrupts === undefined
@@ -207,6 +209,10 @@ export class Generator {
   private invalidate(): void {
     const { random } = this;
     const { did, places } = random.pick(this.world.domains);
+    if (this.deviceTlbs && this.invalidations.queued && random.chance(30)) {
+      const sid = random.chance(80) ? random.pick(this.world.requesters) : random.below(0x10000);
+      return this.invalidations.deviceTlb(sid, random.pick(places).base);
+    }
     if (this.scalable !== null && random.chance(20)) return this.invalidations.pasids(random.pick([0, 1, 3]), did);
     const how = random.below(5);
     if (how < 2)
@@ -339,7 +345,8 @@ export class Generator {
     const { random } = this;
     if (!this.invalidations.queued) return;
     const pasid = this.scalable === null ? [] : [0x7n, 0x17n, 0x37n, 0x26n, 0x36n];
-    const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n, ...pasid]);
+    const devices = this.deviceTlbs ? [0x3n, 0x3n, ...(this.scalable === null ? [] : [0x8n])] : [];
+    const valid = random.pick([0x12n, 0x22n, 0x32n, 0x11n, 0x31n, 0x25n, ...pasid, ...devices]);
     // A good one with a bit too many, an address mask beyond CAP.MAMV among them.
     const spoilt = valid | (1n << BigInt(random.below(64)));
     this.push({

@@ -67,6 +67,26 @@ export class Invalidations {
     else this.reg(0xf8, 8, (1n << 63n) | (2n << 60n) | (BigInt(did) << 32n));
   }
 
+  /** 6.5.2.5, 6.5.2.6: what a device has cached of 2^n pages. @param sid that of the device, or any */
+  deviceTlb(sid: number, base: bigint): void {
+    const { random } = this;
+    const pages = random.chance(50) ? 0 : random.below(20);
+    // S, with ones below the highest bit that is left out.
+    const low = pages === 0 ? 0n : ((1n << BigInt(pages - 1)) - 1n) << 12n;
+    const address = pages === 0 ? base : ((base >> BigInt(12 + pages)) << BigInt(12 + pages)) | low;
+    const [mip, s] = [random.big(5), pages === 0 ? 0n : 1n];
+    let op: Op = {
+      op: 'inv',
+      lo: 3n | (mip << 16n) | (BigInt(sid) << 32n),
+      hi: BigInt.asUintN(64, address) | s,
+    };
+    if (this.isScalable && random.chance(50)) {
+      const lo = 8n | (mip << 4n) | (BigInt(sid) << 16n) | (BigInt(this.pasid()) << 32n);
+      op = { op: 'inv', lo, hi: BigInt.asUintN(64, address) | (s << 11n) | random.big(1) };
+    }
+    this.push(op);
+  }
+
   all(): void {
     if (this.queued) this.push({ op: 'inv', lo: 0x12n, hi: 0n });
     else this.reg(0xf8, 8, (1n << 63n) | (1n << 60n));

@@ -21,17 +21,18 @@ const configuration = CONFIGURATIONS[0];
 const model = () => modelOf(new ModelPlatform({}));
 
 /** A model with what QEMU's unit has under a configuration, as far as tables go. */
-function modelFor({ qemu, tables: { haw, mode }, interrupts }: Configuration): ModelPlatform {
+function modelFor({ qemu, tables: { haw, mode }, interrupts, deviceTlbs }: Configuration): ModelPlatform {
+  const DT = deviceTlbs === true ? 1 : 0;
   if (interrupts !== undefined)
     return new ModelPlatform({
       ecap: { IR: 1, MHMV: 15, EIM: interrupts === 'x2APIC' ? 1 : 0 },
       haw,
       profile: QEMU_11,
     });
-  if (mode === 'legacy') return new ModelPlatform({});
+  if (mode === 'legacy') return new ModelPlatform({ ecap: { DT }, profile: QEMU_11 });
   const first = mode === 'first';
   const cap = { MGAW: haw - 1, SAGAW: haw === 39 ? 2 : 6, FS1GP: first && !qemu.includes('fs1gp=off') ? 1 : 0 };
-  const ecap = { C: 0, SC: 0, SMTS: 1, ...(first ? { FSTS: 1 } : { SSTS: 1, SRS: 1 }) };
+  const ecap = { C: 0, SC: 0, DT, SMTS: 1, ...(first ? { FSTS: 1 } : { SSTS: 1, SRS: 1 }) };
   return new ModelPlatform({ cap, ecap, haw, profile: QEMU_11 });
 }
 

@@ -135,7 +135,10 @@ export const SCALABLE_DEVIATIONS: readonly Deviation[] = [
     where: [line(1509, 'vtd_context_entry_rsvd_bits_check')],
     permitted: false,
     ends: true,
-    explains: outcome(({ context: { lo, hi } }) => (lo & 0x1cn) !== 0n || (hi & 0x1fffffn) !== 0n),
+    explains: outcome(({ context: { lo, hi } }, _difference, _script, { deviceTlbs }) => {
+      // DTE is nothing foreign to a unit with ECAP.DT.
+      return (lo & (deviceTlbs === true ? 0x18n : 0x1cn)) !== 0n || (hi & 0x1fffffn) !== 0n;
+    }),
     proof: proofs.CONTEXT_FUNCTIONS_TAKEN,
     only: SECOND,
   },

@@ -21,7 +21,7 @@ import {
 const SCALABLE = 0x400n;
 const DIRECTORIES = Number(ROOT) + 0x4000;
 const PASID_TABLES = Number(ROOT) + 0x7000;
-const [P, FPD, A, D] = [1n, 2n, 0x20n, 0x40n];
+const [P, FPD, DTE, A, D] = [1n, 2n, 4n, 0x20n, 0x40n];
 /** P, R/W, U/S. */
 const ALL = 7n;
 const PGTT = { first: 1n, second: 2n, passThrough: 4n } as const;
@@ -93,6 +93,7 @@ export class ScalableWorld extends World {
     const { random } = this;
     const words = [BigInt(DIRECTORIES + 0x1000 * this.device(sid)) | P, 0n, 0n, 0n];
     if (random.chance(5)) words[0] |= FPD;
+    if (this.deviceTlbs && random.chance(60)) words[0] |= DTE;
     // PDTS: larger directories.
     if (random.chance(20)) words[0] |= random.big(3) << 9n;
     if (!this.rare(8)) return words;

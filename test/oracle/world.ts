@@ -55,12 +55,15 @@ export class World {
   protected readonly silent = new Set<number>();
   protected readonly random: Random;
   protected readonly tables: Configuration['tables'];
+  /** Whether context entries may say that a device has a cache. */
+  protected readonly deviceTlbs: boolean;
   protected readonly store: Store;
   private readonly wrongness: number;
   private nextTable = FIRST_TABLE;
 
-  constructor(random: Random, tables: Configuration['tables'], store: Store) {
+  constructor(random: Random, { deviceTlbs, tables }: Configuration, store: Store) {
     this.random = random;
+    this.deviceTlbs = deviceTlbs === true;
     this.tables = tables;
     this.store = store;
     this.wrongness = random.pick([0, 1, 1, 4]);
@@ -120,6 +123,8 @@ export class World {
     let lo = domain.top | 1n;
     let hi = BigInt(domain.aw) | (BigInt(domain.did) << 8n);
     if (random.chance(5)) lo |= 2n;
+    // TT 01b: translation requests are taken besides.
+    if (this.deviceTlbs && random.chance(60)) lo |= 4n;
     // 70:67 are ignored.
     if (random.chance(5)) hi |= BigInt(random.below(16)) << 3n;
     if (!this.rare(12)) return [lo, hi];
@@ -127,10 +132,10 @@ export class World {
       case 0:
         return [lo & ~1n, hi];
       case 1:
-        return [lo | (BigInt(random.below(3) + 1) * 4n), hi];
+        return [(lo & ~0xcn) | (BigInt(random.below(3) + 1) * 4n), hi];
       case 2:
         return [
-          (random.chance(70) ? lo : lo | this.beyondHost(63)) | 8n,
+          ((random.chance(70) ? lo : lo | this.beyondHost(63)) & ~0xcn) | 8n,
           (hi & ~7n) | (this.tables.haw === 39 ? 1n : 2n),
         ];
       case 3:
