@@ -36,7 +36,7 @@ export const CD = structure('CD', 512, 'SMMUv3 5.4', {
   TBI0: bit(38),
   TBI1: bit(39),
   PAN: bit(40),
-  /** VMSAv8-64; 0: VMSAv8-32 LPAE. */
+  /** VMSAv8-64; 0: VMSAv8-32 LPAE, or with IDR5.D128 VMSAv9-128. */
   AA64: bit(41),
   HD: bit(42),
   HA: bit(43),

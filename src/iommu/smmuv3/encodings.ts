@@ -11,7 +11,15 @@ export const WALK_CACHEABILITY = {
   3: 'Write-Back RA',
 } as const;
 
-/** 1 is reserved. */
+/** Of context descriptors, which are only read: RA allocates on reads (SMMUv3 5.2). */
+export const CD_CACHEABILITY = {
+  0: 'Non-cacheable',
+  1: 'Write-Back RA',
+  2: 'Write-Through RA',
+  3: 'Write-Back no RA',
+} as const;
+
+/** 1 is reserved, and behaves as 0. */
 export const SHAREABILITY = { 0: 'Non-shareable', 2: 'Outer Shareable', 3: 'Inner Shareable' } as const;
 
 /** Where the transaction's own shareability may be kept (STE.SHCFG, GBPA.SHCFG). */
@@ -22,22 +30,42 @@ export const SHAREABILITY_OVERRIDE = {
   3: 'Inner Shareable',
 } as const;
 
-/** 1 is reserved (STE.PRIVCFG, GBPA.PRIVCFG). */
+/** 1 is reserved, and behaves as 0 (STE.PRIVCFG, GBPA.PRIVCFG). */
 export const PRIVILEGE_OVERRIDE = { 0: 'incoming', 2: 'Unprivileged', 3: 'Privileged' } as const;
 
-/** 1 is reserved (STE.INSTCFG, GBPA.INSTCFG). */
+/** 1 is reserved, and behaves as 0 (STE.INSTCFG, GBPA.INSTCFG). */
 export const INSTRUCTION_OVERRIDE = { 0: 'incoming', 2: 'Data', 3: 'Instruction' } as const;
 
-/** Memory types, encoded as in a stage-2 descriptor (MSIs, STE.MemAttr, GBPA.MemAttr). Bits 3:2 not 0: Normal memory, bits 3:2 outer, 1:0 inner. */
-export const MEMORY_TYPE = {
-  0: 'Device-nGnRnE',
-  1: 'Device-nGnRE',
-  2: 'Device-nGRE',
-  3: 'Device-GRE',
-  5: 'Normal, Non-cacheable',
-  10: 'Normal, Write-Through',
-  15: 'Normal, Write-Back',
-} as const;
+const DEVICE = ['Device-nGnRnE', 'Device-nGnRE', 'Device-nGRE', 'Device-GRE'];
+const CACHEABILITY = ['', 'Non-cacheable', 'Write-Through', 'Write-Back'];
+
+function memoryType(code: number): string | null {
+  const outer = CACHEABILITY[code >> 2];
+  const inner = CACHEABILITY[code & 3];
+  if (outer === '') return DEVICE[code];
+  if (inner === '') return null;
+  return outer === inner ? `Normal, ${outer}` : `Normal, outer ${outer}, inner ${inner}`;
+}
+
+/** MemAttr as in a stage-2 descriptor without FWB; also of MSIs, STE.MemAttr, GBPA.MemAttr. 4, 8 and 12 are reserved. */
+export const MEMORY_TYPE: Readonly<Record<number, string>> = Object.fromEntries(
+  Array.from({ length: 16 }, (_, code) => [code, memoryType(code)] as const).filter(
+    (entry): entry is [number, string] => entry[1] !== null,
+  ),
+);
+
+/** Allocation hints: 0RWT keeps those of the transaction; 1RWT gives them, R read, W write, T transient (STE.ALLOCCFG, GBPA.ALLOCCFG). */
+export const ALLOCATION_OVERRIDE: Readonly<Record<number, string>> = Object.fromEntries(
+  Array.from({ length: 16 }, (_, code) => {
+    const hints = [code & 4 ? 'RA' : '', code & 2 ? 'WA' : '', code & 1 ? 'transient' : ''].filter(
+      (hint) => hint !== '',
+    );
+    return [code, code < 8 ? 'incoming' : hints.join(' ') || 'no allocation'];
+  }),
+);
+
+/** Levels that a walk of VMSAv9-128 skips. */
+export const SKIP_LEVEL = { 0: '0 levels', 1: '1 level', 2: '2 levels', 3: '3 levels' } as const;
 
 /** OAS, IPS and S2PS. */
 export const ADDRESS_SIZE = {

@@ -114,6 +114,11 @@ describe("what Linux's and QEMU's constants say", () => {
     expect(~reservedOf(GERROR) & 0xffff_ffffn & ~known).toBe(0x600n);
   });
 
+  test('cacheability of queues and tables: Write-Back 1, Write-Through 2', () => {
+    for (const field of [CR1.QUEUE_IC, CR1.QUEUE_OC, CR1.TABLE_IC, CR1.TABLE_OC])
+      expect(field.values).toEqual({ 0: 'Non-cacheable', 1: 'Write-Back', 2: 'Write-Through' });
+  });
+
   test("QEMU's IDR1 and IDR5, GBPA after reset", () => {
     const idr1 = encode64(IDR1, { SIDSIZE: 16, EVENTQS: 19, CMDQS: 19 });
     expect(idr1).toBe(0x0273_0010n);

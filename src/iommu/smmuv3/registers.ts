@@ -1,6 +1,7 @@
 /** SMMUv3 registers: control, bypass, interrupts, global errors (IHI 0070, 6.3.9 – 6.3.23, 6.3.30 – 6.3.36). Page 0, Non-secure. */
 import { address, bit, bits, named, register, ro } from '../../bits/index.ts';
 import {
+  ALLOCATION_OVERRIDE,
   INSTRUCTION_OVERRIDE,
   MEMORY_TYPE,
   PRIVILEGE_OVERRIDE,
@@ -67,7 +68,7 @@ export const GBPA = register('SMMU_GBPA', 0x44, 'SMMUv3 6.3.14', {
   MemAttr: named(bits(3, 0), MEMORY_TYPE),
   /** MemAttr replaces the transaction's. */
   MTCFG: bit(4),
-  ALLOCCFG: bits(11, 8),
+  ALLOCCFG: named(bits(11, 8), ALLOCATION_OVERRIDE),
   SHCFG: named(bits(13, 12), SHAREABILITY_OVERRIDE),
   PRIVCFG: named(bits(17, 16), PRIVILEGE_OVERRIDE),
   INSTCFG: named(bits(19, 18), INSTRUCTION_OVERRIDE),

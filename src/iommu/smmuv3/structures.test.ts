@@ -118,6 +118,36 @@ describe("Linux's constants", () => {
   });
 });
 
+test("values: Linux's, and that driver's for Zephyr", () => {
+  const names = (field: { values: Readonly<Record<number, string>> | null }) => field.values ?? {};
+  for (const field of [STE.S1CIR, STE.S1COR])
+    expect(Object.values(names(field))).toEqual([
+      'Non-cacheable',
+      'Write-Back RA',
+      'Write-Through RA',
+      'Write-Back no RA',
+    ]);
+  for (const field of [STE.S2IR0, STE.S2OR0, CD.IR0, CD.OR0, CD.IR1, CD.OR1])
+    expect(Object.values(names(field))).toEqual([
+      'Non-cacheable',
+      'Write-Back RA WA',
+      'Write-Through RA',
+      'Write-Back RA',
+    ]);
+  for (const field of [STE.S1CSH, STE.S2SH0, CD.SH0, CD.SH1])
+    expect(names(field)).toEqual({ 0: 'Non-shareable', 2: 'Outer Shareable', 3: 'Inner Shareable' });
+  expect(names(STE.SHCFG)[1]).toBe('incoming');
+  for (const field of [STE.S2TG, CD.TG0]) expect(names(field)).toEqual({ 0: '4 KiB', 1: '64 KiB', 2: '16 KiB' });
+  expect(names(CD.TG1)).toEqual({ 1: '16 KiB', 2: '4 KiB', 3: '64 KiB' });
+  const sizes = [32, 36, 40, 42, 44, 48, 52].map((size) => `${size} bits`);
+  for (const field of [STE.S2PS, CD.IPS]) expect(Object.values(names(field)).slice(0, 7)).toEqual(sizes);
+  expect(names(STE.STRW)).toMatchObject({ 0: 'EL1', 2: 'EL2' });
+  // MEMATTR_DEVICE_nGnRE is 1, MEMATTR_OIWB 0xf.
+  expect(names(STE.MemAttr)).toMatchObject({ 1: 'Device-nGnRE', 5: 'Normal, Non-cacheable', 15: 'Normal, Write-Back' });
+  expect(Object.keys(names(STE.MemAttr))).toHaveLength(13);
+  expect(names(STE.ALLOCCFG)).toMatchObject({ 7: 'incoming', 8: 'no allocation', 9: 'transient', 14: 'RA WA' });
+});
+
 test('software may use SW_RESERVED, and nothing else that has no name', () => {
   expect(STE.SW_RESERVED).toMatchObject({ ignored: true, hi: 87, lo: 84 });
   expect(reservedSet(STE, toHalves([1n, 0xf00000n, 0n, 0n, 0n, 0n, 0n, 0n]))).toBe(false);

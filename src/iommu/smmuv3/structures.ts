@@ -5,12 +5,15 @@
 import { address, bit, bits, ignored, named, structure } from '../../bits/index.ts';
 import {
   ADDRESS_SIZE,
+  ALLOCATION_OVERRIDE,
+  CD_CACHEABILITY,
   GRANULE_0,
   INSTRUCTION_OVERRIDE,
   MEMORY_TYPE,
   PRIVILEGE_OVERRIDE,
   SHAREABILITY,
   SHAREABILITY_OVERRIDE,
+  SKIP_LEVEL,
   WALK_CACHEABILITY,
 } from './encodings.ts';
 
@@ -46,8 +49,8 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
 
   /** What a transaction without SubstreamID meets if S1CDMax is not 0. */
   S1DSS: named(bits(65, 64), { 0: 'terminate', 1: 'bypass stage 1', 2: 'CD of substream 0' }),
-  S1CIR: named(bits(67, 66), WALK_CACHEABILITY),
-  S1COR: named(bits(69, 68), WALK_CACHEABILITY),
+  S1CIR: named(bits(67, 66), CD_CACHEABILITY),
+  S1COR: named(bits(69, 68), CD_CACHEABILITY),
   S1CSH: named(bits(71, 70), SHAREABILITY),
   S2HWU59: bit(72),
   S2HWU60: bit(73),
@@ -57,7 +60,7 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
   /** log2 of how many STEs are the same around this one: a hint. */
   CONT: bits(80, 77),
   DCP: bit(81),
-  /** A page request group's response needs a PASID. */
+  /** What the SMMU itself answers page requests with, when their queue has overflowed, has a PASID. */
   PPAR: bit(82),
   /** Events that are alike may be merged. */
   MEV: bit(83),
@@ -78,7 +81,7 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
   MemAttr: named(bits(99, 96), MEMORY_TYPE),
   /** MemAttr replaces the transaction's. */
   MTCFG: bit(100),
-  ALLOCCFG: bits(104, 101),
+  ALLOCCFG: named(bits(104, 101), ALLOCATION_OVERRIDE),
   SHCFG: named(bits(109, 108), SHAREABILITY_OVERRIDE),
   NSCFG: named(bits(111, 110), { 0: 'incoming', 2: 'Secure', 3: 'Non-secure' }),
   PRIVCFG: named(bits(113, 112), PRIVILEGE_OVERRIDE),
@@ -95,13 +98,13 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
   S2SH0: named(bits(173, 172), SHAREABILITY),
   S2TG: named(bits(175, 174), GRANULE_0),
   S2PS: named(bits(178, 176), ADDRESS_SIZE),
-  /** VMSAv8-64; 0: VMSAv8-32 LPAE. */
+  /** VMSAv8-64; 0: VMSAv8-32 LPAE, or with IDR5.D128 VMSAv9-128. */
   S2AA64: bit(179),
   /** Stage-2 tables are big-endian. */
   S2ENDI: bit(180),
   /** Access flag faults do not happen. */
   S2AFFD: bit(181),
-  /** A stage-1 walk that stage 2 maps to Device memory faults. */
+  /** A stage-1 walk or CD fetch that stage 2 maps to Device memory is a permission fault of stage 2. */
   S2PTW: bit(182),
   S2HD: bit(183),
   S2HA: bit(184),
@@ -118,14 +121,16 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
   S2NSA: bit(193),
   S2SL0_2: bit(194),
   S2DS: bit(195),
+  /** Up to bit 51, but for VMSAv9-128. */
   S2TTB: address(247, 196),
-  S2SKL: bits(254, 253),
+  S2SKL: named(bits(254, 253), SKIP_LEVEL),
 
   IMPDEF_271_256: bits(271, 256),
   PARTID: bits(287, 272),
   S_S2T0SZ: bits(293, 288),
   S_S2SL0: bits(295, 294),
   S_S2TG: named(bits(303, 302), GRANULE_0),
+  /** Of Realm streams. */
   MECID: bits(319, 304),
 
   PMG: bits(327, 320),
@@ -139,7 +144,7 @@ export const STE = structure('STE', 512, 'SMMUv3 5.2', {
   S2SA: bit(385),
   S_S2SL0_2: bit(386),
   S_S2TTB: address(439, 388),
-  S_S2SKL: bits(446, 445),
+  S_S2SKL: named(bits(446, 445), SKIP_LEVEL),
 
   /** 16 permission overlays of 4 bits, overlay 0 lowest. */
   S2POI: address(511, 448),
