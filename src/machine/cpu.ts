@@ -10,6 +10,8 @@ export interface MmioBlock {
   /** Name of the register at the offset, for the story. */
   registerName(offset: number): string;
   read(offset: number, size: 4 | 8): { lo: number; hi: number };
+  /** What a read would find, without what it sets off; as {@link read}, if absent. */
+  peek?(offset: number, size: 4 | 8): { lo: number; hi: number };
   write(offset: number, size: 4 | 8, lo: number, hi: number): void;
 }
 
@@ -150,10 +152,11 @@ export class Cpu {
     yield {
       name: `${this.name} wait ${what}`,
       ready: () => {
-        const { lo, hi } = block.read(offset, size);
+        const { lo, hi } = block.peek === undefined ? block.read(offset, size) : block.peek(offset, size);
         return test(lo, hi);
       },
       run: () => {
+        if (block.peek !== undefined) block.read(offset, size);
         if (this.machine.log.on) this.machine.log.say('driver', `sees that ${what}`);
       },
     };

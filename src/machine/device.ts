@@ -72,6 +72,22 @@ export class Device {
     };
   }
 
+  /**
+   * The device's driver stops it (a terminal condition, VT-d 7.9): what waits for a page is over. Page requests that were sent are on their
+   * way, and what arrives for them is discarded.
+   */
+  *stopWaiting(): Program {
+    const { dma, log } = this.machine;
+    yield {
+      name: `${this.name} stops waiting for pages`,
+      requester: this.index,
+      run: () => {
+        if (log.on) log.say('driver', `stops ${this.name}: what waits for a page is given up`);
+        dma.ats?.forgetWaiting(this.index);
+      },
+    };
+  }
+
   /** A DMA that the program waits for, without caring how it ends. */
   *dma(iova: bigint, kind: 'read' | 'write'): Program {
     yield this.issueOp(iova, kind, true);

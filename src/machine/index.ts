@@ -18,6 +18,7 @@ export * from './messages.ts';
 export * from './mix.ts';
 export * from './naming.ts';
 export * from './op.ts';
+export * from './page-requests.ts';
 export * from './requester.ts';
 export * from './rules.ts';
 export * from './split.ts';

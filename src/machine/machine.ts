@@ -12,6 +12,7 @@ import type { Frame, Owner } from './frames.ts';
 import { Frames } from './frames.ts';
 import { Grants, pageOf } from './grants.ts';
 import type { Program, Result } from './op.ts';
+import { PageRequestChannel } from './page-requests.ts';
 import type { RequesterOptions } from './requester.ts';
 import { Rules } from './rules.ts';
 import type { StoreOrder } from './store-buffer.ts';
@@ -31,6 +32,8 @@ export interface MachineOptions {
   readonly coherentWalker?: boolean;
   /** Translations that devices with ATS can have cached, all together; none of them has ATS, if absent. */
   readonly atcEntries?: number;
+  /** Page requests that can be under way at once; no device can wait for a page, if absent. */
+  readonly pageRequests?: number;
 }
 
 /** A program and the lane of the story that it fills. */
@@ -88,6 +91,10 @@ export class Machine {
       const ats = new Ats(arena, this.dma, this.rules, options.atcEntries);
       this.dma.ats = ats;
       this.views.push(() => ats.describe());
+      if (options.pageRequests !== undefined) {
+        ats.pages = new PageRequestChannel(arena, this.dma, options.pageRequests);
+        this.hardware.push(...ats.pages.agents);
+      }
     }
     if (!memory.coherent) {
       this.dma.otherWrites.push(() => memory.dirtyCount());
@@ -154,6 +161,8 @@ export class Machine {
     if (beyond !== undefined) throw new RangeError(`${name}: ${hex(beyond)} is not an address of ${IOVA_BITS} bits`);
     if (more.ats === true && this.dma.ats === null)
       throw new RangeError(`${name} has ATS; give the machine atcEntries`);
+    if (more.pageRequests !== undefined && this.dma.ats?.pages == null)
+      throw new RangeError(`${name} waits for pages; give the machine pageRequests, and the device ats`);
     const index = this.dma.declare({ ...more, name, sid, did });
     for (const iova of aims) this.grants.target(index, did, pageOf(iova));
     return new Device(this, name, index, new Set(aims.map((a) => a >> 12n)));

@@ -22,4 +22,6 @@ export const MARK = {
   direct: 512,
   /** A device-TLB invalidation completes only after it is over, and what it is answered is not kept. */
   holdAtc: 1024,
+  /** Its device has sent a page request for it, and waits for the answer. */
+  page: 2048,
 } as const;

@@ -11,6 +11,11 @@ export interface Requester {
   readonly privileged?: boolean;
   /** Whether it translates by itself, with a cache (PCI Express ATS, enabled); needs `MachineOptions.atcEntries`. */
   readonly ats?: boolean;
+  /**
+   * With `ats`: how many page requests it sends for one DMA before it gives up (PRI, enabled); needs `MachineOptions.pageRequests`. If absent,
+   * it cannot wait for a page.
+   */
+  readonly pageRequests?: number;
 }
 
 /** What there is to a requester besides who it is. */

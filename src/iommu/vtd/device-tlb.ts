@@ -135,8 +135,12 @@ export class DeviceTlbs {
 
   private agent(i: number): Agent {
     const ats = this.core.dma?.ats ?? null;
-    const ready = (at: number, state: number) =>
-      ats?.hasDevice(this.word(at, 1)) === true && (state === STATE.sent || !ats.isBusy(this.word(at, 1)));
+    // 7.7: the completion is posted behind page requests of the device, and they arrive first.
+    const ready = (at: number, state: number) => {
+      const sid = this.word(at, 1);
+      if (ats?.hasDevice(sid) !== true) return false;
+      return state === STATE.sent || (!ats.isBusy(sid) && ats.pages?.hasDispatched(sid) !== true);
+    };
     return {
       name: `device-TLB invalidation ${i}`,
       lane: 'device',
@@ -162,6 +166,7 @@ export class DeviceTlbs {
           return this.timeOut(sid);
         }
         if (state === STATE.sent) return this.arrive(at, sid);
+        ats?.pages?.drain();
         if (this.core.telling) this.core.say(`${bdf(sid)} completes its device-TLB invalidation`);
         this.free(at);
       },

@@ -6,6 +6,7 @@ import {
   DEVICE_TLB_INV_DSC,
   IEC_INV_DSC,
   IOTLB_INV_DSC,
+  PAGE_GRP_RESP_DSC,
   PASID_CACHE_INV_DSC,
   PASID_DEVICE_TLB_INV_DSC,
   PASID_IOTLB_INV_DSC,
@@ -18,6 +19,9 @@ const { fixed: PASID_CACHE } = PASID_CACHE_INV_DSC.TYPE;
 const IOTLBS: readonly (number | null)[] = [IOTLB_INV_DSC.TYPE.fixed, PASID_IOTLB_INV_DSC.TYPE.fixed];
 
 const DEVICE_TLBS: readonly (number | null)[] = [DEVICE_TLB_INV_DSC.TYPE.fixed, PASID_DEVICE_TLB_INV_DSC.TYPE.fixed];
+const { fixed: RESPONSE } = PAGE_GRP_RESP_DSC.TYPE;
+/** What goes out to devices. */
+const TO_DEVICES: readonly (number | null)[] = [...DEVICE_TLBS, RESPONSE];
 /** What a device-TLB invalidation does not overtake. */
 const BEFORE_DEVICE_TLBS: readonly (number | null)[] = [...IOTLBS, IEC_INV_DSC.TYPE.fixed];
 
@@ -36,7 +40,7 @@ export class FetchedDescriptors {
     this.region = places === 0 ? null : core.arena.region(name, FIELDS, places);
   }
 
-  private word(place: number, i: number): number {
+  word(place: number, i: number): number {
     return this.core.arena.words[(this.region as Region).base + place * FIELDS.length + i];
   }
 
@@ -96,7 +100,7 @@ export class FetchedDescriptors {
     const word = this.word(place, 0);
     const { deviceTlbs, dma } = this.core;
     const type = word & 0xf;
-    if (type === WAIT_DSC.TYPE.fixed && (this.core.isHeld() || deviceTlbs?.isBusy === true)) return false;
+    if (type === WAIT_DSC.TYPE.fixed && isWaitHeld(this.core, word)) return false;
     if (DEVICE_TLBS.includes(type) && (deviceTlbs?.hasRoom !== true || dma?.anyMarked(MARK.holdWalk) === true))
       return false;
     return this.mayOvertake(word, place);
@@ -120,8 +124,17 @@ export class FetchedDescriptors {
         if (!behindWait) return false;
       } else if (aheadType === CONTEXT && (type === PASID_CACHE || IOTLBS.includes(type))) return false;
       else if (aheadType === PASID_CACHE && IOTLBS.includes(type)) return false;
+      // 7.8: nothing that goes out to devices passes a page group response, nor is passed by one.
+      else if (type === RESPONSE && TO_DEVICES.includes(aheadType)) return false;
+      else if (aheadType === RESPONSE && TO_DEVICES.includes(type)) return false;
       else if (DEVICE_TLBS.includes(type) && BEFORE_DEVICE_TLBS.includes(aheadType)) return false;
     }
     return true;
   }
+}
+
+/** Whether a wait cannot complete yet: something is to be drained, or a device-TLB invalidation is under way; with PD also page requests (7.7). @param word its word 0 */
+export function isWaitHeld(core: VtdCore, word: number): boolean {
+  if (core.isHeld() || core.deviceTlbs?.isBusy === true) return true;
+  return ((word >>> WAIT_DSC.PD.lo) & 1) === 1 && core.dma?.ats?.pages?.isDraining === true;
 }

@@ -65,6 +65,7 @@ export class Vtd implements Translator, MmioBlock {
     queue.onPageGroupResponse = (descriptor) => this.pageRequests?.answer(descriptor);
     const invalidations = new RegisterInvalidation(this.core, commands, invalidator);
     this.registers = new RegisterInterface(this.core, commands, invalidations);
+    this.registers.onPageRequestRead = () => this.pageRequests?.push();
     this.agents = [queue.agent, invalidations.agent, ...(this.core.deviceTlbs?.agents ?? [])];
     this.prompt = new Prompt(this.core);
     if (parts.dma !== undefined) parts.dma.namings.push(...namingsOf(this.core));
@@ -89,6 +90,11 @@ export class Vtd implements Translator, MmioBlock {
   /** Reads registers; see {@link RegisterInterface.read}. @param size bytes, 1 to 8 */
   read(offset: number, size: number): { lo: number; hi: number } {
     return this.registers.read(offset, size);
+  }
+
+  /** What a read would find, if nothing is under way that it would push; see {@link RegisterInterface.peek}. */
+  peek(offset: number, size: number): { lo: number; hi: number } {
+    return this.registers.peek(offset, size);
   }
 
   /** Writes registers; see {@link RegisterInterface.write}. @param size bytes, 1 to 8 */

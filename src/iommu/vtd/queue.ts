@@ -21,7 +21,7 @@ import type { VtdCore } from './core.ts';
 import { TABLE_MODE } from './core.ts';
 import { ITAG_STEPS } from './device-tlb.ts';
 import { FAULT_EVENT, hasUnservicedFault, INVALIDATION_EVENT, raiseEvent } from './events.ts';
-import { FetchedDescriptors } from './fetched-descriptors.ts';
+import { FetchedDescriptors, isWaitHeld } from './fetched-descriptors.ts';
 import type { Invalidator } from './invalidator.ts';
 import { FSTS, GSTS, ICS, IOTLB_GRANULARITY, IQA, IQERCD, IQH, IQT } from './registers.ts';
 
@@ -65,7 +65,7 @@ export class InvalidationQueue {
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => {
-        if (this.pending.count > 0) return this.isHeld() ? 0 : 1;
+        if (this.pending.count > 0) return this.isHeld(this.pending.word(0, 0)) ? 0 : 1;
         return this.fetchChoices() + (fetchAhead === 0 ? 0 : this.fetched.ready());
       },
       left: () => stepsEach * this.waiting() + (stepsEach - 1) * this.fetched.count + this.pending.count,
@@ -95,13 +95,13 @@ export class InvalidationQueue {
     return atOnce + (fetched.hasRoom ? 1 : 0);
   }
 
-  /** Whether a wait cannot complete yet. */
-  private isHeld(): boolean {
-    return this.core.isHeld() || this.core.deviceTlbs?.isBusy === true;
+  /** Whether a wait cannot complete yet. @param word its word 0 */
+  private isHeld(word: number): boolean {
+    return isWaitHeld(this.core, word);
   }
 
   private isWaitHeld(): boolean {
-    return this.type() === WAIT_DSC.TYPE.fixed && this.isHeld();
+    return this.type() === WAIT_DSC.TYPE.fixed && this.isHeld(this.descriptor[0]);
   }
 
   /** Whether a device-TLB invalidation can be sent: an ITag is free (4.3), and IOTLB invalidations before it are complete (6.5.2.12). */

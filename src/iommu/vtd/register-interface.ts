@@ -6,10 +6,17 @@ import { FAULT_EVENT, INVALIDATION_EVENT, PAGE_REQUEST_EVENT, sendPending, settl
 import { refreshPending } from './fault-records.ts';
 import type { GlobalCommands } from './global-command.ts';
 import type { RegisterInvalidation } from './register-invalidation.ts';
-import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PECTL, PMEN, PRS } from './registers.ts';
+import { CCMD, FECTL, FRCD_BYTES, FSTS, GCMD, ICS, IECTL, PECTL, PMEN, PQT, PRS } from './registers.ts';
 
 /** The byte of a register's upper half whose write starts the command in it. */
 const UPPERMOST_BYTE = 0xff << 24;
+
+/** Registers whose reads push page requests (7.5), bytes from … to − 1. */
+const PUSHING = [
+  { from: PQT.offset, to: PQT.offset + 8 },
+  { from: PRS.offset, to: PRS.offset + 4 },
+  { from: PECTL.offset, to: PECTL.offset + 4 },
+];
 
 export class RegisterInterface {
   private readonly core: VtdCore;
@@ -29,6 +36,16 @@ export class RegisterInterface {
    * of 1 to 8 bytes, and bytes of no register, read as zero.
    */
   read(offset: number, size: number): ReadValue {
+    if (!isAccess(offset, size)) return { lo: 0, hi: 0 };
+    if (PUSHING.some((at) => offset < at.to && offset + size > at.from)) this.onPageRequestRead();
+    return this.peek(offset, size);
+  }
+
+  /** Set by who has page requests under way: what a read of PQT, PRS or PECTL pushes is delivered before it is answered (7.5). */
+  onPageRequestRead: () => void = () => {};
+
+  /** As {@link read}, for who only wants to know what a read would find: it pushes nothing. */
+  peek(offset: number, size: number): ReadValue {
     if (!isAccess(offset, size)) return { lo: 0, hi: 0 };
     if ((offset & 3) === 0 && size === 4) return { lo: this.load(offset), hi: 0 };
     return readBytes(offset, size, this.load);

@@ -135,5 +135,3 @@ test('7.6.1 software answers by the queue; without ECAP.PRS the descriptor’s t
     }),
   ).toBe(false);
 });
-
-test.todo('7.7 – 7.11 page requests in steps: a device that waits, drain, reused PASIDs');

@@ -16,7 +16,7 @@ function everyStep(world: World): { steps: number; uncounted: number; longest: n
   const go = (depth: number): void => {
     const here = arena.snapshot();
     result.longest = Math.max(result.longest, depth);
-    for (const agent of [...world.unit.agents, ...dma.agents]) {
+    for (const agent of [...world.machine.hardware, ...dma.agents]) {
       for (let choice = 0; choice < agent.choices(); choice++) {
         const before = world.left();
         agent.step(choice);
@@ -92,6 +92,33 @@ test.each([
   expect(uncounted).toBe(0);
   expect(steps).toBeGreaterThan(15);
 });
+
+test.each([
+  ['waits for one page', 1, 0n, 16n],
+  ['waits twice', 2, 0n, 16n],
+  ['and the queue overflows', 2, 0x20n, 16n],
+  ['and PRE = 0', 2, 0n, 0n],
+])(
+  'left() falls with each step of a device that waits for pages, and is answered: %s',
+  (_, pageRequests, head, pre) => {
+    const made = new World({
+      pgtt: PGTT.first,
+      machine: { dmaSlots: 1, atcEntries: 1, pageRequests: 1 },
+      unit: { ecap: { DT: 1, PRS: 1, PDS: 1 }, caches: { pagingStructure: 0 }, itags: 1 },
+      context: 4n | pre,
+    });
+    made.write64(0xc0, head);
+    made.machine.poke(FIRST[3], 0n);
+    const { dma } = made.machine;
+    dma.issue(made.device({ pasid: 1, ats: true, pageRequests }), 0n, 2, false);
+    // Answers to the first request, and to a second one, are in the queue already: each may come before or after it is waited for.
+    const response = 9n | 16n | (BigInt(SID) << 16n) | (1n << 32n);
+    made.queue([response], [8n | (1n << 32n) | (BigInt(SID) << 16n), 0n], [response], [5n | 32n | 128n, AT.status]);
+    const { steps, uncounted } = everyStep(made);
+    expect(uncounted).toBe(0);
+    expect(steps).toBeGreaterThan(15);
+  },
+);
 
 test('left() of a nested walk counts what a write of other hardware, or of software, makes it read again', () => {
   for (const changes of ['the device', 'software', 'nobody'] as const) {

@@ -11,6 +11,7 @@ export const AT = {
   entries: 0x4000n,
   queue: 0x5000n,
   status: 0x6000n,
+  pages: 0x7000n,
   second: [0x10000n, 0x11000n, 0x12000n, 0x13000n],
   first: [0x20000n, 0x21000n, 0x22000n, 0x23000n],
   page: 0x24000n,
@@ -65,6 +66,11 @@ export class World {
       kernel,
     );
     frame(AT.status, [0], kernel);
+    frame(
+      AT.pages,
+      Array.from({ length: 512 }, (_, i) => i).filter((i) => i < 32 || i >= 508),
+      kernel,
+    );
     AT.second.forEach((at, i) => void frame(at, i === 3 ? guest : [0]));
     for (const at of AT.first) frame(at, [0]);
     frame(AT.page, [0], machine.owner('buffer', 'buffer', 1));
@@ -79,7 +85,7 @@ export class World {
     for (const page of guest) machine.poke(AT.second[3] + BigInt(page) * 8n, (BigInt(page) << 12n) | 3n);
     machine.poke(AT.first[3], AT.page | 7n);
     const { arena, dma, log, memory } = machine;
-    const ecap = { SMTS: 1, FSTS: 1, SSTS: 1, NEST: 1, SMPWCS: 1, PASID: 1, PSS: 19, RPS: 1, ...unit.ecap };
+    const ecap = { SMTS: 1, FSTS: 1, SSTS: 1, NEST: 1, SMPWCS: 1, PASID: 1, PSS: 19, RPS: 1, PRS: 0, ...unit.ecap };
     this.unit = new Vtd(
       { arena, tables: memory.walkerView(), memory, dma, log, rules: machine.rules },
       { ...unit, ecap },
@@ -91,6 +97,7 @@ export class World {
     this.unit.write(0x18, 4, 1 << 31, 0);
     this.write64(0x90, AT.queue | (1n << 11n));
     this.unit.write(0x18, 4, (1 << 31) | (1 << 26), 0);
+    if (ecap.PRS === 1) this.write64(0xd0, AT.pages);
   }
 
   /** Writes the context entry of a function, SID or the one behind it. @param more bits besides P, PASIDE and the directory */
