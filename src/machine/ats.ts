@@ -7,9 +7,9 @@ import { hex } from '../bits/index.ts';
 import type { Arena, Region } from './arena.ts';
 import type { Dma } from './dma.ts';
 import { ACCESS, PHASE, SLOT } from './dma.ts';
-import { MARK } from './marks.ts';
-import type { PageRequestChannel } from './page-requests.ts';
+import { MARK, PAGES_SENT } from './marks.ts';
 import { PAGE_REQUEST_STEPS } from './page-requests.ts';
+import type { PageWaits } from './page-waits.ts';
 import { bdf } from './requester.ts';
 import type { Rule, Rules } from './rules.ts';
 
@@ -56,8 +56,8 @@ function sameBlock(am: number, hiA: number, loA: number, hiB: number, loB: numbe
 }
 
 export class Ats {
-  /** Page requests under way; null where no device can wait for a page. */
-  pages: PageRequestChannel | null = null;
+  /** Devices that wait for pages; null where none can. */
+  pages: PageWaits | null = null;
   private readonly dma: Dma;
   private readonly arena: Arena;
   private readonly region: Region;
@@ -120,7 +120,8 @@ export class Ats {
   choices(slot: number): number {
     const flags = this.dma.get(slot, SLOT.flags);
     if ((flags & MARK.page) !== 0) return 0;
-    if ((flags & MARK.answered) !== 0) return this.wantsPage(slot) && this.pages?.hasRoom !== true ? 0 : 1;
+    if ((flags & MARK.answered) !== 0)
+      return this.pages?.isWanted(slot) === true && !this.pages.channel.hasRoom ? 0 : 1;
     let n = 0;
     while (this.usable(slot, n) >= 0) n++;
     return n + 1;
@@ -135,23 +136,10 @@ export class Ats {
     const whole = 2 * most + 4;
     if ((flags & MARK.direct) !== 0) return translating + 1;
     // Each page request leads to its answer, and all is done once more. That the answer may come is counted already.
-    const later = this.pagesLeft(slot) * (whole + PAGE_REQUEST_STEPS + 1);
+    const later = (this.pages?.left(slot) ?? 0) * (whole + PAGE_REQUEST_STEPS + 1);
     if ((flags & (MARK.ats | MARK.page)) !== 0) return whole + later;
     if ((flags & MARK.asks) !== 0) return translating + most + 3 + later;
     return (flags & MARK.answered) !== 0 ? most + 2 + later : translating + 1;
-  }
-
-  /** How many page requests the device may still send for the transaction. */
-  pagesLeft(slot: number): number {
-    const { pageRequests = 0 } = this.dma.requesters[this.dma.get(slot, SLOT.device)];
-    if ((this.dma.get(slot, SLOT.flags) & MARK.direct) !== 0) return 0;
-    return Math.max(0, pageRequests - this.dma.get(slot, SLOT.pages));
-  }
-
-  /** Whether the answer lacks a right, and the device asks for the page. */
-  private wantsPage(slot: number): boolean {
-    const { dma } = this;
-    return (dma.get(slot, SLOT.access) & ~dma.get(slot, SLOT.perms)) !== 0 && this.pagesLeft(slot) > 0;
   }
 
   step(slot: number, choice: number): void {
@@ -179,7 +167,7 @@ export class Ats {
   private receive(slot: number): void {
     const { dma } = this;
     const perms = dma.get(slot, SLOT.perms);
-    if (this.wantsPage(slot)) return this.askForPage(slot);
+    if (this.pages?.isWanted(slot) === true) return this.pages.ask(slot);
     if ((dma.get(slot, SLOT.access) & ~perms) !== 0) {
       this.say(slot, 'gets no right from the translation completion, and gives up');
       return dma.abort(slot);
@@ -188,75 +176,9 @@ export class Ats {
     this.goesOut(slot, MARK.answered);
   }
 
-  /** A recoverable fault (VT-d 7.4): the device dispatches a page request, and waits. */
-  private askForPage(slot: number): void {
-    const { dma } = this;
-    const { pasid = -1, privileged = false, sid } = dma.requesters[dma.get(slot, SLOT.device)];
-    const group = this.freeGroup(sid);
-    this.pages?.dispatch({
-      ...{ sid, pasid, privileged: pasid >= 0 && privileged, group, access: dma.get(slot, SLOT.access) },
-      ...{ vpnHi: dma.get(slot, SLOT.vpnHi), vpnLo: dma.get(slot, SLOT.vpnLo) },
-    });
-    dma.set(slot, SLOT.pages, dma.get(slot, SLOT.pages) + 1);
-    dma.set(slot, SLOT.level, group);
-    dma.set(slot, SLOT.perms, 0);
-    dma.set(slot, SLOT.pfnHi, 0);
-    dma.set(slot, SLOT.pfnLo, 0);
-    this.replace(slot, MARK.answered | MARK.holdAtc, MARK.page);
-    this.say(slot, `gets no right from the translation completion, sends a page request (group ${group}) and waits`);
-  }
-
-  /** The first group index that none of the function's requests waits with. */
-  private freeGroup(sid: number): number {
-    for (let group = 0; ; group++) if (this.waiting(sid, group, () => true) < 0) return group;
-  }
-
-  /** Slot of the transaction that waits for the answer to a group; −1 for none. */
-  private waiting(sid: number, group: number, of: (pasid: number) => boolean): number {
-    const { dma } = this;
-    for (let i = 0; i < dma.slots; i++) {
-      const slot = dma.at(i);
-      if ((dma.get(slot, SLOT.flags) & MARK.page) === 0 || dma.get(slot, SLOT.level) !== group) continue;
-      const requester = dma.requesters[dma.get(slot, SLOT.device)];
-      if (requester.sid === sid && of(requester.pasid ?? -1)) return slot;
-    }
-    return -1;
-  }
-
-  /**
-   * A page group response arrives. With success the device looks up and asks once more; with any other code it gives up. One that nobody
-   * waits for is discarded (VT-d 7.9).
-   * @param pasid −1 for none
-   */
-  respond(sid: number, pasid: number, group: number, isSuccess: boolean): void {
-    const { dma } = this;
-    const slot = this.waiting(sid, group, (of) => of === pasid);
-    if (slot < 0) {
-      if (dma.log.on) dma.log.say('device', `${bdf(sid)} discards a page group response that it does not wait for`);
-      return;
-    }
-    dma.set(slot, SLOT.level, 0);
-    if (!isSuccess) {
-      this.say(slot, 'is told that there is no page, and gives up');
-      return dma.abort(slot);
-    }
-    this.say(slot, 'has the answer to its page request, and tries again');
-    this.replace(slot, MARK.page, MARK.ats);
-  }
-
-  /** A terminal condition of the device (VT-d 7.9): it forgets what it waits for pages with. Its page requests are on their way all the same. */
-  forgetWaiting(device: number): void {
-    const { dma } = this;
-    for (let i = 0; i < dma.slots; i++) {
-      const slot = dma.at(i);
-      const waits = (dma.get(slot, SLOT.flags) & MARK.page) !== 0 && dma.get(slot, SLOT.device) === device;
-      if (waits) dma.abort(slot);
-    }
-  }
-
   private goesOut(slot: number, was: number): void {
     const { dma } = this;
-    this.replace(slot, was, MARK.direct);
+    this.replace(slot, was | PAGES_SENT.mask, MARK.direct);
     dma.set(slot, SLOT.perms, 0);
     if (dma.log.on) {
       const page = dma.get(slot, SLOT.pfnHi) * 0x100000 + dma.get(slot, SLOT.pfnLo);

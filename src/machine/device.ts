@@ -83,7 +83,7 @@ export class Device {
       requester: this.index,
       run: () => {
         if (log.on) log.say('driver', `stops ${this.name}: what waits for a page is given up`);
-        dma.ats?.forgetWaiting(this.index);
+        dma.ats?.pages?.forget(this.index);
       },
     };
   }

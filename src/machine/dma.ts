@@ -58,8 +58,6 @@ export const SLOT = {
   data: 15,
   /** Of a write: how many interrupt requests of its device are ahead of it. */
   order: 16,
-  /** How many page requests its device has sent for it. */
-  pages: 17,
 } as const;
 
 const SLOT_FIELDS = Object.keys(SLOT);
@@ -267,7 +265,7 @@ export class Dma {
       const phase = this.get(slot, SLOT.phase);
       const inFlight = phase !== PHASE.free && phase < PHASE.completed;
       if (inFlight && this.get(slot, SLOT.access) === ACCESS.write) sum++;
-      if (inFlight) sum += this.ats?.pagesLeft(slot) ?? 0;
+      if (inFlight) sum += this.ats?.pages?.left(slot) ?? 0;
     }
     for (const count of this.otherWrites) sum += count();
     return sum;

@@ -19,6 +19,7 @@ export * from './mix.ts';
 export * from './naming.ts';
 export * from './op.ts';
 export * from './page-requests.ts';
+export * from './page-waits.ts';
 export * from './requester.ts';
 export * from './rules.ts';
 export * from './split.ts';

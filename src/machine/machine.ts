@@ -13,6 +13,7 @@ import { Frames } from './frames.ts';
 import { Grants, pageOf } from './grants.ts';
 import type { Program, Result } from './op.ts';
 import { PageRequestChannel } from './page-requests.ts';
+import { PageWaits } from './page-waits.ts';
 import type { RequesterOptions } from './requester.ts';
 import { Rules } from './rules.ts';
 import type { StoreOrder } from './store-buffer.ts';
@@ -92,8 +93,9 @@ export class Machine {
       this.dma.ats = ats;
       this.views.push(() => ats.describe());
       if (options.pageRequests !== undefined) {
-        ats.pages = new PageRequestChannel(arena, this.dma, options.pageRequests);
-        this.hardware.push(...ats.pages.agents);
+        const channel = new PageRequestChannel(arena, this.dma, options.pageRequests);
+        ats.pages = new PageWaits(this.dma, channel);
+        this.hardware.push(...channel.agents);
       }
     }
     if (!memory.coherent) {

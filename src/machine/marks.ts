@@ -25,3 +25,6 @@ export const MARK = {
   /** Its device has sent a page request for it, and waits for the answer. */
   page: 2048,
 } as const;
+
+/** Where the marks say how many page requests were sent for it, while it is in its device. */
+export const PAGES_SENT = { at: 12, most: 15, mask: 15 << 12 } as const;

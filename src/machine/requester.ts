@@ -12,7 +12,7 @@ export interface Requester {
   /** Whether it translates by itself, with a cache (PCI Express ATS, enabled); needs `MachineOptions.atcEntries`. */
   readonly ats?: boolean;
   /**
-   * With `ats`: how many page requests it sends for one DMA before it gives up (PRI, enabled); needs `MachineOptions.pageRequests`. If absent,
+   * With `ats`: how many page requests it sends for one DMA before it gives up (PRI, enabled), 15 at most; needs `MachineOptions.pageRequests`. If absent,
    * it cannot wait for a page.
    */
   readonly pageRequests?: number;

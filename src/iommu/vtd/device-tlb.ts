@@ -139,7 +139,7 @@ export class DeviceTlbs {
     const ready = (at: number, state: number) => {
       const sid = this.word(at, 1);
       if (ats?.hasDevice(sid) !== true) return false;
-      return state === STATE.sent || (!ats.isBusy(sid) && ats.pages?.hasDispatched(sid) !== true);
+      return state === STATE.sent || (!ats.isBusy(sid) && ats.pages?.channel.hasDispatched(sid) !== true);
     };
     return {
       name: `device-TLB invalidation ${i}`,
@@ -166,7 +166,7 @@ export class DeviceTlbs {
           return this.timeOut(sid);
         }
         if (state === STATE.sent) return this.arrive(at, sid);
-        ats?.pages?.drain();
+        ats?.pages?.channel.drain();
         if (this.core.telling) this.core.say(`${bdf(sid)} completes its device-TLB invalidation`);
         this.free(at);
       },

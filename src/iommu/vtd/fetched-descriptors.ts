@@ -136,5 +136,5 @@ export class FetchedDescriptors {
 /** Whether a wait cannot complete yet: something is to be drained, or a device-TLB invalidation is under way; with PD also page requests (7.7). @param word its word 0 */
 export function isWaitHeld(core: VtdCore, word: number): boolean {
   if (core.isHeld() || core.deviceTlbs?.isBusy === true) return true;
-  return ((word >>> WAIT_DSC.PD.lo) & 1) === 1 && core.dma?.ats?.pages?.isDraining === true;
+  return ((word >>> WAIT_DSC.PD.lo) & 1) === 1 && core.dma?.ats?.pages?.channel.isDraining === true;
 }

@@ -69,10 +69,10 @@ export class PageRequests implements PageRequestSink {
     this.core = core;
     this.invalidator = invalidator;
     const ats = core.dma?.ats ?? null;
-    this.channel = ats?.pages ?? null;
+    this.channel = ats?.pages?.channel ?? null;
     if (this.channel !== null) this.channel.sink = this;
     this.respond = (sid, pasid, group, code) => {
-      if (ats?.hasDevice(sid) === true) ats.respond(sid, pasid, group, code === RESPONSE.success);
+      if (ats?.pages != null && ats.hasDevice(sid)) ats.pages.respond(sid, pasid, group, code === RESPONSE.success);
       else respond(sid, pasid, group, code);
     };
   }

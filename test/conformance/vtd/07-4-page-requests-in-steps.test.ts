@@ -79,6 +79,9 @@ describe('7.4, 7.6: a device waits for a page', () => {
     world.queue(response());
     queue(world).step(0);
     expect([dma.has(MARK.page), dma.has(MARK.ats)]).toEqual([false, true]);
+    while (!dma.has(MARK.direct)) dma.agent.step(0);
+    // Nothing tells it from one that found its page at once.
+    expect(dma.has(~(MARK.direct | MARK.waited | MARK.steady))).toBe(false);
     expect(dma.toEnd()).toBe('completed');
     expect(world.peek(LEAF)).toBe(AT.page | 0x67n);
   });
@@ -345,7 +348,7 @@ describe('7.8, 7.9: answers, and devices that stop', () => {
     const dma = send(world, nic);
     const other = send(world, nic);
     dma.toPage();
-    world.machine.dma.ats?.forgetWaiting(nic);
+    world.machine.dma.ats?.pages?.forget(nic);
     expect([dma.toEnd(), world.phase(other.slot)]).toEqual(['aborted', 'issued']);
     for (let i = 0; i < 2; i++) request(world).step(0);
     expect(world.read32(PQT)).toBe(32);
