@@ -1,6 +1,15 @@
 /** All formats of lines; a model adds its list. */
 import { AMD_LINES } from './amdvi/lines.ts';
 import type { LineFormat } from './line-format.ts';
+import { LINUX_LINES } from './linux/lines.ts';
+import { SPAPR_LINES } from './spapr/lines.ts';
+import { VIRTIO_LINES } from './virtio/lines.ts';
 import { VTD_LINES } from './vtd/lines.ts';
 
-export const LINE_FORMATS: readonly LineFormat[] = [...VTD_LINES, ...AMD_LINES];
+export const LINE_FORMATS: readonly LineFormat[] = [
+  ...VTD_LINES,
+  ...AMD_LINES,
+  ...VIRTIO_LINES,
+  ...SPAPR_LINES,
+  ...LINUX_LINES,
+];

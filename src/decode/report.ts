@@ -89,9 +89,9 @@ export class Report {
   }
 }
 
-function keyOf({ kind, requester, access, code, address, summary }: Finding): string {
-  // What has no requester and no code is one with another only if it says the same.
-  const what = requester === null && code === null && address === null ? summary : '';
+function keyOf({ kind, requester, access, code, summary }: Finding): string {
+  // What has no requester is one with another only if it says the same, whatever its numbers.
+  const what = requester === null ? summary.replace(/0x[0-9a-f]+/g, '') : '';
   return `${kind}|${requester?.text}|${requester?.pasid}|${access}|${code?.name}|${code?.value}|${code?.meaning}|${what}`;
 }
 

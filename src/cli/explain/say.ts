@@ -30,7 +30,9 @@ function sayGroup(group: Group, colours: Colours): string[] {
     );
   if (code !== null) {
     const source = code.clause === null ? 'not in the specification' : code.clause;
-    lines.push(`  ${code.name.padEnd(9)}  0x${code.value.toString(16)}: ${code.meaning} (${source})`);
+    lines.push(
+      `  ${code.name.padEnd(9)}  ${code.value < 0 ? code.value : `0x${code.value.toString(16)}`}: ${code.meaning} (${source})`,
+    );
   }
   lines.push(...sayPages(group));
   for (const [name, value] of details) lines.push(`  ${printable(name).padEnd(9)}  ${printable(value)}`);

@@ -1,0 +1,106 @@
+/** Linux's own lines as reports have them. */
+import { describe, expect, test } from 'vitest';
+import { explain } from '../index.ts';
+
+function only(...lines: string[]) {
+  const { groups, unknownCount } = explain(lines.join('\n'));
+  expect(unknownCount).toBe(0);
+  expect(groups).toHaveLength(1);
+  return groups[0].finding;
+}
+
+describe('bounce buffers', () => {
+  test.each([
+    [
+      'virtio-pci 0000:00:01.0: swiotlb buffer is full (sz: 294912 bytes), total 1024 (slots), used 725 (slots)',
+      'larger than one bounce buffer can be',
+    ],
+    [
+      '[   99.504990] rcar-fcp fea2f000.fcp: swiotlb buffer is full (sz: 4096 bytes), total 32768 (slots), used 32768 (slots)',
+      'fea2f000.fcp: a DMA mapping failed, as no bounce buffer (swiotlb) was free',
+    ],
+    [
+      '[    7.292703] ehci-pci 0000:00:1a.0: swiotlb buffer is full (sz: 8 bytes), total 0 (slots), used 0 (slots)',
+      'none were set up',
+    ],
+    ['ata_piix 0000:00:1f.2: swiotlb buffer is full (sz: 262144 bytes)', 'no bounce buffer (swiotlb) was free'],
+  ])('%s', (line, said) => {
+    expect(only(line).summary).toContain(said);
+  });
+});
+
+test('an address beyond a mask, and one beyond the limit of the bus', () => {
+  const old = only('ehci-pci 0000:00:1a.0: overflow 0x0000000a1c8f9a60+8 of DMA mask ffffffff bus limit 0');
+  expect(old).toMatchObject({ requester: { id: 0xd0 }, address: { value: 0xa1c8f9a60n, space: 'physical' } });
+  expect(old.summary).toBe('0000:00:1a.0: 0xa1c8f9a60 is beyond what it can address');
+  const bus = only('vc4-drm soc:gpu: DMA addr 0x00000000c0000000+4096 overflow (mask ffffffff, bus limit bfffffff).');
+  expect(bus.summary).toBe('soc:gpu: 0xc0000000 is beyond what its bus can address');
+});
+
+describe('DMA-API', () => {
+  test('of a device of PCI, what is unmapped and was not mapped', () => {
+    const finding = only(
+      'DMA-API: mlx5_core 0000:08:00.1: device driver tries to free DMA memory it has not allocated [device address=0x00000000fffbc000] [size=2047 bytes]',
+    );
+    expect(finding).toMatchObject({
+      requester: { id: 0x801 },
+      address: { value: 0xfffbc000n },
+      causes: [{ id: 'unmap-mismatch', sure: 'certain' }],
+    });
+    expect(finding.details).toContainEqual(['size', '2047 bytes']);
+  });
+
+  test('of another bus', () => {
+    expect(
+      only(
+        '[   16.996779] DMA-API: macb ff0b0000.ethernet: device driver tries to free DMA memory it has not allocated [device address=0x0000000875e3e244] [size=1536 bytes]',
+      ).summary,
+    ).toBe('ff0b0000.ethernet: its driver unmaps what is not mapped, or no longer');
+  });
+
+  test('before 5.0, and with details in pairs', () => {
+    const finding = only(
+      'forcedeth 0000:00:08.0: DMA-API: device driver frees DMA memory with wrong function [device address=0x00000000640444be] [size=66 bytes] [mapped as single] [unmapped as page]',
+    );
+    expect(finding.requester).toMatchObject({ id: 0x40 });
+    expect(finding.details.slice(2)).toEqual([
+      ['mapped as', 'single'],
+      ['unmapped as', 'page'],
+    ]);
+  });
+
+  test('without a space before the bracket', () => {
+    const finding = only(
+      'DMA-API: snd_hda_intel 0000:03:00.1: device driver failed to check map error[device address=0x00000000ffff0000] [size=20480 bytes] [mapped as single]',
+    );
+    expect(finding).toMatchObject({ address: { value: 0xffff0000n }, causes: [{ id: 'map-unchecked' }] });
+  });
+
+  test("devices are told apart, addresses of one device's misuse are pages of one group", () => {
+    const line = (device: string, address: string) =>
+      `DMA-API: x ${device}: device driver tries to free DMA memory it has not allocated [device address=${address}] [size=1 bytes]`;
+    const { groups } = explain([line('a.dma', '0x1000'), line('b.dma', '0x1000'), line('a.dma', '0x5000')].join('\n'));
+    expect(groups.map(({ count, pages }) => [count, pages.length])).toEqual([
+      [2, 2],
+      [1, 1],
+    ]);
+  });
+
+  test('what only informs is no finding', () => {
+    const { groups, unknownCount } = explain(
+      'DMA-API: preallocated 65536 debug entries\nDMA-API: debugging enabled by kernel config\n',
+    );
+    expect([groups.length, unknownCount]).toEqual([0, 0]);
+  });
+});
+
+test.each(['amd_iommu_report_page_fault', 'dmar_fault', 'arm_smmu_evtq_thread'])(
+  '%s: lines that were left out',
+  (by) => {
+    expect(only(`${by}: 12950 callbacks suppressed`).causes).toEqual([{ id: 'overflow', sure: 'certain' }]);
+  },
+);
+
+test("other subsystems' lines that were left out are none of ours", () => {
+  expect(explain('net_ratelimit: 12 callbacks suppressed').groups).toEqual([]);
+});

@@ -1,0 +1,5 @@
+import type { LineFormat } from '../line-format.ts';
+import { DMA_API_LINES } from './dma-api-lines.ts';
+import { MAPPING_LINES } from './mapping-lines.ts';
+
+export const LINUX_LINES: readonly LineFormat[] = [...MAPPING_LINES, ...DMA_API_LINES];
