@@ -84,9 +84,9 @@ function noRoom({ device, pages }: Groups): Finding {
 }
 
 /** `ibm,create-pe-dma-window`: what was asked for, and what came. */
-function created({ address_hi, address_lo, device, liobn, page, status, window }: Groups): Finding | null {
+function created({ address_hi, address_lo, device, liobn, page, size, status }: Groups): Finding | null {
   const [high, low] = [address_hi, address_lo].map((cell) => Number.parseInt(cell ?? '', 16));
-  const [pageShift, windowShift] = [page, window].map((shift) => Number.parseInt(shift ?? '', 16));
+  const [pageShift, windowShift] = [page, size].map((shift) => Number.parseInt(shift ?? '', 16));
   const value = Number(status);
   const known = RTAS_STATUS[value];
   // Shifts beyond what an address has are none.
@@ -159,7 +159,7 @@ export const SPAPR_LINES: readonly LineFormat[] = [
     id: 'spapr.window-created',
     needle: 'ibm,create-pe-dma-window(',
     pattern: new RegExp(
-      String.raw`${BDF}: ibm,create-pe-dma-window\(${HEX('token')}\) ${HEX('config')} ${HEX('buid_hi')} ${HEX('buid_lo')} (?<page>[0-9a-f]{1,2}) (?<window>[0-9a-f]{1,2}) returned (?<status>-?\d{1,5}) \(liobn = 0x${HEX('liobn')} starting addr = ${HEX('address_hi')} ${HEX('address_lo')}\)`,
+      String.raw`${BDF}: ibm,create-pe-dma-window\(${HEX('token')}\) ${HEX('config')} ${HEX('buid_hi')} ${HEX('buid_lo')} (?<page>[0-9a-f]{1,2}) (?<size>[0-9a-f]{1,2}) returned (?<status>-?\d{1,5}) \(liobn = 0x${HEX('liobn')} starting addr = ${HEX('address_hi')} ${HEX('address_lo')}\)`,
       'i',
     ),
     example:
