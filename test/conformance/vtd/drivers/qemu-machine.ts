@@ -61,12 +61,13 @@ interface Port {
 let found: Qemu | null = null;
 const machines = new Map<string, QemuMachine>();
 
-/** The machine with these options of its unit and at least these devices; processes are kept. */
-export function machineWith(unit: string, sids: readonly number[]): QemuMachine {
-  const key = `${unit}|${sids.join(',')}`;
+/** The machine with these options of its unit and at least these devices; processes are kept. @param which of several that are the same */
+export function machineWith(unit: string, sids: readonly number[], which = 0): QemuMachine {
+  const key = `${which}|${unit}|${sids.join(',')}`;
   for (const [of, machine] of machines) {
     if (machine.qtest.isClosed) machines.delete(of);
-    else if (machine.unit === unit && sids.every((sid) => machine.has(sid))) return machine;
+    else if (of.startsWith(`${which}|`) && machine.unit === unit && sids.every((sid) => machine.has(sid)))
+      return machine;
   }
   const machine = new QemuMachine(unit, sids);
   machines.set(key, machine);
