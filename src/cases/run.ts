@@ -1,4 +1,4 @@
-import type { Decided, InstanceOptions, SavedSearch, Violation } from '../explore/index.ts';
+import type { Decided, InstanceOptions, SavedSearch, SavedShortest, Violation } from '../explore/index.ts';
 import { countBlocks, DepthFirst, decidedBy, Instance, LivelockSearch, Search, tidy } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import type { Machine } from '../machine/index.ts';
@@ -40,6 +40,11 @@ export interface Outcome {
   /** Bytes of the visited set, a state. */
   readonly bytesPerState: number;
 }
+
+/** A run that was interrupted, as plain data: while the verdict was being decided, or when it was known and what was left was to find the shortest runs. */
+export type SavedRun =
+  | { readonly phase: 'deciding'; readonly search: SavedSearch }
+  | { readonly phase: 'telling'; readonly decided: Decided; readonly shortest: SavedShortest | null };
 
 /** Whether this is no broken rule, but a state in which the specification leaves open what happens. */
 export function isOpen({ invariant }: Broken): boolean {
@@ -102,10 +107,28 @@ export class CaseRun {
     });
   }
 
-  /** Goes on from a search that was saved, instead of from the start. */
-  restore(saved: SavedSearch): void {
-    this.search = this.depthFirst();
-    this.search.restore(saved);
+  /** Everything that is known, to go on later; null where that was {@link isCut}: what the search had left then is what there is to go on with. */
+  whole(): SavedRun | null {
+    const { decided, search, telling, isCut } = this;
+    if (decided === null) return { phase: 'deciding', search: search.whole() };
+    return isCut ? null : { phase: 'telling', decided, shortest: telling?.whole() ?? null };
+  }
+
+  /** The verdict is one of a search that ended before it had seen all that it was to see. */
+  get isCut(): boolean {
+    const { decided, properties } = this;
+    return decided !== null && !decided.exhausted && decided.violations.length < properties.length;
+  }
+
+  /** Goes on from {@link whole}, instead of from the start. */
+  restore(saved: SavedRun): void {
+    if (saved.phase === 'deciding') {
+      this.search = this.depthFirst();
+      this.search.restore(saved.search);
+      return;
+    }
+    this.adopt(saved.decided);
+    if (saved.shortest !== null) this.telling?.restore(saved.shortest);
   }
 
   /** The verdict is not known yet. */

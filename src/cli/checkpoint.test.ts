@@ -3,12 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { SavedRun } from '../cases/index.ts';
 import { CASES } from '../cases/index.ts';
 import type { SavedSearch } from '../explore/index.ts';
 import { randomFrom } from '../explore/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import type { CheckpointOf } from './checkpoint.ts';
-import { checkSame, identityOf, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { checkSame, identityOf, readCheckpoint, refuseUnwritable, writeCheckpoint } from './checkpoint.ts';
 import { DEFAULT_MAX_STATES, newRun } from './job.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -27,7 +28,7 @@ const OF: CheckpointOf = {
   identity: '00112233445566778899aabbccddeeff',
 };
 
-const SAVED: SavedSearch = {
+const SEARCH: SavedSearch = {
   stacks: [[1, -2, 3], [], [2 ** 31 - 1, -(2 ** 31), 0, 7]],
   entries: Int32Array.from([1, 2, -3, -4, 2 ** 31 - 1, -(2 ** 31)]),
   transitions: 2 ** 40 + 1,
@@ -44,6 +45,34 @@ const SAVED: SavedSearch = {
     },
   ],
   fired: [0, 5, 12345678901],
+};
+
+const SAVED: SavedRun = { phase: 'deciding', search: SEARCH };
+
+const { violations } = SEARCH;
+const TELLING: SavedRun = {
+  phase: 'telling',
+  decided: {
+    violations,
+    states: 3,
+    transitions: 2 ** 40 + 1,
+    depth: 17,
+    exhausted: true,
+    fired: [1, 2],
+    expectedCollisions: 2.4e-19,
+    bytesPerState: 12.6,
+    cyclic: false,
+    reduced: 1,
+  },
+  shortest: {
+    parents: Int32Array.of(-1, 0, 0),
+    decisions: Int32Array.of(0, 4096, 2 ** 31 - 1),
+    next: 1,
+    levelEnd: 3,
+    depth: 1,
+    transitions: 2,
+    violations,
+  },
 };
 
 /** What is said of a file with these bytes. */
@@ -63,7 +92,7 @@ function refusalOf(bytes: Uint8Array, name = 'damaged'): string {
 }
 
 /** A file as it is written, with the offset at which its words begin. */
-function written(saved: SavedSearch = SAVED): { bytes: Buffer; body: number } {
+function written(saved: SavedRun = SAVED): { bytes: Buffer; body: number } {
   const file = join(folder, 'whole');
   writeCheckpoint(file, OF, saved);
   const bytes = readFileSync(file);
@@ -77,8 +106,11 @@ describe('what is written is read', () => {
     expect(readCheckpoint(file)).toEqual({ of: OF, saved: SAVED });
     // And over it, another one; nothing else is left behind.
     const of = { ...OF, file: 'ä\nb.ts', mutant: 'm', without: ['ample'] as const };
-    writeCheckpoint(file, of, { ...SAVED, stacks: [], entries: new Int32Array() });
-    expect(readCheckpoint(file)).toEqual({ of, saved: { ...SAVED, stacks: [], entries: new Int32Array() } });
+    const empty: SavedRun = { phase: 'deciding', search: { ...SEARCH, stacks: [], entries: new Int32Array() } };
+    for (const saved of [empty, TELLING, { ...TELLING, shortest: null }]) {
+      writeCheckpoint(file, of, saved);
+      expect(readCheckpoint(file)).toEqual({ of, saved });
+    }
     expect(readdirSync(folder).filter((name) => name.startsWith('a'))).toEqual(['a']);
   });
 
@@ -88,8 +120,8 @@ describe('what is written is read', () => {
     const job = { definition, file: null, variant: 'linux-5.11', profile: PROFILES[0], mutant: null };
     const run = newRun({ ...job, maxStates: DEFAULT_MAX_STATES, without: [] });
     run.advance(5000);
-    const saved = run.search.whole();
-    expect(saved.stacks[0].length).toBeGreaterThan(100);
+    const saved = run.whole() as SavedRun & { phase: 'deciding' };
+    expect(saved.search.stacks[0].length).toBeGreaterThan(100);
     const file = join(folder, 'real');
     writeCheckpoint(file, OF, saved);
     expect(readCheckpoint(file).saved).toEqual(saved);
@@ -97,6 +129,13 @@ describe('what is written is read', () => {
 
   test('where it cannot be written, a line says so', () => {
     const file = join(folder, 'none', 'a');
+    writeFileSync(join(folder, 'plain'), '');
+    const refused = [file, folder, join(folder, 'plain', 'a')];
+    for (const [i, why] of ['ENOENT', 'it is a folder', 'ENOTDIR'].entries())
+      expect(() => refuseUnwritable(refused[i])).toThrow(`${refused[i]}: the checkpoint cannot be written (${why}`);
+    // Whoever may write leaves nothing behind, and takes nothing away.
+    for (const name of ['new', 'plain']) refuseUnwritable(join(folder, name));
+    expect(readdirSync(folder).filter((name) => /^(new|plain)/.test(name))).toEqual(['plain']);
     expect(() => writeCheckpoint(file, OF, SAVED)).toThrow(UsageError);
     expect(() => writeCheckpoint(file, OF, SAVED)).toThrow(`${file}: the checkpoint cannot be written (ENOENT`);
     expect(() => readCheckpoint(file)).toThrow(`${file}: cannot be read (ENOENT`);
@@ -113,7 +152,7 @@ describe('what is damaged is refused', () => {
     }
     const magic = bytes.indexOf('\n') + 1;
     expect([...said]).toEqual([
-      ["is no checkpoint of this format ('pinhole checkpoint 1'); name one that --checkpoint wrote", magic],
+      ["is no checkpoint of this format ('pinhole checkpoint 2'); name one that --checkpoint wrote", magic],
       ['its header is damaged; use a whole copy, or begin anew without --resume', expect.any(Number)],
       ['is cut; use a whole copy, or begin anew without --resume', expect.any(Number)],
     ]);
@@ -123,7 +162,7 @@ describe('what is damaged is refused', () => {
   });
 
   test('one byte altered, anywhere', () => {
-    const { bytes } = written({ ...SAVED, entries: new Int32Array(2000).fill(77) });
+    const { bytes } = written({ phase: 'deciding', search: { ...SEARCH, entries: new Int32Array(2000).fill(77) } });
     const random = randomFrom(1);
     const all = Array.from({ length: 700 }, (_, i) => i);
     const some = Array.from({ length: 400 }, () => random(bytes.length));
@@ -140,11 +179,13 @@ describe('what is damaged is refused', () => {
     const { bytes } = written();
     expect(refusalOf(Buffer.concat([bytes, Buffer.of(0)]))).toMatch(/^was altered/);
     expect(refusalOf(Buffer.alloc(0))).toMatch(/^is no checkpoint/);
-    expect(refusalOf(Buffer.from(bytes.toString('latin1').replace('checkpoint 1', 'checkpoint 2'), 'latin1'))).toMatch(
+    expect(refusalOf(Buffer.from(bytes.toString('latin1').replace('checkpoint 2', 'checkpoint 1'), 'latin1'))).toMatch(
       /^is no checkpoint of this format/,
     );
-    for (const header of ['null', '{}', '{"work":-1,"entries":1.5}', '[', '']) {
-      expect(refusalOf(Buffer.from(`pinhole checkpoint 1\n${header}\n`))).toMatch(/^its header is damaged/);
+    const lengths = ['null', '[1]', '[1,1.5]', '[1,-1]', '[0,0,0]', '[0,0],"phase":"other"'];
+    const headers = lengths.map((value) => `{"phase":"deciding","lengths":${value}}`);
+    for (const header of ['null', '{}', ...headers, '{"lengths":[0,0]}', '[', '']) {
+      expect(refusalOf(Buffer.from(`pinhole checkpoint 2\n${header}\n`))).toMatch(/^its header is damaged/);
     }
   });
 });

@@ -1,11 +1,11 @@
 /** A search that was interrupted, in a file: written at intervals and on Ctrl-C, refused where it is not what was written. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import type { Case } from '../cases/index.ts';
-import type { Instance, Reduction, SavedSearch } from '../explore/index.ts';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import type { Case, SavedRun } from '../cases/index.ts';
+import type { Decided, Instance, Reduction, SavedSearch, SavedShortest } from '../explore/index.ts';
 import { UsageError } from './usage-error.ts';
 
-const MAGIC = 'pinhole checkpoint 1\n';
+const MAGIC = 'pinhole checkpoint 2\n';
 const SUM_BYTES = 32;
 
 /** What a checkpoint is of. */
@@ -46,32 +46,74 @@ function bytesOf(words: Int32Array): Buffer {
   return Buffer.from(words.buffer, words.byteOffset, words.byteLength);
 }
 
-/** Writes it beside the file and then takes the file's place, so that a crash leaves the one before. */
-export function writeCheckpoint(file: string, of: CheckpointOf, saved: SavedSearch): void {
-  const { stacks, entries, ...rest } = saved;
-  const work = flat(stacks);
-  const header = JSON.stringify({ of, ...rest, work: work.length, entries: entries.length });
-  const parts = [Buffer.from(`${MAGIC}${header}\n`), bytesOf(work), bytesOf(entries)];
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  const beside = `${file}.part`;
+/** Where a checkpoint is written before it takes the file's place. */
+function besideOf(file: string): string {
+  return `${file}.part`;
+}
+
+function notWritable(file: string, error: unknown): UsageError {
+  return new UsageError(
+    `${file}: the checkpoint cannot be written (${(error as Error).message}); name a file that can`,
+  );
+}
+
+/** Fails before a long search, not at the first save. */
+export function refuseUnwritable(file: string): void {
   try {
-    const fd = openSync(beside, 'w');
-    for (const part of [...parts, hash.digest()]) {
-      for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
-    }
-    fsyncSync(fd);
-    closeSync(fd);
-    renameSync(beside, file);
+    if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new Error('it is a folder');
+    closeSync(openSync(besideOf(file), 'w'));
+    rmSync(besideOf(file));
   } catch (error) {
-    throw new UsageError(
-      `${file}: the checkpoint cannot be written (${(error as Error).message}); name a file that can`,
-    );
+    throw notWritable(file, error);
   }
 }
 
-/** @returns what it is of, and the search; everything that is not as it was written is refused */
-export function readCheckpoint(file: string): { of: CheckpointOf; saved: SavedSearch } {
+/** What a run that was saved has of numbers, in two parts, and the rest of it. */
+function partsOf(run: SavedRun): { rest: Rest; first: Int32Array; second: Int32Array } {
+  if (run.phase === 'deciding') {
+    const { stacks, entries, ...search } = run.search;
+    return { rest: { phase: run.phase, search }, first: flat(stacks), second: entries };
+  }
+  const { phase, decided } = run;
+  const none = new Int32Array();
+  if (run.shortest === null) return { rest: { phase, decided, shortest: null }, first: none, second: none };
+  const { parents, decisions, ...shortest } = run.shortest;
+  return { rest: { phase, decided, shortest }, first: parents, second: decisions };
+}
+
+function runOf(rest: Rest, first: Int32Array, second: Int32Array): SavedRun {
+  if (rest.phase === 'deciding')
+    return { phase: rest.phase, search: { ...rest.search, stacks: unflat(first), entries: second } };
+  const { phase, decided, shortest } = rest;
+  return { phase, decided, shortest: shortest && { ...shortest, parents: first, decisions: second } };
+}
+
+/** Writes it beside the file and then takes the file's place, so that a crash leaves the one before. */
+export function writeCheckpoint(file: string, of: CheckpointOf, run: SavedRun): void {
+  const { rest, first, second } = partsOf(run);
+  const header = JSON.stringify({ of, ...rest, lengths: [first.length, second.length] });
+  const parts = [Buffer.from(`${MAGIC}${header}\n`), bytesOf(first), bytesOf(second)];
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  const beside = besideOf(file);
+  try {
+    const fd = openSync(beside, 'w');
+    try {
+      for (const part of [...parts, hash.digest()]) {
+        for (let at = 0; at < part.length; ) at += writeSync(fd, part, at);
+      }
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(beside, file);
+  } catch (error) {
+    throw notWritable(file, error);
+  }
+}
+
+/** @returns what it is of, and the run; everything that is not as it was written is refused */
+export function readCheckpoint(file: string): { of: CheckpointOf; saved: SavedRun } {
   let all: Buffer;
   try {
     all = readFileSync(file);
@@ -84,9 +126,10 @@ export function readCheckpoint(file: string): { of: CheckpointOf; saved: SavedSe
     );
   }
   const end = all.indexOf('\n', MAGIC.length);
-  const header = headerOf(file, all.subarray(MAGIC.length, Math.max(end, MAGIC.length)));
+  const { of, lengths, ...rest } = headerOf(file, all.subarray(MAGIC.length, Math.max(end, MAGIC.length)));
+  const [first, second] = lengths;
   const body = end + 1;
-  const expected = body + 4 * (header.work + header.entries) + SUM_BYTES;
+  const expected = body + 4 * (first + second) + SUM_BYTES;
   if (all.length < expected) {
     throw new UsageError(
       `${file}: is cut: ${all.length} bytes of ${expected}; use a whole copy, or begin anew without --resume`,
@@ -100,16 +143,25 @@ export function readCheckpoint(file: string): { of: CheckpointOf; saved: SavedSe
   }
   const words = (at: number, count: number) =>
     new Int32Array(all.buffer.slice(all.byteOffset + at, all.byteOffset + at + 4 * count));
-  const { of, work, entries, ...rest } = header;
-  return { of, saved: { ...rest, stacks: unflat(words(body, work)), entries: words(body + 4 * work, entries) } };
+  return { of, saved: runOf(rest, words(body, first), words(body + 4 * first, second)) };
 }
 
-type Header = Omit<SavedSearch, 'stacks' | 'entries'> & { of: CheckpointOf; work: number; entries: number };
+/** A run without its numbers, as the header has it. */
+type Rest =
+  | { readonly phase: 'deciding'; readonly search: Omit<SavedSearch, 'stacks' | 'entries'> }
+  | {
+      readonly phase: 'telling';
+      readonly decided: Decided;
+      readonly shortest: Omit<SavedShortest, 'parents' | 'decisions'> | null;
+    };
+
+type Header = Rest & { readonly of: CheckpointOf; readonly lengths: readonly [number, number] };
 
 function headerOf(file: string, text: Buffer): Header {
   try {
     const header = JSON.parse(text.toString()) as Header;
-    if (Number.isSafeInteger(header.work) && Number.isSafeInteger(header.entries)) return header;
+    const isWhole = header.lengths.length === 2 && header.lengths.every((n) => Number.isSafeInteger(n) && n >= 0);
+    if (isWhole && (header.phase === 'deciding' || header.phase === 'telling')) return header;
   } catch {
     // Said below.
   }

@@ -46,6 +46,8 @@ export interface Finished {
   readonly seconds: number;
   /** Somebody pressed Ctrl-C. */
   readonly interrupted: boolean;
+  /** Where there is something to go on with, and it was to be saved; `isKept`: the last save had all that there was. */
+  readonly checkpoint: { readonly file: string; readonly isKept: boolean } | null;
 }
 
 /** What a run that is under way has done so far. */

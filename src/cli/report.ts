@@ -54,6 +54,8 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     bytesPerState: Number(finished.bytesPerState.toFixed(1)),
     stepsExact: first?.shortest ?? null,
     without: job.without,
+    // To go on with.
+    checkpoint: finished.checkpoint?.isKept === true ? finished.checkpoint.file : null,
     sample: job.sample ?? null,
     // Where the specification leaves open what happens, though nothing breaks or something else does.
     open: open ?? null,
@@ -82,11 +84,17 @@ export function notes(job: Job, finished: Finished): string[] {
   else if (job.sample !== undefined && finished.verdict === 'bounded')
     out.push(`nothing is known of runs with more than ${job.sample.maxPreemptions} preemptions`);
   else if (!finished.exhausted && finished.verdict === 'bounded') out.push(stopped(job, finished));
+  if (finished.checkpoint !== null) out.push(kept(finished.checkpoint, finished.interrupted));
   const unexplained = finished.unfiredRules.filter((rule) => job.definition.unfired?.[rule] === undefined);
   if (finished.verdict === 'holds' && unexplained.length > 0) {
     out.push(`never used: ${unexplained.join(', ')}; does the case do what it is meant to?`);
   }
   return out;
+}
+
+function kept({ file, isKept }: NonNullable<Finished['checkpoint']>, interrupted: boolean): string {
+  if (!isKept) return `what was found since the last checkpoint is lost: it could not be saved in ${file}`;
+  return `saved: --resume ${file}${interrupted ? '' : ' with a larger --max-states'} goes on from here`;
 }
 
 /** Why a search ended before it had seen all. */

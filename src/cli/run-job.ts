@@ -1,12 +1,13 @@
 /** Runs one job to its end: in portions, in several threads once it is large, saved at intervals. */
-import type { CaseRun, InvariantId, Sample } from '../cases/index.ts';
+import type { CaseRun, InvariantId, Sample, SavedRun } from '../cases/index.ts';
 import { SampledRun } from '../cases/index.ts';
-import type { SavedSearch } from '../explore/index.ts';
 import { ProgramError, replay } from '../explore/index.ts';
 import type { CheckpointOf } from './checkpoint.ts';
-import { checkSame, identityOf, writeCheckpoint } from './checkpoint.ts';
+import { checkSame, identityOf } from './checkpoint.ts';
 import type { Finished, Job, Progress } from './job.ts';
 import { newRun } from './job.ts';
+import type { Checkpoint } from './saving.ts';
+import { Saving } from './saving.ts';
 import { decideShared, Team } from './shared-run.ts';
 import { textOf } from './user-case/load.ts';
 import { VERSION } from './version.ts';
@@ -31,10 +32,12 @@ export interface RunHooks {
   readonly isStopped: () => boolean;
   /** Threads that share the search once it is large; 1 if absent. */
   readonly workers?: number;
-  /** Where the search is saved, and how often. */
-  readonly checkpoint?: { readonly file: string; readonly everyMs: number };
-  /** A search to go on with. */
-  readonly resume?: { readonly file: string; readonly of: CheckpointOf; readonly saved: SavedSearch };
+  /** Where the run is saved, and how often. */
+  readonly checkpoint?: Checkpoint;
+  /** A run to go on with. */
+  readonly resume?: { readonly file: string; readonly of: CheckpointOf; readonly saved: SavedRun };
+  /** Told what went wrong, in a line, and ended nothing. */
+  readonly onWarning?: (line: string) => void;
 }
 
 /** Transitions after which a search is worth several threads. It goes on in this one until they are ready, a second or so later. */
@@ -43,7 +46,7 @@ const SHARE_AFTER = 300_000;
 /** Runs a job to its end. */
 export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<Finished> {
   if (job.sample !== undefined) return runSampled(job, job.sample, watch, hooks);
-  const { onProgress, isStopped, workers = 1, checkpoint, resume } = hooks;
+  const { onProgress, isStopped, workers = 1, checkpoint, resume, onWarning = () => {} } = hooks;
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const run = watched(watch, () => newRun(job, watch === 'programs' ? { guarded } : {}));
@@ -52,11 +55,9 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
     checkSame(resume.file, resume.of, of);
     run.restore(resume.saved);
   }
-  let savedAt = performance.now();
-  const wantsSave = () => checkpoint !== undefined && performance.now() - savedAt >= checkpoint.everyMs;
-  const save = (saved: SavedSearch) => {
-    if (checkpoint !== undefined && of !== null) writeCheckpoint(checkpoint.file, of, saved);
-    savedAt = performance.now();
+  const saving = checkpoint === undefined || of === null ? null : new Saving(checkpoint, of, onWarning);
+  const save = (saved = run.whole()) => {
+    if (saved !== null) saving?.save(saved);
   };
   let portion = 256;
   let over = false;
@@ -74,8 +75,8 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
         const shared = await decideShared(job, run.search.whole(), team, {
           onProgress: tell,
           isStopped,
-          wantsSave,
-          onSave: save,
+          wantsSave: () => saving?.isDue === true,
+          onSave: (search) => save({ phase: 'deciding', search }),
         });
         team.close();
         // One thread, which is watched, tells what does not come back.
@@ -85,24 +86,30 @@ export async function runJob(job: Job, watch: Watch, hooks: RunHooks): Promise<F
           continue;
         }
         run.adopt(shared.decided);
-        if (shared.interrupted) break;
+        if (run.isCut) save({ phase: 'deciding', search: shared.left });
+        continue;
       }
       const before = performance.now();
+      const { isDeciding } = run;
       over = advance(run, portion, watch);
+      // What is left is what there is to go on with, whatever is told of it afterwards.
+      if (isDeciding && run.isCut) save({ phase: 'deciding', search: run.search.whole() });
       const took = performance.now() - before;
       if (took < PORTION_MS / 2) portion *= 2;
       else if (took > PORTION_MS * 2 && portion > 64) portion >>= 1;
       if (!over) {
         onProgress({ ...run.progress, seconds: seconds() });
-        if (run.isDeciding && wantsSave()) save(run.search.whole());
+        if (saving?.isDue) save();
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
   } finally {
     team?.close();
   }
-  if (!over && run.isDeciding) save(run.search.whole());
-  return finishedOf(job, run, seconds(), !over);
+  if (!over) save();
+  const goesOn = !over || run.isCut;
+  const kept = saving !== null && goesOn ? { file: saving.file, isKept: saving.isKept } : null;
+  return { ...finishedOf(job, run, seconds(), !over), checkpoint: kept };
 }
 
 /** Some runs instead of all. */
@@ -118,10 +125,15 @@ async function runSampled(job: Job, sample: Sample, watch: Watch, hooks: RunHook
     hooks.onProgress({ ...run.progress, seconds: seconds() });
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return finishedOf(job, run, seconds(), !over);
+  return { ...finishedOf(job, run, seconds(), !over), checkpoint: null };
 }
 
-function finishedOf(job: Job, run: CaseRun | SampledRun, seconds: number, interrupted: boolean): Finished {
+function finishedOf(
+  job: Job,
+  run: CaseRun | SampledRun,
+  seconds: number,
+  interrupted: boolean,
+): Omit<Finished, 'checkpoint'> {
   const outcome = run.outcome();
   const broken = outcome.broken.map(({ invariant, run: steps, blocks, shortest }) => {
     const { fingerprint } = replay(run.fresh(), steps, false);

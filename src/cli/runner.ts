@@ -61,8 +61,12 @@ export async function runJobs(
   keeping: Keeping = {},
 ): Promise<void> {
   const line = new ProgressLine();
+  const onWarning = (text: string) => {
+    line.clear();
+    process.stderr.write(`pinhole: ${text}\n`);
+  };
   const lanes = Array.from({ length: Math.min(workers, jobs.length) }, () =>
-    jobs.length === 1 || workers === 1 ? hereLane({ ...keeping, workers }) : threadLane(),
+    jobs.length === 1 || workers === 1 ? hereLane({ ...keeping, workers, onWarning }) : threadLane(),
   );
   let stopped = false;
   let failed = false;
@@ -110,7 +114,7 @@ interface LaneOfWork {
   close(): void;
 }
 
-function hereLane(keeping: Keeping & { workers: number }): LaneOfWork {
+function hereLane(keeping: Keeping & Pick<RunHooks, 'workers' | 'onWarning'>): LaneOfWork {
   let stopped = false;
   return {
     execute: (job, onProgress) => runWatched(job, { ...keeping, onProgress, isStopped: () => stopped }),

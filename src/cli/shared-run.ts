@@ -98,7 +98,7 @@ export async function decideShared(
   saved: SavedSearch,
   { threads }: Team,
   hooks: SharedHooks,
-): Promise<{ decided: Decided; interrupted: boolean; left: SavedSearch } | null> {
+): Promise<{ decided: Decided; left: SavedSearch } | null> {
   const workers = threads.length;
   const visited = new SharedFingerprintSet(tableFor(job.maxStates, saved.entries.length / 2));
   visited.prepare(workers, saved.entries);
@@ -107,7 +107,6 @@ export async function decideShared(
   const open = new SharedArrayBuffer(OpenStates.BYTES);
   const parts: (Part | null)[] = threads.map(() => null);
   let stands: (Part | null)[] = threads.map(() => null);
-  let interrupted = false;
   // Who has ended says nothing new of where it stood before.
   const latest = () => threads.map((_, i) => parts[i] ?? stands[i]).filter((part): part is Part => part !== null);
   const total = () =>
@@ -143,8 +142,8 @@ export async function decideShared(
     if (transitions !== moved.transitions) moved = { at: performance.now(), transitions };
     else if (!over && performance.now() - moved.at > STUCK_MS) return null;
     hooks.onProgress({ states: visited.size, depth, frontier: workers - work.idle });
-    if (hooks.isStopped()) interrupted = true;
-    if (!standing && !over && (interrupted || hooks.wantsSave())) {
+    if (hooks.isStopped()) work.stop();
+    if (!standing && !over && hooks.wantsSave()) {
       standing = true;
       stands = threads.map(() => null);
       work.stand();
@@ -154,8 +153,7 @@ export async function decideShared(
       standing = false;
       // To write it may have taken long.
       moved = { at: performance.now(), transitions };
-      if (interrupted) work.stop();
-      else work.go();
+      work.go();
     }
   }
   await finished;
@@ -165,7 +163,6 @@ export async function decideShared(
   const { expectedCollisions, bytes: used } = visited;
   return {
     decided: { ...known, states, exhausted: !work.isStopped, expectedCollisions, bytesPerState: used / states },
-    interrupted,
     left,
   };
 }

@@ -4,6 +4,7 @@ import { packed, unpacked } from './decision.ts';
 import { FingerprintSet } from './fingerprint-set.ts';
 import type { Instance } from './instance.ts';
 import { RowQueue } from './row-queue.ts';
+import type { SavedShortest } from './saved-search.ts';
 import { isDue, takeTwice } from './twice.ts';
 
 /** A property of every step, as the search needs it. */
@@ -49,12 +50,12 @@ export class Search {
   /** Number of the state that is expanded next, and where the level after it begins. */
   private next = 0;
   private levelEnd = 1;
-  private readonly open: Property[];
+  private open: readonly Property[];
 
   constructor(instance: Instance, options: SearchOptions) {
     this.instance = instance;
     this.options = options;
-    this.open = [...options.properties];
+    this.open = options.properties;
     const { tracker, machine } = instance;
     this.visited.add(tracker.fpA, tracker.fpB);
     this.queue.push(machine.arena.words, tracker.live);
@@ -100,15 +101,13 @@ export class Search {
   private expand(): void {
     const { instance } = this;
     const { agents, machine, tracker } = instance;
-    const { arena, facts } = machine;
+    const { facts } = machine;
     const state = this.next++;
     if (state === this.levelEnd) {
       this.depth++;
       this.levelEnd = this.visited.size;
     }
-    tracker.journaling = false;
-    this.queue.shift(tracker.live, tracker.initial, (offset, value) => arena.set(offset, value));
-    tracker.journaling = true;
+    this.shift();
     const mark = tracker.mark();
     let enabled = false;
     let owed = false;
@@ -132,6 +131,47 @@ export class Search {
     if (!enabled) this.options.onEnd?.();
   }
 
+  /** Puts the machine into the first state of the queue. */
+  private shift(): void {
+    const { machine, tracker } = this.instance;
+    tracker.journaling = false;
+    this.queue.shift(tracker.live, tracker.initial, (offset, value) => machine.arena.set(offset, value));
+    tracker.journaling = true;
+  }
+
+  /** Everything that this search knows, to go on later. */
+  whole(): SavedShortest {
+    const { next, levelEnd, depth, transitions, violations, states } = this;
+    const parents = this.parents.slice(0, states);
+    const decisions = this.decisions.slice(0, states);
+    return { parents, decisions, next, levelEnd, depth, transitions, violations: [...violations] };
+  }
+
+  /** Goes on from {@link whole}, in a search that has just begun: takes every step that led to a new state once more, and no other. */
+  restore({ parents, decisions, ...saved }: SavedShortest): void {
+    const { agents, tracker } = this.instance;
+    for (let state = 0, found = 1; state < saved.next; state++) {
+      this.shift();
+      const mark = tracker.mark();
+      // States were numbered as they were found, so that those that were found from one follow each other.
+      for (; parents[found] === state; found++) {
+        const { agent, choice } = unpacked(decisions[found]);
+        agents[agent].step(choice);
+        if (!this.visited.add(tracker.fpA, tracker.fpB))
+          throw new Error('[internal] a saved state is not where it was');
+        this.remember(state, decisions[found]);
+        tracker.undo(mark);
+      }
+    }
+    if (this.states !== parents.length) throw new Error('[internal] saved states that nothing leads to');
+    this.next = saved.next;
+    this.levelEnd = saved.levelEnd;
+    this.depth = saved.depth;
+    this.transitions = saved.transitions;
+    this.violations.push(...saved.violations);
+    this.open = this.open.filter((p) => !saved.violations.some((v) => v.property === p.id));
+  }
+
   private remember(parent: number, decision: number): void {
     const state = this.visited.size - 1;
     if (state === this.parents.length) {
@@ -144,13 +184,12 @@ export class Search {
   }
 
   private check(facts: number, state: number, decision: number): void {
-    for (let i = this.open.length - 1; i >= 0; i--) {
-      if (!this.open[i].broken(facts)) continue;
-      const run = this.runTo(state);
-      if (decision >= 0) run.push(unpacked(decision));
-      this.violations.push({ property: this.open[i].id, run });
-      this.open.splice(i, 1);
-    }
+    const broken = this.open.filter((property) => property.broken(facts));
+    if (broken.length === 0) return;
+    const run = this.runTo(state);
+    if (decision >= 0) run.push(unpacked(decision));
+    this.open = this.open.filter((property) => !broken.includes(property));
+    for (const { id } of broken) this.violations.push({ property: id, run });
   }
 
   private runTo(state: number): Decision[] {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { readCheckpoint, writeCheckpoint } from '../../src/cli/checkpoint.ts';
 import { VERSION } from '../../src/cli/version.ts';
+import type { SavedSearch } from '../../src/explore/index.ts';
 import type { Ended } from './pinhole.ts';
 import { folderWith, pinhole, pinholeInTurn } from './pinhole.ts';
 
@@ -23,14 +24,15 @@ export default defineCase({
   title: 'D1 with more DMAs in flight',
   model: 'vtd',
   invariants: ['I2', 'I4'],
-  variants: { long: 'holds', broken: 'violated' },
+  variants: { long: 'holds', longer: 'holds', broken: 'violated' },
   build({ variant, profile }) {
-    const version = variant === 'long' ? VERSIONS.ideal : VERSIONS['linux-5.11'];
-    const scene = new VtdScene({ profile, version, pdEntries: [0], machine: { dmaSlots: 3 } });
+    const version = variant === 'broken' ? VERSIONS['linux-5.11'] : VERSIONS.ideal;
+    const dmas = variant === 'longer' ? 6 : 3;
+    const scene = new VtdScene({ profile, version, pdEntries: [0], machine: { dmaSlots: dmas } });
     for (let i = 0n; i < 4n; i++) scene.buffer(\`page \${i}\`, FRAMES + i * 0x1000n);
-    scene.device('vfio-pci', [0n]).stray([0n], 'read', 3);
+    scene.device('vfio-pci', [0n]).stray([0n], 'read', dmas);
     scene.machine.actor('driver', function* () {
-      for (let i = 0; i < (variant === 'long' ? 8 : 1); i++) {
+      for (let i = 0; i < (variant === 'broken' ? 1 : 8); i++) {
         yield* scene.domain.map(0n, FRAMES, 0x4000n);
         yield* scene.domain.unmap(0n, 0x4000n);
       }
@@ -60,13 +62,16 @@ function resultOf({ stdout, stderr }: Ended): Run {
 }
 
 /**
- * Starts the command and sends it a signal: once the file is there, or a while after it has begun. `null` as status is what the signal did.
+ * Starts the command and sends it a signal: once the file was written so often, or a while after it has begun. `null` as status is what the signal did.
+ * @param saves states in the file, each time that it was seen to be another one
  */
 function interrupted(
   args: readonly string[],
   signal: NodeJS.Signals,
   file: string | null,
   env: NodeJS.ProcessEnv = {},
+  times = 1,
+  saves: number[] = [],
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const { NODE_OPTIONS: _, VITEST: __, ...rest } = process.env;
   const child = spawn(process.execPath, [BIN, ...args], { cwd: folder, env: { ...rest, ...env } });
@@ -78,7 +83,11 @@ function interrupted(
     said.stderr += data;
   });
   const poll = setInterval(() => {
-    if (file === null ? said.stderr === '' : !existsSync(join(folder, file))) return;
+    if (file !== null && existsSync(join(folder, file))) {
+      const states = searchOf(join(folder, file)).entries.length / 2;
+      if (states !== saves.at(-1)) saves.push(states);
+    }
+    if (file === null ? said.stderr === '' : saves.length < times) return;
     clearInterval(poll);
     setTimeout(() => child.kill(signal), file === null ? 300 : 0);
   }, 20);
@@ -88,6 +97,13 @@ function interrupted(
       resolve({ status, ...said });
     }),
   );
+}
+
+/** The search in a checkpoint whose verdict was not known yet. */
+function searchOf(path: string): SavedSearch {
+  const { saved } = readCheckpoint(path);
+  if (saved.phase !== 'deciding') throw new Error('it was decided already');
+  return saved.search;
 }
 
 const checkpoint = (file: string) => ['--checkpoint', file, '--checkpoint-every', '1'];
@@ -108,12 +124,46 @@ beforeAll(async () => {
   expect(killed).toMatchObject({ status: null, stdout: '' });
 });
 
+test('killed with -9, it has lost nothing that was saved, and goes on from there', async () => {
+  const file = 'longer.ckpt';
+  const longer = ['check', 'big.ts', '--variant', 'longer', '--json'];
+  const saves: number[] = [];
+  const killed = await interrupted([...longer, ...checkpoint(file)], 'SIGKILL', file, {}, 2, saves);
+  expect(killed).toMatchObject({ status: null, stdout: '' });
+  // It was saved again and again, each time with more.
+  expect(saves.length).toBeGreaterThanOrEqual(2);
+  expect(saves).toEqual([...new Set(saves)].sort((a, b) => a - b));
+  const { entries, transitions } = searchOf(join(folder, file));
+  const states = entries.length / 2;
+  expect(states).toBeGreaterThanOrEqual(saves.at(-1) as number);
+  // A bound that has been reached already tells where it begins.
+  const begun = await pinhole(['check', '--resume', file, '--max-states', String(states), '--json'], folder);
+  expect(begun.status).toBe(3);
+  expect(resultOf(begun)).toMatchObject({ verdict: 'bounded', states, transitions, checkpoint: file });
+});
+
+test('two threads stopped at a bound go on with a larger one', async () => {
+  const { verdict, exhausted, states, transitions } = whole;
+  const file = 'bound.ckpt';
+  const bound = ['--max-states', '20000', '--workers', '2', '--checkpoint', file, '--checkpoint-every', '99'];
+  const cut = await interrupted([...LONG, ...bound], 'SIGTERM', 'never', { PINHOLE_SHARE_AFTER: '500' });
+  expect(cut.status).toBe(3);
+  const [run] = JSON.parse(cut.stdout);
+  expect(run).toMatchObject({ verdict: 'bounded', exhausted: false, interrupted: false, checkpoint: file });
+  expect(run.notes).toContain(`saved: --resume ${file} with a larger --max-states goes on from here`);
+  const saved = searchOf(join(folder, file));
+  expect([saved.entries.length / 2, saved.transitions]).toEqual([run.states, run.transitions]);
+  expect(run.states).toBeGreaterThanOrEqual(20_000);
+  const resumed = await pinhole(['check', '--resume', file, '--max-states', '99000000', '--json'], folder);
+  expect(resultOf(resumed)).toMatchObject({ verdict, exhausted, states, transitions, checkpoint: null });
+});
+
 describe('interrupted and gone on with, it comes to the same, to the last figure', () => {
   test('by kill -9, by Ctrl-C, and by a request to end', async () => {
     const file = 'long.ckpt';
     const path = join(folder, file);
     copyFileSync(join(folder, KILLED), path);
-    let last = readCheckpoint(path).saved;
+    let last = searchOf(path);
     expect(last.transitions).toBeGreaterThan(0);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const cut = await interrupted(['check', '--resume', file, '--json'], signal, null);
@@ -121,7 +171,7 @@ describe('interrupted and gone on with, it comes to the same, to the last figure
       const [run] = JSON.parse(cut.stdout);
       expect(run).toMatchObject({ verdict: 'bounded', interrupted: true, exhausted: false });
       // What is saved last is what is told: nothing is lost, and it had gone on.
-      const { saved } = readCheckpoint(path);
+      const saved = searchOf(path);
       expect([saved.entries.length / 2, saved.transitions]).toEqual([run.states, run.transitions]);
       expect(saved.transitions).toBeGreaterThanOrEqual(last.transitions);
       last = saved;
@@ -153,7 +203,7 @@ test('with two threads: states, transitions and verdict, gone on with by one or 
   const file = 'shared.ckpt';
   const cut = await interrupted([...LONG, ...checkpoint(file), '--workers', '2'], 'SIGINT', file, env);
   expect(cut.status).toBe(130);
-  const { saved } = readCheckpoint(join(folder, file));
+  const saved = searchOf(join(folder, file));
   // It was interrupted while two threads were at it, both of which had something left.
   expect(saved.stacks).toHaveLength(2);
   const bytes = readFileSync(join(folder, file));
@@ -187,9 +237,14 @@ describe('what is refused, in one line', () => {
       [['--resume', 'older.ckpt'], `older.ckpt: was written by Pinhole 0.0.1, this is ${VERSION}; ${anew}`],
       [['--resume', 'cut.ckpt'], /^cut\.ckpt: is cut: \d+ bytes of \d+; use a whole copy, or begin anew/],
       [['--resume', 'altered.ckpt'], `altered.ckpt: was altered (its checksum does not fit); ${anew}`],
+      [
+        ['D3', '--checkpoint', 'none/x'],
+        /^none\/x: the checkpoint cannot be written \(ENOENT.*\); name a file that can/,
+      ],
+      [['D3', '--checkpoint', '.'], '.: the checkpoint cannot be written (it is a folder); name a file that can'],
       [['--resume', 'none.ckpt'], /^none\.ckpt: cannot be read \(ENOENT.*\); name a checkpoint/],
       [['--resume', 'big.ts'], /^big\.ts: is no checkpoint of this format/],
-      [['big.ts', '--checkpoint', 'x'], 'a checkpoint is of one run, and these are 2; choose one with --variant'],
+      [['big.ts', '--checkpoint', 'x'], 'a checkpoint is of one run, and these are 3; choose one with --variant'],
       [['D3', '--checkpoint-every', '5'], '--checkpoint-every says how often; name the file with --checkpoint'],
       [
         ['D3', '--checkpoint', 'x', '--random', '5'],

@@ -6,7 +6,7 @@ import { INVARIANTS } from '../../cases/index.ts';
 import type { Reduction } from '../../explore/index.ts';
 import { MAX_WORKERS, REDUCTIONS, replay } from '../../explore/index.ts';
 import type { CheckpointOf } from '../checkpoint.ts';
-import { readCheckpoint } from '../checkpoint.ts';
+import { readCheckpoint, refuseUnwritable } from '../checkpoint.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
 import { toKtap } from '../ktap.ts';
@@ -193,7 +193,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         kind: 'parsed',
         parse: String,
         optional: true,
-        brief: 'save the search (of one run) to this file at intervals and on Ctrl-C',
+        brief: 'save the search (of one run) to this file at intervals, on Ctrl-C and at a bound',
         placeholder: 'FILE',
       },
       checkpointEvery: {
@@ -228,6 +228,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     const file = flags.checkpoint ?? flags.resume;
     if (file === undefined && flags.checkpointEvery !== undefined)
       throw new UsageError('--checkpoint-every says how often; name the file with --checkpoint');
+    if (file !== undefined) refuseUnwritable(file);
     if (file !== undefined && jobs.length > 1)
       throw new UsageError(`a checkpoint is of one run, and these are ${jobs.length}; choose one with --variant`);
     const everyMs = (flags.checkpointEvery ?? CHECKPOINT_EVERY) * 1000;
