@@ -54,11 +54,11 @@ export function toResult(job: Job, finished: Finished): Record<string, unknown> 
     bytesPerState: Number(finished.bytesPerState.toFixed(1)),
     stepsExact: first?.shortest ?? null,
     without: job.without,
-    // To go on with.
-    checkpoint: finished.checkpoint?.isKept === true ? finished.checkpoint.file : null,
     sample: job.sample ?? null,
     // Where the specification leaves open what happens, though nothing breaks or something else does.
     open: open ?? null,
+    // To go on with.
+    checkpoint: finished.checkpoint?.isKept === true ? finished.checkpoint.file : null,
   };
 }
 
