@@ -35,7 +35,7 @@ const KEYS =
     ' ',
   );
 const ADDED =
-  'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without sample open'.split(
+  'violations lacks mutant file transitions expectedCollisions notes interrupted rules bytesPerState stepsExact without sample open checkpoint'.split(
     ' ',
   );
 

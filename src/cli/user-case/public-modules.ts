@@ -7,6 +7,7 @@ export const PUBLIC_MODULES: Readonly<Record<string, string>> = Object.freeze({
   'pinhole/guest': 'guest/index',
   'pinhole/cases': 'cases/index',
   'pinhole/vtd': 'iommu/vtd/index',
+  'pinhole/decode': 'decode/index',
 });
 
 // A user's case must meet the very modules that run it, not a second copy of them: `.ts` in a checkout, `.js` in dist.
