@@ -16,6 +16,8 @@ export interface BenchOptions extends VtdOptions {
   readonly pageGroupResponse?: PageGroupResponseSink;
   /** With `dmaSlots`: translations that devices can have cached (ATS). */
   readonly atcEntries?: number;
+  /** With `atcEntries`: page requests that can be under way. */
+  readonly pageRequests?: number;
 }
 
 /** What became of a translation: the page, or why it was refused; {@link UNTOLD} where nothing was told. */

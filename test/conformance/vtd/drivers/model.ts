@@ -16,7 +16,7 @@ export class ModelDriver implements Driver {
   flushes = 0;
 
   constructor(options: BenchOptions) {
-    const { frames = 256, dmaSlots = 0, atcEntries, ...rest } = options;
+    const { frames = 256, dmaSlots = 0, atcEntries, pageRequests, ...rest } = options;
     const { interruptEntriesChanged, invalidateDeviceTlb, pageGroupResponse, ...unit } = rest;
     this.ram = new RamMemory(frames);
     this.lastPage = BigInt(frames - 1) << 12n;
@@ -27,6 +27,7 @@ export class ModelDriver implements Driver {
             dmaSlots,
             translatorWords: unit.ecap?.SMTS === 1 ? SCALABLE_SLOT_WORDS : 0,
             ...(atcEntries === undefined ? {} : { atcEntries }),
+            ...(pageRequests === undefined ? {} : { pageRequests }),
           });
     this.arena = this.machine?.arena ?? new Arena(1 << 15);
     const { arena, ram } = this;
