@@ -127,8 +127,9 @@ export class ModelPlatform implements Platform {
         const to = this.unit.translate(sid, iova, how);
         if (to < 0) done = false;
         else if (how === REQUEST.read) done = this.memoryRead(to, part) && done;
-        // A write of a DWORD to 0xFEEx_xxxx is an interrupt, and arrives elsewhere than in memory.
-        else if (isInterrupt(to)) done = this.unit.interrupt(sid, to, dword(part)) === 0 && done;
+        // A write of a DWORD to 0xFEEx_xxxx is an interrupt, and others there are nothing: neither arrives in memory.
+        else if (isInterrupt(to))
+          done = (how !== REQUEST.write || this.unit.interrupt(sid, to, dword(part)) === 0) && done;
         else done = this.memoryWrite(to, part) && done;
         if (to < 0 && how === REQUEST.read) part.fill(0);
         from += part.length;
