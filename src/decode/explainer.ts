@@ -1,4 +1,6 @@
 /** Text in, a {@link Report} out: logs in pieces, of any size. */
+import type { Tables } from './dump/tables.ts';
+import type { Found, Position } from './finding.ts';
 import { LINE_FORMATS } from './formats.ts';
 import { LineScanner } from './line-scanner.ts';
 import { Report } from './report.ts';
@@ -14,13 +16,17 @@ export class Explainer {
   private readonly scanner: LineScanner;
   private name: string | null = null;
 
-  constructor() {
+  /** @param tables keeps what dumps say of memory, if it is to be walked */
+  constructor(tables: Tables | null = null) {
     const { report } = this;
-    this.scanner = new LineScanner(LINE_FORMATS, {
-      found: (found) => report.add(found),
-      unknown: (line, at) => report.addUnknown(line, at),
-      cut: () => report.cutCount++,
-    });
+    const sink = {
+      found: (found: Found) => report.add(found),
+      unknown: (line: string, at: Position) => report.addUnknown(line, at),
+      cut: () => {
+        report.cutCount++;
+      },
+    };
+    this.scanner = new LineScanner(LINE_FORMATS, sink, tables);
   }
 
   /** Another input. @param name as it is told in positions */

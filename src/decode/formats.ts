@@ -1,5 +1,6 @@
 /** All formats of lines; a model adds its list. */
 import { AMD_LINES } from './amdvi/lines.ts';
+import { DUMP_FORMATS } from './dump/formats.ts';
 import type { LineFormat } from './line-format.ts';
 import { LINUX_LINES } from './linux/lines.ts';
 import { SPAPR_LINES } from './spapr/lines.ts';
@@ -12,4 +13,5 @@ export const LINE_FORMATS: readonly LineFormat[] = [
   ...VIRTIO_LINES,
   ...SPAPR_LINES,
   ...LINUX_LINES,
+  ...DUMP_FORMATS,
 ];

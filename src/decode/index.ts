@@ -1,5 +1,6 @@
 export * from './causes.ts';
 export * from './collect.ts';
+export * from './dump/index.ts';
 export * from './explainer.ts';
 export * from './finding.ts';
 export * from './formats.ts';

@@ -1,5 +1,6 @@
 /** A format of one line of a log, as data: how it is known, and what it says. */
 import type { Finding } from './finding.ts';
+import type { Opener } from './section.ts';
 
 /** Named groups of a pattern; those that took no part are undefined. */
 export type Groups = Readonly<Record<string, string | undefined>>;
@@ -18,8 +19,10 @@ export interface LineFormat {
   readonly example: string;
   /** Who prints it, and since when or until when. */
   readonly printedBy: string;
-  /** @returns null where a number is none that the format can have: the line is counted as damaged */
-  decode(groups: Groups): Finding | null;
+  /** Of the line alone. @returns null where a number is none that the format can have: the line is counted as damaged */
+  readonly decode?: (groups: Groups) => Finding | null;
+  /** It is the head of a table. */
+  readonly section?: Opener;
   /** Lines that belong to it and follow, each with the groups of its own pattern, up to the first other line of the same kind. */
   readonly follow?: FollowingLines;
 }

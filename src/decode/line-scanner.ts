@@ -1,6 +1,9 @@
 /** Finds, in text of any size that comes in pieces, the lines that a format knows. */
-import type { Found, Position } from './finding.ts';
-import type { Groups, LineFormat } from './line-format.ts';
+import { takeMemoryLine } from './dump/memory-lines.ts';
+import type { Tables } from './dump/tables.ts';
+import type { Finding, Found, Position } from './finding.ts';
+import type { FollowingLines, Groups, LineFormat } from './line-format.ts';
+import type { Section } from './section.ts';
 import { messageOf } from './text.ts';
 
 /** Characters of a line that are looked at: more is no line of a log. */
@@ -32,11 +35,9 @@ const LOOKS_LIKE_FAULT =
 
 /** A line whose followers are waited for. */
 interface Pending {
-  readonly format: LineFormat;
-  readonly groups: Groups;
+  readonly section: Section;
   readonly text: string;
   readonly at: Position;
-  readonly rest: Groups[];
   /** Lines since the last that belonged. */
   between: number;
 }
@@ -45,14 +46,17 @@ export class LineScanner {
   private readonly formats: readonly LineFormat[];
   private readonly needles: RegExp;
   private readonly sink: Sink;
+  private readonly tables: Tables | null;
   private input = '-';
   private line = 0;
   private rest = '';
   private pending: Pending | null = null;
 
-  constructor(formats: readonly LineFormat[], sink: Sink) {
+  /** @param tables keeps what dumps say of memory, if it is to be walked */
+  constructor(formats: readonly LineFormat[], sink: Sink, tables: Tables | null = null) {
     this.formats = formats;
     this.sink = sink;
+    this.tables = tables;
     const literals = [...new Set([...formats.map(({ needle }) => needle), ...SUSPICIOUS])];
     this.needles = new RegExp(literals.map(quoted).join('|'), 'g');
   }
@@ -94,7 +98,7 @@ export class LineScanner {
   private scan(text: string): void {
     let at = 0;
     for (;;) {
-      if (this.pending === null) {
+      if (this.pending === null && this.tables === null) {
         this.needles.lastIndex = at;
         const hit = this.needles.exec(text);
         if (hit === null) break;
@@ -123,34 +127,31 @@ export class LineScanner {
       if (!text.includes(format.needle)) continue;
       const match = format.pattern.exec(text);
       if (match === null) continue;
-      const groups: Groups = match.groups ?? {};
-      known = true;
-      if (format.follow !== undefined) {
+      const section = sectionOf(format, match.groups ?? {}, this.tables);
+      if (section !== null) {
         this.settle();
-        this.pending = { format, groups, text, at: position, rest: [], between: 0 };
+        this.pending = { section, text, at: position, between: 0 };
         return;
       }
-      const finding = format.decode(groups);
-      if (finding === null) known = false;
-      else this.sink.found({ finding, at: position });
+      const finding = format.decode?.(match.groups ?? {}) ?? null;
+      known = finding !== null;
+      if (finding !== null) this.sink.found({ finding, at: position });
       break;
     }
-    if (!known && LOOKS_LIKE_FAULT.test(text)) this.sink.unknown(text, position);
+    if (known || (this.tables !== null && takeMemoryLine(text, this.tables))) return;
+    if (LOOKS_LIKE_FAULT.test(text)) this.sink.unknown(text, position);
   }
 
   /** Whether the line is one of what is pending. */
   private belongs(text: string): boolean {
     const { pending } = this;
     if (pending === null) return false;
-    const { follow } = pending.format;
-    const match = follow?.pattern.exec(text) ?? null;
-    if (match === null) {
+    if (!pending.section.take(text)) {
       if (++pending.between > MAX_BETWEEN) this.settle();
       return false;
     }
     pending.between = 0;
-    pending.rest.push(match.groups ?? {});
-    if (pending.rest.length === follow?.count) this.settle();
+    if (pending.section.isFull === true) this.settle();
     return true;
   }
 
@@ -159,10 +160,46 @@ export class LineScanner {
     const { pending } = this;
     if (pending === null) return;
     this.pending = null;
-    const { at, format, groups, rest, text } = pending;
-    const finding = rest.length === 0 ? format.decode(groups) : (format.follow?.decode(groups, rest) ?? null);
-    if (finding !== null) this.sink.found({ finding, at });
-    else this.sink.unknown(text, at);
+    const { at, section, text } = pending;
+    const findings = section.close();
+    for (const finding of findings) this.sink.found({ finding, at });
+    if (findings.length === 0) this.sink.unknown(text, at);
+  }
+}
+
+/** What waits for the lines behind the line; null if there are none. */
+function sectionOf(format: LineFormat, groups: Groups, tables: Tables | null): Section | null {
+  if (format.section !== undefined) return format.section(groups, tables);
+  return format.follow === undefined ? null : new Following(format, format.follow, groups);
+}
+
+/** A line with a few of one pattern behind it. */
+class Following implements Section {
+  private readonly format: LineFormat;
+  private readonly follow: FollowingLines;
+  private readonly first: Groups;
+  private readonly rest: Groups[] = [];
+
+  constructor(format: LineFormat, follow: FollowingLines, first: Groups) {
+    this.format = format;
+    this.follow = follow;
+    this.first = first;
+  }
+
+  get isFull(): boolean {
+    return this.rest.length === this.follow.count;
+  }
+
+  take(line: string): boolean {
+    const match = this.follow.pattern.exec(line);
+    if (match !== null) this.rest.push(match.groups ?? {});
+    return match !== null;
+  }
+
+  close(): Finding[] {
+    const { first, follow, format, rest } = this;
+    const finding = rest.length === 0 ? format.decode?.(first) : follow.decode(first, rest);
+    return finding == null ? [] : [finding];
   }
 }
 

@@ -6,11 +6,13 @@ import { inputsOf, readText } from '../explain/read-input.ts';
 import { Reading, STOPPED } from '../explain/reading.ts';
 import { say, sayStructure } from '../explain/say.ts';
 import { reportToJson, structureToJson } from '../explain/to-json.ts';
+import type { WalkFlags } from '../explain/walk.ts';
+import { sayWalk, Walk, walkToJson } from '../explain/walk.ts';
 import { INTERRUPTED } from '../runner.ts';
 import { coloursFor, print } from '../terminal.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface ExplainFlags {
+interface ExplainFlags extends WalkFlags {
   readonly as?: string;
   readonly kinds?: boolean;
   readonly json?: boolean;
@@ -26,6 +28,21 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
         optional: true,
         brief: 'decode words of this kind, lowest first or HIGH:LOW',
         placeholder: 'KIND',
+      },
+      walk: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'walk this address through the dumps that are given',
+        placeholder: 'ADDRESS',
+      },
+      device: { kind: 'parsed', parse: String, optional: true, brief: 'whose, for --walk', placeholder: 'BUS:DEV.FN' },
+      pasid: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'under which PASID, for --walk',
+        placeholder: 'N',
       },
       kinds: { kind: 'boolean', optional: true, withNegated: false, brief: 'list the kinds that --as takes' },
       json: { kind: 'boolean', optional: true, withNegated: false, brief: 'as JSON' },
@@ -44,7 +61,10 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
           ? JSON.stringify(structureToJson(decoded), null, 2)
           : sayStructure(decoded, coloursFor(process.stdout)).join('\n'),
       );
-    } else await explainInputs(inputNames(names), flags.json === true);
+    } else {
+      const walk = Walk.of(flags);
+      await explainInputs(inputNames(names), walk, flags.json === true);
+    }
   },
 });
 
@@ -55,8 +75,8 @@ function inputNames(names: readonly string[]): string[] {
 }
 
 /** Reads all; what was found before an input failed, or before Ctrl-C, is told all the same. */
-async function explainInputs(names: readonly string[], json: boolean): Promise<void> {
-  const explainer = new Explainer();
+async function explainInputs(names: readonly string[], walk: Walk | null, json: boolean): Promise<void> {
+  const explainer = new Explainer(walk?.tables ?? null);
   const reading = new Reading();
   try {
     for (const name of names) {
@@ -69,27 +89,35 @@ async function explainInputs(names: readonly string[], json: boolean): Promise<v
   } catch (error) {
     if (error !== STOPPED) {
       explainer.end();
-      if (explainer.report.groups.length > 0) tell(explainer, json);
+      if (explainer.report.groups.length > 0) tell(explainer, walk, json);
       throw error;
     }
   } finally {
     reading.end();
   }
   explainer.end();
-  tell(explainer, json);
+  tell(explainer, walk, json);
   if (!reading.stopped) return;
   process.stderr.write('pinhole: interrupted; what was read until then is told\n');
   process.exitCode = INTERRUPTED;
 }
 
-function tell(explainer: Explainer, json: boolean): void {
+function tell(explainer: Explainer, walk: Walk | null, json: boolean): void {
+  const walked = walk?.result() ?? null;
   if (json) {
-    print(JSON.stringify(reportToJson(explainer), null, 2));
+    const report = reportToJson(explainer);
+    print(JSON.stringify(walked === null ? report : { ...report, walk: walkToJson(walked) }, null, 2));
     return;
   }
   const { groups, unknownCount } = explainer.report;
   const lines = explainer.inputs.reduce((sum, input) => sum + input.lines, 0);
-  const said = say(explainer.report, coloursFor(process.stdout));
+  const colours = coloursFor(process.stdout);
+  if (walked !== null) {
+    // Who asks for one address wants no list of what else the dumps say.
+    print(sayWalk(walked, walk?.tables.contradictions ?? 0, colours).join('\n'));
+    return;
+  }
+  const said = say(explainer.report, colours);
   if (groups.length + unknownCount === 0) said.push(`Nothing of an IOMMU in ${lines.toLocaleString('en')} lines.`);
   else said.push(`${lines.toLocaleString('en')} lines read.`);
   print(said.join('\n'));

@@ -3,6 +3,8 @@ import type { CauseId, DecodedStructure, Group, Position, Report, Suspect } from
 import { bdf, bitsText, CAUSES, patternOf, printable, toCollect, wordsText } from '../../decode/index.ts';
 import type { Colours } from '../story.ts';
 
+/** Structures of a finding that are shown: a dump has hundreds. */
+const STRUCTURES = 12;
 /** Pages of a group that are shown. */
 const PAGES = 6;
 
@@ -36,7 +38,9 @@ function sayGroup(group: Group, colours: Colours): string[] {
   }
   lines.push(...sayPages(group));
   for (const [name, value] of details) lines.push(`  ${printable(name).padEnd(9)}  ${printable(value)}`);
-  for (const structure of structures) lines.push(...sayStructure(structure, colours, '  '));
+  for (const structure of structures.slice(0, STRUCTURES)) lines.push(...sayStructure(structure, colours, '  '));
+  if (structures.length > STRUCTURES)
+    lines.push(`  and ${structures.length - STRUCTURES} more structures; --json has them all`);
   const { causes } = finding;
   if (causes.length > 0)
     lines.push(...causes.map((suspect) => `  ${colours.dim(suspect.sure.padEnd(9))}  ${titleOf(suspect)}`));

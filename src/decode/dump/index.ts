@@ -1,0 +1,3 @@
+export * from './tables.ts';
+export * from './vtd-root.ts';
+export * from './walk.ts';

@@ -1,0 +1,232 @@
+/** From the root table to the page tables of a device (VT-d 3.4), through dumps: what is read on the way, and what it says. */
+import { FAULT } from '../../iommu/vtd/faults.ts';
+import { SM_FAULT } from '../../iommu/vtd/scalable-faults.ts';
+import { PGTT } from '../../iommu/vtd/scalable-structures.ts';
+import { levelsOf } from '../../iommu/vtd/structures.ts';
+import { pciRequester } from '../finding.ts';
+import type { DecodedStructure } from '../structure.ts';
+import type { ContextRow, DomainTable, RootTable, Tables } from './tables.ts';
+import { sameDevice } from './tables.ts';
+import type { VtdRoot } from './vtd-walk.ts';
+import { decoded, fieldOf, must, readStructure, untilEnded, VtdWalk } from './vtd-walk.ts';
+import type { WalkAccess, WalkEnd, WalkResult, WalkStep } from './walk.ts';
+import { WalkRefused } from './walk.ts';
+
+export interface WalkQuestion {
+  readonly address: bigint;
+  /** Null: the only one that the inputs have. */
+  readonly device: string | null;
+  /** Null: none, which is the RID_PASID in scalable mode. */
+  readonly pasid: number | null;
+}
+
+/** Bytes of a context entry in legacy and in scalable mode. */
+const CONTEXT_BYTES = { legacy: 16n, scalable: 32n } as const;
+const POINTER = ~0xfffn;
+/** The host address width is in no dump; no address has more bits than these. */
+const WIDEST = 52n;
+
+/** Where the context entry of a function is (9.1, 9.2). @param root words of the root entry of its bus */
+export function contextAddress(root: readonly [bigint, bigint], devfn: number, scalable: boolean): bigint {
+  if (!scalable) return (root[0] & POINTER) + CONTEXT_BYTES.legacy * BigInt(devfn);
+  return ((devfn < 0x80 ? root[0] : root[1]) & POINTER) + CONTEXT_BYTES.scalable * BigInt(devfn & 0x7f);
+}
+
+/** @throws WalkRefused where the inputs have not enough to begin */
+export function walkVtd(tables: Tables, question: WalkQuestion): WalkResult {
+  const device = question.device ?? onlyDevice(tables);
+  const assumed = new Set<string>();
+  const of = question.pasid === null ? device : `${device} PASID 0x${question.pasid.toString(16)}`;
+  const run = (access: WalkAccess): { steps: WalkStep[]; end: WalkEnd } => {
+    const way = new Way(tables, { ...question, device }, access, assumed);
+    return { steps: way.steps, end: untilEnded(() => way.run()) };
+  };
+  const read = run('read');
+  const write = run('write');
+  const steps = write.steps.length > read.steps.length ? write.steps : read.steps;
+  return { of, address: question.address, steps, read: read.end, write: write.end, assumed: [...assumed] };
+}
+
+function matches({ pasid }: ContextRow, wanted: number | null): boolean {
+  return wanted === null ? pasid === null || pasid === 0 : pasid === wanted;
+}
+
+function onlyDevice({ contexts, domains }: Tables): string {
+  const names = [...new Set([...contexts, ...domains].map(({ device }) => device.toLowerCase().replace(/^0000:/, '')))];
+  if (names.length === 1) return names[0] as string;
+  const known =
+    names.length === 0
+      ? 'the inputs name none'
+      : `the inputs have ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`;
+  throw new WalkRefused(`whose address it is has to be said (--device BUS:DEVICE.FUNCTION): ${known}`);
+}
+
+function rootTableOf({ rootTables }: Tables, row: ContextRow | undefined): RootTable | null {
+  if (row !== undefined) return rootTables.get(row.unit) ?? null;
+  return rootTables.size === 1 ? ([...rootTables.values()][0] as RootTable) : null;
+}
+
+/** @throws WalkRefused */
+function assumedRoot({ levels, looksFirstStage, table }: DomainTable, assumed: Set<string>): VtdRoot {
+  if (levels === 0) throw new WalkRefused('the page table has no rows: nothing is mapped, or the dump was cut');
+  assumed.add(
+    looksFirstStage
+      ? 'a first stage: bit 2 (U/S) is set in its entries, as Linux does'
+      : 'a second stage: bit 2 is clear in its entries; add dmar_translation_struct to be sure',
+  );
+  assumed.add(`${levels} levels, as the rows have`);
+  const stage = looksFirstStage ? 'first' : 'second';
+  return { stage, table, levels, nestedIn: null, scalable: looksFirstStage, supervisor: false, wpe: false };
+}
+
+/** One access, from where the inputs let it begin. */
+class Way {
+  readonly steps: WalkStep[] = [];
+  private readonly tables: Tables;
+  private readonly device: string;
+  private readonly question: WalkQuestion;
+  private readonly assumed: Set<string>;
+  private readonly walk: VtdWalk;
+
+  constructor(tables: Tables, question: WalkQuestion & { device: string }, access: WalkAccess, assumed: Set<string>) {
+    this.tables = tables;
+    this.device = question.device;
+    this.question = question;
+    this.assumed = assumed;
+    this.walk = new VtdWalk(tables, access, this.steps);
+  }
+
+  private get row(): ContextRow | undefined {
+    return this.tables.contexts.find(
+      (context) => sameDevice(context.device, this.device) && matches(context, this.question.pasid),
+    );
+  }
+
+  run(): WalkEnd {
+    const { address, pasid } = this.question;
+    const root = rootTableOf(this.tables, this.row);
+    if (root !== null) return this.fromRoot(root);
+    const domain = this.tables.domains.find((table) => sameDevice(table.device, this.device) && table.pasid === pasid);
+    if (domain !== undefined) return this.walk.pages(assumedRoot(domain, this.assumed), address);
+    throw new WalkRefused(
+      `nothing says where the tables of ${this.device} are; add iommu_regset, dmar_translation_struct or its domain_translation_struct`,
+    );
+  }
+
+  private fromRoot(root: RootTable): WalkEnd {
+    const requester = pciRequester(this.device);
+    if (requester === null) throw new WalkRefused(`'${this.device}' is no BUS:DEVICE.FUNCTION`);
+    const [bus, devfn] = [requester.id >> 8, requester.id & 0xff];
+    const at = root.address + 16n * BigInt(bus);
+    const what = `root entry of bus 0x${bus.toString(16)}`;
+    return root.scalable
+      ? this.scalable(this.read('vtd.sm-root', what, at, 2), devfn)
+      : this.legacy(this.read('vtd.root', what, at, 2), devfn);
+  }
+
+  private legacy(root: DecodedStructure, devfn: number): WalkEnd {
+    const { address } = this.question;
+    must(fieldOf(root, 'P') === 1n, FAULT.rootNotPresent);
+    must(isClean(root, 'CTP'), FAULT.rootReserved);
+    const at = contextAddress([root.words[0] as bigint, 0n], devfn, false);
+    const context = this.read('vtd.context', `context entry of ${this.device}`, at, 2);
+    must(fieldOf(context, 'P') === 1n, FAULT.contextNotPresent);
+    const [type, width] = [fieldOf(context, 'TT'), Number(fieldOf(context, 'AW'))];
+    must(type === 2n ? context.reserved.length === 0 : isClean(context, 'SSPTPTR'), FAULT.contextReserved);
+    must(type !== 3n && width >= 1 && width <= 3, FAULT.contextInvalid);
+    if (type === 2n) return passed(address, FAULT.beyondAddressWidth);
+    const table = fieldOf(context, 'SSPTPTR');
+    const pages = { table, levels: levelsOf(width), nestedIn: null, scalable: false, supervisor: false, wpe: false };
+    return this.walk.pages({ stage: 'second', ...pages }, address);
+  }
+
+  private scalable(root: DecodedStructure, devfn: number): WalkEnd {
+    const upper = devfn >= 0x80;
+    must(fieldOf(root, upper ? 'UP' : 'LP') === 1n, SM_FAULT.rootNotPresent);
+    // Only the half that is used counts.
+    must(
+      !root.reserved.some(({ lo }) => lo >= 64 === upper) && fieldOf(root, upper ? 'UCTP' : 'LCTP') >> WIDEST === 0n,
+      SM_FAULT.rootReserved,
+    );
+    const at = contextAddress([root.words[0] as bigint, root.words[1] as bigint], devfn, true);
+    const context = this.read('vtd.sm-context', `context entry of ${this.device}`, at, 2, 2);
+    must(fieldOf(context, 'P') === 1n, SM_FAULT.contextNotPresent);
+    must(isClean(context, 'PASIDDIRPTR'), SM_FAULT.contextReserved);
+    const known = 2n ** (fieldOf(context, 'PDTS') + 13n);
+    const own = fieldOf(context, 'RID_PASID');
+    must(own < known, SM_FAULT.contextInvalid);
+    const asked = this.question.pasid;
+    if (asked !== null) {
+      must(fieldOf(context, 'PASIDE') === 1n, SM_FAULT.pasidDisabled);
+      must(BigInt(asked) < known, SM_FAULT.pasidBeyondDirectory);
+      must(BigInt(asked) !== own, SM_FAULT.pasidIsOfRequester);
+    }
+    const entry = this.pasidEntry(fieldOf(context, 'PASIDDIRPTR'), asked ?? Number(own));
+    return this.throughEntry(entry, asked === null && fieldOf(context, 'RID_PRIV') === 1n);
+  }
+
+  private throughEntry(entry: DecodedStructure, supervisor: boolean): WalkEnd {
+    const { address } = this.question;
+    must(fieldOf(entry, 'P') === 1n, SM_FAULT.entryNotPresent);
+    must(isClean(entry, 'SSPTPTR', 'FSPTPTR'), SM_FAULT.entryReserved);
+    const type = Number(fieldOf(entry, 'PGTT'));
+    must(type >= PGTT.firstStage && type <= PGTT.passThrough, SM_FAULT.entryInvalid);
+    const [width, mode] = [Number(fieldOf(entry, 'AW')), Number(fieldOf(entry, 'FSPM'))];
+    const useSecond = type === PGTT.secondStage || type === PGTT.nested;
+    must(!useSecond || (width >= 1 && width <= 3), SM_FAULT.entryInvalid);
+    must(mode <= 1, SM_FAULT.entryInvalid);
+    const levels = levelsOf(width);
+    const firstTable = fieldOf(entry, 'FSPTPTR');
+    if (type === PGTT.nested) must(firstTable >> BigInt(12 + 9 * levels) === 0n, SM_FAULT.entryInvalid);
+    must(!supervisor || fieldOf(entry, 'SRE') === 1n, SM_FAULT.supervisorDisabled);
+    if (type === PGTT.passThrough) return passed(address, SM_FAULT.beyondHostWidth);
+    const table = fieldOf(entry, 'SSPTPTR');
+    const second: VtdRoot = {
+      stage: 'second',
+      table,
+      levels,
+      nestedIn: null,
+      scalable: true,
+      supervisor: false,
+      wpe: false,
+    };
+    if (type === PGTT.secondStage) return this.walk.pages(second, address);
+    const nestedIn = type === PGTT.nested ? second : null;
+    const wpe = fieldOf(entry, 'WPE') === 1n;
+    const first = { table: firstTable, levels: 4 + mode, nestedIn, scalable: true, supervisor, wpe };
+    return this.walk.pages({ stage: 'first', ...first }, address);
+  }
+
+  /** From memory, or as the row of dmar_translation_struct tells it. */
+  private pasidEntry(directory: bigint, pasid: number): DecodedStructure {
+    const at = directory + 8n * BigInt(pasid >> 6);
+    const what = `PASID-table entry 0x${pasid.toString(16)}`;
+    const told = this.row?.entry;
+    if (!this.tables.words.has(at) && told != null) {
+      const structure = decoded('vtd.pasid', [...told, 0n, 0n, 0n, 0n, 0n]);
+      this.steps.push({ what, address: null, structure, depth: 0 });
+      this.assumed.add('words 3 to 7 of the PASID-table entry are 0: the dump does not have them');
+      return structure;
+    }
+    const found = this.read('vtd.pasid-dir', `PASID-directory entry 0x${(pasid >> 6).toString(16)}`, at, 1);
+    must(fieldOf(found, 'P') === 1n, SM_FAULT.directoryNotPresent);
+    must(isClean(found, 'SMPTBLPTR'), SM_FAULT.directoryReserved);
+    return this.read('vtd.pasid', what, fieldOf(found, 'SMPTBLPTR') + 64n * BigInt(pasid & 63), 8);
+  }
+
+  private read(kind: string, what: string, at: bigint, words: number, zeros = 0): DecodedStructure {
+    const structure = readStructure(this.tables, kind, what, at, words, zeros);
+    this.steps.push({ what, address: at, structure, depth: 0 });
+    return structure;
+  }
+}
+
+function passed(address: bigint, tooWide: number): WalkEnd {
+  must(address >> WIDEST === 0n, tooWide);
+  return { kind: 'passed', address };
+}
+
+/** No reserved bit is set, and these pointers are addresses. */
+function isClean(structure: DecodedStructure, ...pointers: string[]): boolean {
+  return structure.reserved.length === 0 && pointers.every((name) => fieldOf(structure, name) >> WIDEST === 0n);
+}
