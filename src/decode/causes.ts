@@ -161,6 +161,11 @@ export const CAUSES = {
     tell: 'STALL = 1 in the event; a handler of its domain should answer with CMD_RESUME, or the device hangs with its other requests',
     mend: 'attach an I/O page fault handler before a domain that stalls is used; without one, faults should terminate (CD.S = 0)',
   },
+  'break-before-make': {
+    title: 'a live translation was replaced by another without an invalidation between (break-before-make)',
+    tell: 'a large page was split or joined, or an entry replaced, while the device used it; the SMMU found two TLB entries for one address',
+    mend: 'make the entry invalid, invalidate and wait, then write the new one; or keep to what IDR3.BBML allows',
+  },
   resume: {
     title: 'the IOMMU, or the device, lost its configuration while the machine slept',
     tell: 'the faults begin right after "PM: suspend exit" or a resume from s2idle; before that all was well',

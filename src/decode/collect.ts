@@ -31,10 +31,10 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   linux: [TRACE],
 };
 
-/** @param device as the fault names it; null where it names none */
+/** @param device as the fault names it; null where it names none. Only a name of PCI is one that lspci and sysfs take. */
 export function toCollect(model: Model, device: string | null): string[] {
   const all = [...ALWAYS, ...OF_MODEL[model]];
-  const named = device?.replace(/^0000:/, '') ?? null;
+  const named = device !== null && /^[0-9a-f:]+\.[0-7]$/i.test(device) ? device.replace(/^0000:/, '') : null;
   return all
     .filter((what) => named !== null || !what.includes('DEVICE'))
     .map((what) => what.replaceAll('DEVICE', named ?? ''));

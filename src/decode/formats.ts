@@ -3,6 +3,7 @@ import { AMD_LINES } from './amdvi/lines.ts';
 import { DUMP_FORMATS } from './dump/formats.ts';
 import type { LineFormat } from './line-format.ts';
 import { LINUX_LINES } from './linux/lines.ts';
+import { SMMU_LINES } from './smmuv3/lines.ts';
 import { SPAPR_LINES } from './spapr/lines.ts';
 import { VIRTIO_LINES } from './virtio/lines.ts';
 import { VTD_LINES } from './vtd/lines.ts';
@@ -10,6 +11,7 @@ import { VTD_LINES } from './vtd/lines.ts';
 export const LINE_FORMATS: readonly LineFormat[] = [
   ...VTD_LINES,
   ...AMD_LINES,
+  ...SMMU_LINES,
   ...VIRTIO_LINES,
   ...SPAPR_LINES,
   ...LINUX_LINES,
