@@ -89,8 +89,9 @@ export class Invalidator {
       `IOTLB invalidated (${granularityName(IOTLB_GRANULARITY, asked.granularity)}, DID ${inv.did}${where}, ${drain})`,
     );
     this.tellDropped(before);
-    if (inv.leafOnly)
-      for (const line of core.caches.describe()) if (!line.startsWith('IOTLB')) core.say(`  keeps ${line}`);
+    if (!inv.leafOnly) return;
+    const ofDomain = `cache: DID ${inv.did},`;
+    for (const line of core.caches.describe()) if (line.includes(ofDomain)) core.say(`  keeps ${line}`);
   }
 
   /** What is cached, for {@link tellDropped}; nothing where nobody listens. */
