@@ -272,6 +272,8 @@ export class ScalableSteps {
     const { look } = state;
     if (look === LOOK.context) {
       const entry = caches.findContext(walk.sid);
+      // Since the last step of this request, another one or an invalidation has taken it away.
+      if (entry < 0) return this.go(slot, LOOK.none);
       if (choice > 0) {
         core.fire('contextEvicted');
         caches.context.drop(entry);
@@ -285,6 +287,7 @@ export class ScalableSteps {
     if (look === LOOK.iotlb) return this.answerFromCache(slot, choice);
     if (look === LOOK.pasid) {
       const entry = caches.findPasid(walk.sid, walk.tablePasid);
+      if (entry < 0) return this.go(slot, LOOK.none);
       if (choice > 0) {
         core.fire('pasidEvicted');
         caches.pasid.drop(entry);
