@@ -3,6 +3,7 @@ import { isPresent } from '../guest/index.ts';
 import type { Machine, Program } from '../machine/index.ts';
 import { FACT } from '../machine/index.ts';
 import { CpuMmu } from './cpu-mmu.ts';
+import { splitWithPageRequests } from './d4-fault.ts';
 import type { Setup } from './define.ts';
 import { defineCase } from './define.ts';
 import { watchTwoSizes } from './two-sizes.ts';
@@ -13,23 +14,25 @@ const FRAMES = 0x21d200000n;
 const NO_DMA = 'where a CPU uses the page, no device does DMA';
 const RULES_OF_DMA = [
   ...['iotlb.use', 'iotlb.evict', 'context.use', 'context.evict', 'paging.use', 'paging.evict'],
-  ...['paging.survive-hint', 'invalidation.overtake', 'invalidation.held'],
+  ...['invalidation.overtake', 'invalidation.held'],
 ];
 
 /**
  * A 2 MiB page is split while it is in use: by a stray device, or by a CPU that walks the same tables (`cpu-…`). `fault` and `no-fault` say
- * whether the user can wait in a fault until the split is over: a CPU's fault handler can, a device only with page requests,
- * which the model has not yet; `bbm/fault` and `swap/fault` wait for them. `nt` is of SMMUv3.
+ * whether the user can wait in a fault until the split is over: a CPU's fault handler can, a device only with page requests.
+ * `nt` is of SMMUv3.
  */
-function build({ variant, profile, mutant }: Setup): Machine {
+function build(setup: Setup): Machine {
+  const { variant, profile, mutant } = setup;
   const [name, handling] = variant.split('/');
   const isCpu = name.startsWith('cpu-');
+  if (!isCpu && handling === 'fault') return splitWithPageRequests(setup);
   const order = (mutant === 'broken-first' ? 'bbm' : name.replace('cpu-', '')) as SplitOrder;
   const scene = new VtdScene({ profile, pdEntries: [0], ptEntries: [0] });
   const { machine, unit, domain } = scene;
   scene.buffer('page 0', FRAMES);
   scene.premapLarge(0n, FRAMES);
-  if (isCpu) usedByCpu(scene, order, handling === 'fault', mutant !== 'no-lock');
+  if (isCpu) usedByCpu(scene, order, handling === 'fault', mutant !== 'cpu-no-lock');
   else {
     // The third request finds what the first and the second have cached.
     scene.device('nic', [0n]).stray([0n], 'read', order === 'swap' ? 3 : 2);
@@ -78,7 +81,9 @@ export const D4 = defineCase({
   model: 'vtd',
   invariants: ['I4', 'I1', 'I2', 'OPEN'],
   variants: {
+    'bbm/fault': 'holds',
     'bbm/no-fault': 'violated',
+    'swap/fault': 'undefined',
     // VT-d 6.5.3.3 advises against changing the size together with frame, rights or attributes, and is silent on the size alone; 6.2.4.1 says
     // that translations of both sizes may then be cached, and leaves which one is used to the implementation.
     'swap/no-fault': 'undefined',
@@ -87,11 +92,17 @@ export const D4 = defineCase({
   },
   mutants: {
     'broken-first': { variant: 'swap/no-fault', title: 'the entry is cleared before it is stored' },
-    'no-lock': {
+    'no-wait': { variant: 'bbm/fault', title: 'the device cannot wait' },
+    'no-lock': { variant: 'bbm/fault', title: 'page requests are answered without waiting for the split' },
+    'broken-first-no-wait': { variant: 'swap/fault', title: 'the entry is cleared first, and the device cannot wait' },
+    'cpu-no-lock': {
       variant: 'cpu-bbm/fault',
       title: 'the fault handler looks at the entry without waiting for the split',
     },
   },
-  unfired: Object.fromEntries(RULES_OF_DMA.map((rule) => [rule, NO_DMA])),
+  unfired: {
+    ...Object.fromEntries(RULES_OF_DMA.map((rule) => [rule, NO_DMA])),
+    'paging.survive-hint': 'a split invalidates the entry that leads to the new table, too',
+  },
   build,
 });

@@ -17,6 +17,7 @@ import {
   GCMD,
   IQA,
   PASID_DIRECTORY_ENTRY,
+  PQA,
   RTADDR,
   SCALABLE_SLOT_WORDS,
   SM_CONTEXT_ENTRY,
@@ -29,6 +30,18 @@ import { ADDRESS, SID, UnitScene } from './unit-scene.ts';
 
 /** PASID under which requests without one are translated, as Linux has it (`IOMMU_NO_PASID`). */
 export const RID_PASID = 0;
+
+/** Where page requests are written. */
+export const PAGE_REQUEST_QUEUE = 0x103a08000n;
+
+export interface ScalableOptions extends UnitOptions {
+  /** What IOTLB invalidations ask to drain; everything, if absent. */
+  readonly drain?: Drain;
+  /** Devices may have translations of their own; of one page, if the machine says nothing else. */
+  readonly ats?: boolean;
+  /** They may wait for pages as well: so many page requests can be under way. */
+  readonly pageRequests?: number;
+}
 
 /** PASIDs of a function: a directory and the one page that it leads to. */
 export interface Directory {
@@ -89,20 +102,55 @@ export interface Space {
 export class ScalableScene extends UnitScene {
   readonly queue: InvalidationQueue;
   readonly invalidation: PasidInvalidation;
+  /** What context entries say of ATS and page requests. */
+  private readonly device: { readonly DTE: number; readonly PRE: number };
 
-  constructor(options: UnitOptions & { readonly drain?: Drain }) {
-    const all = { SMTS: 1, FSTS: 1, SSTS: 1, NEST: 1, PASID: 1, PSS: 19, SMPWCS: 1, SSADS: 1 };
+  constructor(options: ScalableOptions) {
+    const { pageRequests = 0 } = options;
+    const waits = pageRequests > 0;
+    const device = options.ats === true || waits;
+    const all = {
+      SMTS: 1,
+      FSTS: 1,
+      SSTS: 1,
+      NEST: 1,
+      PASID: 1,
+      PSS: 19,
+      SMPWCS: 1,
+      SSADS: 1,
+      ...(device ? { DT: 1 } : {}),
+      ...(waits ? { PRS: 1, PDS: 1 } : {}),
+    };
     super(
       {
         ...options,
-        unit: { ...options.unit, ecap: { ...all, ...options.unit?.ecap } },
-        machine: { translatorWords: SCALABLE_SLOT_WORDS, ...options.machine },
+        unit: { ...(device ? { itags: 1 } : {}), ...options.unit, ecap: { ...all, ...options.unit?.ecap } },
+        machine: {
+          translatorWords: SCALABLE_SLOT_WORDS,
+          ...(device ? { atcEntries: 1 } : {}),
+          ...(waits ? { pageRequests } : {}),
+          ...options.machine,
+        },
       },
       256,
     );
     this.queue = this.queueOn(options.drain ?? { reads: true, writes: true }, 256);
     this.invalidation = new PasidInvalidation(this.queue);
+    this.device = { DTE: device ? 1 : 0, PRE: waits ? 1 : 0 };
+    if (waits) this.pageRequestQueue(pageRequests);
     this.boot();
+  }
+
+  /** Another CPU and the queue as it uses it, with a status word of its own. */
+  secondCpu(): { cpu: Cpu; queue: InvalidationQueue } {
+    return this.another(this.queue);
+  }
+
+  /** Room for as many page requests as there can be, several times. */
+  private pageRequestQueue(requests: number): void {
+    const words = Array.from({ length: 8 * requests }, (_, i) => [4 * i, 4 * i + 1]).flat();
+    this.machine.frame('page request queue', PAGE_REQUEST_QUEUE, this.kernel, words);
+    this.write(PQA.offset, 8, encode64(PQA, { PQA: PAGE_REQUEST_QUEUE }));
   }
 
   /** The queue before scalable mode: descriptors of 128 bits are errors in it (6.5.2). */
@@ -125,8 +173,8 @@ export class ScalableScene extends UnitScene {
   }
 
   /** The words of a context entry that leads to a directory. */
-  contextEntry({ directory }: Directory, dte = 0): bigint[] {
-    return encode(SM_CONTEXT_ENTRY, { P: 1, PASIDE: 1, DTE: dte, PASIDDIRPTR: directory, RID_PASID });
+  contextEntry({ directory }: Directory): bigint[] {
+    return encode(SM_CONTEXT_ENTRY, { P: 1, PASIDE: 1, ...this.device, PASIDDIRPTR: directory, RID_PASID });
   }
 
   /** Byte address of the context entry of function 02:00.0. */
@@ -135,8 +183,8 @@ export class ScalableScene extends UnitScene {
   }
 
   /** Puts function 02:00.0 under a directory before the story begins. */
-  attach(directory: Directory, dte = 0): void {
-    this.words(this.contextAt, this.contextEntry(directory, dte));
+  attach(directory: Directory): void {
+    this.words(this.contextAt, this.contextEntry(directory));
     this.machine.configures(SID, this.contextAt, 4);
   }
 

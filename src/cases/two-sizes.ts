@@ -1,27 +1,36 @@
 /** Sees when a request finds cached translations of several page sizes: any of them may serve it (VT-d 6.2.4.1). */
 import type { Vtd } from '../iommu/vtd/index.ts';
-import { TAG } from '../iommu/vtd/index.ts';
+import { rightsFor, TAG } from '../iommu/vtd/index.ts';
 import type { Machine } from '../machine/index.ts';
-import { FACT, SLOT } from '../machine/index.ts';
+import { FACT, MARK, SLOT } from '../machine/index.ts';
 import { observe } from './observe.ts';
 
 export function watchTwoSizes(machine: Machine, unit: Vtd): void {
   const { dma, facts } = machine;
-  const findsTwo = (slot: number): boolean => {
-    const { sid } = dma.requesters[dma.get(slot, SLOT.device)];
+  const { caches, scalableCaches } = unit;
+  /** Page size, as a level, of the `n`th cached translation that may serve; 0 where there are no more. */
+  const nthSize = (slot: number, n: number): number => {
+    const { pasid = -1, sid } = dma.requesters[dma.get(slot, SLOT.device)];
     const [hi, lo, access] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), dma.get(slot, SLOT.access)];
+    if (scalableCaches === null) {
+      const at = caches.nthTranslation(sid, hi, lo, access, n);
+      return at < 0 ? 0 : (caches.tag(at) >>> TAG.level) & 7;
+    }
+    const at = scalableCaches.nthTranslation(sid, pasid, hi, lo, rightsFor(access, false), false, n);
+    return at < 0 ? 0 : scalableCaches.levelOf(at);
+  };
+  const findsTwo = (slot: number): boolean => {
     let sizes = 0;
     for (let n = 0; ; n++) {
-      const at = unit.caches.nthTranslation(sid, hi, lo, access, n);
-      if (at < 0) break;
-      sizes |= 1 << ((unit.caches.tag(at) >>> TAG.level) & 7);
+      const size = nthSize(slot, n);
+      if (size === 0) return (sizes & (sizes - 1)) !== 0;
+      sizes |= 1 << size;
     }
-    return (sizes & (sizes - 1)) !== 0;
   };
   observe(machine, unit, {
     before: (slot) => {
-      // Step 0 is the look-up.
-      if (dma.get(slot, SLOT.step) !== 0 || !findsTwo(slot)) return;
+      // Step 0 is the look-up, but for a request that goes to an address which its device has.
+      if (dma.get(slot, SLOT.step) !== 0 || (dma.get(slot, SLOT.flags) & MARK.direct) !== 0 || !findsTwo(slot)) return;
       facts.bits |= FACT.leftOpen;
       if (machine.log.on) machine.log.say('iommu', 'the IOTLB has translations of two page sizes: any may be used');
     },

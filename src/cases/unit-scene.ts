@@ -38,6 +38,7 @@ export class UnitScene {
   readonly cpu: Cpu;
   /** Owner of what is nobody's tables. */
   protected readonly kernel: number;
+  private readonly stores: StoreOrder | undefined;
 
   constructor({ profile, unit: hardware, machine: size, stores }: UnitOptions, width: 128 | 256 = 128) {
     const machine = new Machine(size);
@@ -69,6 +70,7 @@ export class UnitScene {
     const words = Array.from({ length: QUEUE_WORDS[width] }, (_, i) => i);
     machine.frame('queue', ADDRESS.queue, this.kernel, words);
     machine.frame('status', ADDRESS.status, this.kernel, [0]);
+    this.stores = stores;
     this.cpu = machine.cpu('cpu0', stores);
   }
 
@@ -76,6 +78,14 @@ export class UnitScene {
   protected queueOn(drain: Drain, width: 128 | 256): InvalidationQueue {
     const { machine, cpu, unit } = this;
     return new InvalidationQueue(machine, cpu, ADDRESS.status, { unit, base: ADDRESS.queue, drain, width });
+  }
+
+  /** Another CPU and a queue as it uses it, with a status word of its own. */
+  protected another(queue: InvalidationQueue): { cpu: Cpu; queue: InvalidationQueue } {
+    const status = ADDRESS.status + 8n;
+    this.machine.poke(status, 0n);
+    const cpu = this.machine.cpu('cpu1', this.stores);
+    return { cpu, queue: queue.on(cpu, status) };
   }
 
   /** Puts the words of an entry into memory before the machine starts. */

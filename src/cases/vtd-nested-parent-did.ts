@@ -29,9 +29,9 @@ function build({ variant, profile, mutant }: Setup): Machine {
   const ats = mode === 'ats';
   const scene = new ScalableScene({
     profile,
-    unit: ats ? { ecap: { DT: 1 }, itags: 1 } : {},
+    ats,
     // A nested walk has some twenty steps; the second DMA begins when the first is over, at any time of the unmap.
-    machine: { dmaSlots: 1, ...(ats ? { atcEntries: 1 } : {}) },
+    machine: { dmaSlots: 1 },
   });
   const { machine, queue } = scene;
   // Its tables are walked for the nested domain.
@@ -48,7 +48,7 @@ function build({ variant, profile, mutant }: Setup): Machine {
   });
   scene.premap(guest, IOVA, GUEST_PAGE);
   scene.directory('', DIRECTORY);
-  scene.attach(DIRECTORY, ats ? 1 : 0);
+  scene.attach(DIRECTORY);
   scene.enter(DIRECTORY, RID_PASID, { by: 'nested', did: NESTED, first: guest.top, second: parent.top });
   scene.buffer(NESTED, 'P', PAGE);
   machine.device('nic', SID, NESTED, [IOVA], ats ? { ats } : {}).stray([IOVA], 'write', 2);

@@ -82,10 +82,7 @@ export class VtdScene extends UnitScene {
   /** Another CPU and the queue as it uses it, with a status word of its own. */
   secondCpu(): { cpu: Cpu; queue: InvalidationQueue } {
     if (this.queue === null) throw new RangeError('a second CPU needs the queue; leave via out');
-    const status = ADDRESS.status + 8n;
-    this.machine.poke(status, 0n);
-    const cpu = this.machine.cpu('cpu1', this.options.stores);
-    return { cpu, queue: this.queue.on(cpu, status) };
+    return this.another(this.queue);
   }
 
   /** What firmware and the driver's start do: tables, RTADDR, SRTP, TE. */

@@ -6,6 +6,7 @@ export * from './flush-queue.ts';
 export * from './invalidation.ts';
 export * from './nested-parent.ts';
 export * from './new-mapping.ts';
+export * from './page-request-queue.ts';
 export * from './page-table.ts';
 export * from './pasid-entry.ts';
 export * from './pasid-invalidation.ts';

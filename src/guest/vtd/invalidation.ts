@@ -110,18 +110,23 @@ export class InvalidationQueue implements Invalidator {
   }
 
   /** Submits one descriptor with its wait, and waits. Nobody sees the descriptors before the tail moves. */
-  *submit(descriptor: readonly bigint[], note: string): Program {
-    if (this.cpu.isSequential) yield* atomic(() => this.post(descriptor, note));
-    else yield* this.post(descriptor, note);
+  submit(descriptor: readonly bigint[], note: string): Program {
+    return this.submitAll([descriptor], note);
+  }
+
+  /** As {@link submit}, several with one wait. @param drains the wait is behind page requests as well (PD) */
+  *submitAll(descriptors: readonly (readonly bigint[])[], note: string, drains = false): Program {
+    if (this.cpu.isSequential) yield* atomic(() => this.post(descriptors, note, drains));
+    else yield* this.post(descriptors, note, drains);
     yield* this.cpu.waitFor32(this.status, QI_DONE, 'the status word says: the invalidation is complete');
   }
 
-  private *post(descriptor: readonly bigint[], note: string): Program {
+  private *post(descriptors: readonly (readonly bigint[])[], note: string, drains: boolean): Program {
     const { cpu, status } = this;
     const { base, unit } = this.options;
-    const wait = encode(WAIT_DSC, { SW: 1, DATA: QI_DONE, ADDR: status });
+    const wait = encode(WAIT_DSC, { SW: 1, PD: drains ? 1 : 0, DATA: QI_DONE, ADDR: status });
     if (this.lock !== null) yield* spinLock(this.lock);
-    const words = [...this.padded(descriptor), ...this.padded(wait)];
+    const words = [...descriptors, wait].flatMap((descriptor) => this.padded(descriptor));
     yield* cpu.write64(status, QI_IN_USE, note);
     // Read in the step of the first store: before it, another CPU may move the tail.
     const first = yield* this.tail.getOwn();

@@ -19,6 +19,7 @@ export * from './profiles.ts';
 export * from './registers.ts';
 export * from './request.ts';
 export * from './rules.ts';
+export { rightsFor } from './scalable.ts';
 export { describeScalableCaches } from './scalable-cache-text.ts';
 export * from './scalable-faults.ts';
 export { SCALABLE_SLOT_WORDS } from './scalable-slot.ts';

@@ -225,6 +225,11 @@ export class ScalableCaches {
     return -1;
   }
 
+  /** Level of the page size of an IOTLB entry: 1 4 KiB, 2 2 MiB, 3 1 GiB. */
+  levelOf(at: number): number {
+    return (this.words[at] >>> LEVEL) & 7;
+  }
+
   pageHi(at: number): number {
     return this.words[at + PFN_HI];
   }
