@@ -171,6 +171,11 @@ export class ScalableBench extends Bench {
     return this.driver.request({ sid, address: BigInt.asIntN(64, address), kind: access, pasid, prefix });
   }
 
+  /** A refusal for a reason of table 30, as this unit tells it. */
+  refused(reason: number, access = READ): Answer {
+    return { fault: this.driver.reasonFor(reason, access) };
+  }
+
   /** Submits 256-bit descriptors. @param words of each; missing ones are 0 */
   queue(...descriptors: readonly (readonly bigint[])[]): number {
     const size = 4096 << (Number(this.read64(REG.IQA)) & 7);

@@ -66,6 +66,8 @@ export interface Driver {
   request(asked: Asked): Answer;
   /** A message of a device to 0xFEEx_xxxx. */
   interrupt(sid: number, address: number, data: number): Outcome;
+  /** What is recorded of a fault of table 30: the same, but for an implementation that has reasons of its own and says so in a profile. */
+  reasonFor(reason: number, access: number): number;
   /** The test is one of a unit that has this; one that has not skips it. */
   needs(field: Need): void;
 }

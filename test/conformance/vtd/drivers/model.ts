@@ -102,5 +102,9 @@ export class ModelDriver implements Driver {
     return { address: (BigInt(addressHi) << 32n) | BigInt(addressLo), data: sent };
   }
 
+  reasonFor(reason: number): number {
+    return reason;
+  }
+
   needs(): void {}
 }

@@ -2,6 +2,7 @@
  * QEMU as a driver of the conformance tests. What a test writes is kept until it wants to know something: only then it is known which unit and
  * which devices it needs. Where it turns out later that one is missing, another machine that has it is told everything again.
  */
+import { QEMU_11_REASONS } from '../../../../src/iommu/vtd/recorded-reasons.ts';
 import type { Answer, Asked, BenchOptions, Driver, Need, Outcome } from './driver.ts';
 import { needsModel, READ, UNTOLD, WRITE } from './driver.ts';
 import type { QemuMachine } from './qemu-machine.ts';
@@ -132,6 +133,13 @@ export class QemuDriver implements Driver {
     this.twinTold++;
     this.sent.splice(0, this.sent.length, ...sent);
     return reason ?? needsModel('unseen', 'the reason of a fault that FPD suppresses');
+  }
+
+  reasonFor(reason: number, access: number): number {
+    if (this.asked.ecap?.SMTS !== 1) return reason;
+    const own = QEMU_11_REASONS.find((each) => each.reason === reason);
+    if (own === undefined || (own.secondStage === true && this.needed.has('FSTS'))) return reason;
+    return access === READ ? (own.ofReads ?? own.recorded) : own.recorded;
   }
 
   private transfer(machine: QemuMachine, sid: number, at: bigint, write: boolean): Answer {
