@@ -28,7 +28,7 @@ test('the example is violated without the flush and holds with it', () => {
 
 test('the pictures are what the commands print, but for the seconds', () => {
   const blocks = [...README.matchAll(/```\n([\s\S]*?)```/g)].map((m) => m[1].trimEnd());
-  const [, table, story] = blocks;
+  const [, table, story, fault] = blocks;
   const plain = (text: string) => text.replace(/ *\d+\.\d\d( s)?$/gm, ' T').trimEnd();
   const run = (...args: string[]) => {
     const { stdout } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
@@ -36,6 +36,8 @@ test('the pictures are what the commands print, but for the seconds', () => {
   };
   expect(run('check', '--tag', 'core')).toBe(plain(table));
   expect(run('check', 'vtd-merge-psc', '--variant', 'buggy')).toContain(plain(story));
+  const { stdout } = spawnSync(process.execPath, [BIN, 'explain', 'examples/edu-fault.log'], { encoding: 'utf8' });
+  expect(stdout).toContain(`${fault}\n`);
 });
 
 test('npm start and npm test exist', () => {

@@ -4,7 +4,7 @@ import { CASES, expectedOf } from '../../cases/index.ts';
 import { PROFILES } from '../../iommu/vtd/index.ts';
 import { coloursFor, print } from '../terminal.ts';
 
-const MODELS = [{ name: 'vtd', title: 'Intel VT-d, legacy mode' }] as const;
+const MODELS = [{ name: 'vtd', title: 'Intel VT-d' }] as const;
 
 export const listCommand = buildCommand<{ readonly json?: boolean }>({
   docs: { brief: 'cases with their variants, mutants, models and profiles' },
