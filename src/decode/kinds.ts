@@ -1,5 +1,6 @@
 /** All kinds of structures that can be decoded; a model adds its list. */
 import { AMD_KINDS } from './amdvi/kinds.ts';
+import { RISCV_KINDS } from './riscv/kinds.ts';
 import { SMMU_KINDS } from './smmuv3/kinds.ts';
 import { SPAPR_KINDS } from './spapr/kinds.ts';
 import type { StructureKind } from './structure-kinds.ts';
@@ -10,6 +11,7 @@ export const STRUCTURE_KINDS: readonly StructureKind[] = [
   ...VTD_KINDS,
   ...AMD_KINDS,
   ...SMMU_KINDS,
+  ...RISCV_KINDS,
   ...VIRTIO_KINDS,
   ...SPAPR_KINDS,
 ];

@@ -23,11 +23,12 @@ export function kindOf(id: string, layout: AnyLayout, ...example: string[]): Str
   return { id, layout, example, wordBits: layout.width === 32 ? 32 : 64, words: [Math.ceil(layout.width / 64)] };
 }
 
-/** Every register of a module's exports, by the name of the export: EVENT_LOG_BASE is `amdvi.event-log-base`. */
+/** Every register of a module's exports, by the name of the export: EVENT_LOG_BASE is `amdvi.event-log-base`. Of an array of equal ones, the first. */
 export function registerKinds(model: string, exported: object): StructureKind[] {
-  return Object.entries(exported).flatMap(([key, value]) =>
-    isRegister(value) ? [kindOf(`${model}.${key.toLowerCase().replaceAll('_', '-')}`, value, '0x0')] : [],
-  );
+  return Object.entries(exported).flatMap(([key, value]) => {
+    const register: unknown = Array.isArray(value) && areEqual(value) ? value[0] : value;
+    return isRegister(register) ? [kindOf(`${model}.${key.toLowerCase().replaceAll('_', '-')}`, register, '0x0')] : [];
+  });
 }
 
 /** A paging entry above the lowest level, where a field tells a page from a table. */
@@ -43,4 +44,10 @@ export function entryOf(
 
 function isRegister(value: unknown): value is Register<Fields> {
   return typeof value === 'object' && value !== null && 'offset' in value && 'masks' in value;
+}
+
+/** Registers that differ in their place alone: of a vector, a counter, a segment. */
+function areEqual(values: readonly unknown[]): boolean {
+  const fields = values.map((value) => (isRegister(value) ? Object.keys(value.fields).join() : ''));
+  return fields.length > 1 && fields.every((of) => of !== '' && of === fields[0]);
 }

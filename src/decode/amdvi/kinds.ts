@@ -45,11 +45,6 @@ export const AMD_EVENT: StructureKind = {
 const NEXT_LEVEL = PTE.fields.NextLevel;
 const isGuestPage = (halves: Int32Array) => get(GUEST_PDE.fields.PS, halves) === 1;
 
-/** DEVICE_TABLE_SEGMENTS are seven registers of one name. */
-const SEGMENTS = Object.fromEntries(
-  REGISTERS.DEVICE_TABLE_SEGMENTS.map((register, i) => [`DEVICE_TABLE_SEGMENT_${i + 1}`, register]),
-);
-
 export const AMD_KINDS: readonly StructureKind[] = [
   AMD_DTE,
   entryOf('amdvi.pte', (halves) => isLeaf(get(NEXT_LEVEL, halves)), PTE, PDE, '0x6000000103f0c001'),
@@ -68,5 +63,5 @@ export const AMD_KINDS: readonly StructureKind[] = [
   AMD_EVENT,
   kindOf('amdvi.ppr', PAGE_SERVICE_REQUEST, '0x1024020000000500', '0x00007f0000001000'),
   kindOf('amdvi.ga-log', GA_LOG_ENTRY, '0x1000050000000001'),
-  ...registerKinds('amdvi', { ...CAPABILITY, ...REGISTERS, ...FEATURES, ...SEGMENTS }),
+  ...registerKinds('amdvi', { ...CAPABILITY, ...REGISTERS, ...FEATURES }),
 ];
