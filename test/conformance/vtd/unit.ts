@@ -352,7 +352,7 @@ export function queueErrorInfo(bench: Bench, wanted: number): number {
   return told === 0 && ON_QEMU ? wanted : told;
 }
 
-/** Skips the test that runs, on any other driver. @param what it looks at */
+/** Skips the test that runs on any other driver; the whole file, where none runs yet. @param what it looks at */
 export function modelOnly(what: string): void {
   if (ON_QEMU) needsModel('inside', what);
 }
