@@ -2,7 +2,7 @@
 import { GSTS } from '../../src/iommu/vtd/index.ts';
 import type { Difference } from './compare.ts';
 import type { Deviation } from './deviation.ts';
-import { FAULTED, isRequest, line, number, OUTCOME } from './deviation.ts';
+import { FAULTED, line, number, OUTCOME } from './deviation.ts';
 import * as proofs from './interrupt-proofs.ts';
 import type { Interrupt } from './interrupt-tables.ts';
 import { isRemapping, lookInterrupt } from './interrupt-tables.ts';
@@ -23,6 +23,13 @@ function interrupt(when: (found: Interrupt, difference: Difference) => boolean) 
 
 /** QEMU sends it on, and the model refuses. */
 const isTaken = ({ field, model, qemu }: Difference) => field === 'messages' && model === '' && qemu !== '';
+
+/** A device's DMA to the interrupt range, while interrupts are remapped. */
+function isWrittenInterrupt(script: Script, op: number): boolean {
+  const now = script[op];
+  if (now?.op !== 'dma' && now?.op !== 'edu') return false;
+  return now.iova >> 20n === 0xfeen && isRemapping(script, op);
+}
 
 /** Both refuse it, for one reason and another. */
 const isFor = ({ field, model, qemu }: Difference, ours: number, theirs: number) =>
@@ -141,9 +148,9 @@ export const INTERRUPT_DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field }, script) => {
-      const now = script[op];
-      if ((now?.op !== 'dma' && now?.op !== 'edu') || !OUTCOME.includes(field)) return false;
-      return isRequest(script, op) && isRemapping(script, op) && now.iova >> 20n === 0xfeen;
+      // What arrived of one before is seen behind the next interrupt only.
+      if (field === 'messages') return script.slice(0, op + 1).some((_, at) => isWrittenInterrupt(script, at));
+      return OUTCOME.includes(field) && isWrittenInterrupt(script, op);
     },
     proof: proofs.REQUESTER_OF_DMA,
     only: XAPIC,
