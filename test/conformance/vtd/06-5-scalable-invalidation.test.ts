@@ -268,6 +268,24 @@ describe('6.5.2, 11.4.9.9: descriptors of 256 bits and what is refused', () => {
       for (const n of [0, 31, 32, 63]) expect(refused([good, ...Array(word - 1).fill(0n), 1n << BigInt(n)])).toBe(true);
   });
 
+  test.each([
+    ['context cache', 0x11n],
+    ['IOTLB', 0x12n],
+    ['wait', 0x45n],
+  ])('%s, of 128 bits elsewhere: the upper 128 are reserved: 4', (_, descriptor) => {
+    const refused = (words: bigint[]) => {
+      const bench = start(1n, 1n);
+      bench.queue(words);
+      return error(bench, 4) === 4;
+    };
+    expect(refused([descriptor])).toBe(false);
+    for (const word of [2, 3])
+      for (const n of [0, 31, 32, 63])
+        expect(refused([descriptor, ...Array(word - 1).fill(0n), 1n << BigInt(n)]), `word ${word}, bit ${n}`).toBe(
+          true,
+        );
+  });
+
   test('11.4.9.2 a tail amid a descriptor: 6', () => {
     const { bench } = tables();
     bench.write32(REG.IQT, 0x30);
