@@ -148,9 +148,10 @@ export const INTERRUPT_DEVIATIONS: readonly Deviation[] = [
     where: [line(4383, 'vtd_mem_ir_write'), line(4175, 'vtd_irte_get')],
     permitted: false,
     ends: true,
-    explains: ({ op, field }, script) => {
-      // What arrived of one before is seen behind the next interrupt only.
-      if (field === 'messages') return script.slice(0, op + 1).some((_, at) => isWrittenInterrupt(script, at));
+    explains: ({ op, field, qemu }, script) => {
+      // What arrived of one before is seen behind the next interrupt only, and who is recorded when the record is read.
+      const isSeenLater = field === 'messages' || (field === 'register 0x228' && ['0', 'ffff'].includes(qemu));
+      if (isSeenLater) return script.slice(0, op + 1).some((_, at) => isWrittenInterrupt(script, at));
       return OUTCOME.includes(field) && isWrittenInterrupt(script, op);
     },
     proof: proofs.REQUESTER_OF_DMA,
