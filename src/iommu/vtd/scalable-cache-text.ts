@@ -4,6 +4,7 @@ import { bdf } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
 import {
+  contextFaultOf,
   FIRST_PAGING,
   FIRST_TAG,
   PASID,
@@ -33,11 +34,13 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
     Array.from({ length: cache.entries }, (_, i) => cache.at(i))
       .filter((entry) => caches.tag(entry) !== 0)
       .map((entry) => line(caches.tag(entry), at(entry)));
-  const contexts = lines(
-    caches.context,
-    (_, word) =>
-      `context cache: ${bdf(word(SM_CONTEXT.sid))} -> PASID directory ${frame(word(SM_CONTEXT.directoryHi), word(SM_CONTEXT.directoryLo))}`,
-  );
+  const why = (reason: number) => `refused: fault reason 0x${reason.toString(16)}`;
+  const contexts = lines(caches.context, (tag, word) => {
+    const who = `context cache: ${bdf(word(SM_CONTEXT.sid))}`;
+    const fault = contextFaultOf(tag);
+    if (fault !== 0) return `${who}, ${why(fault)}`;
+    return `${who} -> PASID directory ${frame(word(SM_CONTEXT.directoryHi), word(SM_CONTEXT.directoryLo))}`;
+  });
   const pasids = lines(caches.pasid, (tag, word) => {
     const way = WAY[(tag >>> PASID_TAG.pgtt) & 7];
     const first = frame(word(PASID.firstTopHi), word(PASID.firstTopLo));
@@ -46,6 +49,8 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
       { 'first-stage': ` ${first}`, 'second-stage': ` ${second}`, nested: ` ${first} in ${second}` }[way] ?? '';
     const dirty = ((tag >>> PASID_TAG.ssade) & 1) === 1 ? ', SSADE' : '';
     const who = `${bdf(word(PASID.sid))} PASID ${hex(word(PASID.pasid))}`;
+    // A cached fault has PGTT 0.
+    if (((tag >>> PASID_TAG.pgtt) & 7) === 0) return `PASID cache: ${who}, ${why(word(PASID.secondTopLo))}`;
     return `PASID cache: ${who} -> DID ${tag >>> PASID_TAG.did}, ${way}${tables}${dirty}`;
   });
   const first = [5, 4, 3, 2].flatMap((level) =>
@@ -62,6 +67,7 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
     const sid = word(SM_IOTLB.owner) & (WITH_PASID - 1);
     const who = `${bdf(sid)} PASID ${hex(word(SM_IOTLB.pasid))}, DID ${tag >>> SM_TAG.did}`;
     const iova = from(word(SM_IOTLB.vpnHi), word(SM_IOTLB.vpnLo));
+    if (((tag >>> SM_TAG.fault) & 1) === 1) return `IOTLB: ${who}, IOVA ${iova}, ${why(word(SM_IOTLB.pfnLo))}`;
     const page = frame(word(SM_IOTLB.pfnHi), word(SM_IOTLB.pfnLo));
     return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE[(tag >>> SM_TAG.level) & 7]} (${what})`;
   });

@@ -8,9 +8,11 @@ import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 
 // Again as this module's own, which V8 folds (see `caches.ts`).
 const { owner: OWNER, pasid: IOTLB_PASID, vpnHi: VPN_HI, vpnLo: VPN_LO, pfnHi: PFN_HI, pfnLo: PFN_LO } = SM_IOTLB;
-const { level: LEVEL, rights: RIGHTS, dirty: DIRTY, pgtt: PGTT_AT } = SM_TAG;
+const { level: LEVEL, rights: RIGHTS, dirty: DIRTY, pgtt: PGTT_AT, fault: FAULT } = SM_TAG;
 const IOTLB_WORDS = Object.keys(SM_IOTLB).length;
 const LEVEL_MASK = 7 << LEVEL;
+/** What tells apart entries of one page: a cached fault lies beside a translation. */
+const KIND_MASK = LEVEL_MASK | (1 << FAULT);
 const ANY_WRITE = RIGHT.write | RIGHT.supervisorWrite;
 
 /** Domain id of an entry of any of these caches but the context cache. */
@@ -272,7 +274,7 @@ export class ScalableCaches {
         words[at + VPN_HI] === vpnHi &&
         words[at + OWNER] === owner &&
         words[at + IOTLB_PASID] === pasid &&
-        ((words[at] ^ tag) & LEVEL_MASK) === 0
+        ((words[at] ^ tag) & KIND_MASK) === 0
       ) {
         entry = at;
         break;

@@ -13,7 +13,9 @@ import { ADDRESS_TYPE, kindOfSlot, requestOf } from './request-of-slot.ts';
 import type { Scalable } from './scalable.ts';
 import { rightsFor } from './scalable.ts';
 import { askStep, nthAnswer, rightsOf } from './scalable-asks.ts';
-import { SM_TAG } from './scalable-entries.ts';
+import { cachedFault, cacheFault, pageFaultOf, pasidFaultOf } from './scalable-cached-faults.ts';
+import { smDidOf } from './scalable-caches.ts';
+import { contextFaultOf, PASID_TAG, SM_CONTEXT_TAG, SM_TAG } from './scalable-entries.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 import { mostSteps, stepsLeft } from './scalable-left.ts';
 import { clearWalk, endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
@@ -71,7 +73,7 @@ export class ScalableSteps {
       if (this.state.asks) return 1;
       if (core.walk.at === ADDRESS_TYPE.translated) return scalable.caches.findContext(scalable.walk.sid) < 0 ? 1 : 2;
       if (admit(core, core.walk, kindOfSlot(dma, slot)) !== STEP.more) return 1;
-      return this.translations() + 1;
+      return this.translations() + (cachedFault(scalable) < 0 ? 0 : 1) + 1;
     }
     return this.state.look === LOOK.none ? 1 : this.candidates() + 1;
   }
@@ -136,12 +138,35 @@ export class ScalableSteps {
       if (core.telling) core.say(`IOTLB hit: ${hex(core.frame(pfnHi, pfnLo))}`);
       return this.finish(slot);
     }
-    for (let gone = this.translation(0); gone >= 0; gone = this.translation(0)) {
-      core.fire('iotlbEvicted');
-      if (core.telling) core.say('the IOTLB entry is gone (evicted)');
-      scalable.caches.iotlb.drop(gone);
-    }
+    const fault = cachedFault(scalable);
+    if (fault >= 0 && choice === this.translations()) return this.refusedByPage(slot, fault);
+    for (let gone = this.translation(0); gone >= 0; gone = this.translation(0)) this.evict(gone);
+    if (fault >= 0) this.evict(fault);
     this.begin(slot);
+  }
+
+  /** A cached translation, or fault, could have served, and is gone. */
+  private evict(entry: number): void {
+    const { core, scalable } = this;
+    core.fire('iotlbEvicted');
+    if (core.telling) core.say('the IOTLB entry is gone (evicted)');
+    scalable.caches.iotlb.drop(entry);
+  }
+
+  /** A cached fault refuses the request (6.1), whatever the tables say by now. */
+  private refusedByPage(slot: number, entry: number): void {
+    const { caches, walk } = this.scalable;
+    walk.did = smDidOf(caches.tag(entry));
+    this.refusedByCache(slot, isSet(caches.tag(entry), SM_TAG.fpd), pageFaultOf(caches, entry));
+  }
+
+  private refusedByCache(slot: number, fpd: boolean, reason: number): void {
+    const { core, scalable } = this;
+    core.fire('faultUsed');
+    if (core.telling) core.say('a cached fault refuses it: the tables are not read');
+    scalable.walk.fpd = fpd;
+    scalable.walk.fault = reason;
+    this.refuse(slot);
   }
 
   private begin(slot: number): void {
@@ -158,6 +183,8 @@ export class ScalableSteps {
     const cached = caches.findContext(walk.sid);
     let result: number;
     if (cached >= 0 && choice === 0) {
+      const fault = contextFaultOf(caches.tag(cached));
+      if (fault !== 0) return this.refusedByCache(slot, isSet(caches.tag(cached), SM_CONTEXT_TAG.fpd), fault);
       core.fire('contextUsed');
       result = scalable.useContext(cached);
     } else {
@@ -204,11 +231,11 @@ export class ScalableSteps {
       if (core.telling) core.say('IOTLB hit');
       return this.answer(slot, walk.pfnHi, walk.pfnLo, rightsOf(tag, supervisor), (tag >>> SM_TAG.level) & 7);
     }
-    for (let gone = nthAnswer(scalable, supervisor, 0); gone >= 0; gone = nthAnswer(scalable, supervisor, 0)) {
-      core.fire('iotlbEvicted');
-      if (core.telling) core.say('the IOTLB entry is gone (evicted)');
-      caches.iotlb.drop(gone);
-    }
+    const fault = cachedFault(scalable);
+    if (fault >= 0 && choice === this.answers()) return this.refusedByPage(slot, fault);
+    for (let gone = nthAnswer(scalable, supervisor, 0); gone >= 0; gone = nthAnswer(scalable, supervisor, 0))
+      this.evict(gone);
+    if (fault >= 0) this.evict(fault);
     this.go(slot, LOOK.pasid);
   }
 
@@ -234,8 +261,7 @@ export class ScalableSteps {
       case LOOK.context:
         return caches.findContext(walk.sid) >= 0 ? 1 : 0;
       case LOOK.iotlb:
-        while (nthAnswer(scalable, this.supervisor, n) >= 0) n++;
-        return n;
+        return this.answers() + (cachedFault(scalable) < 0 ? 0 : 1);
       case LOOK.pasid:
         return caches.findPasid(walk.sid, walk.tablePasid) >= 0 ? 1 : 0;
       case LOOK.first:
@@ -246,6 +272,13 @@ export class ScalableSteps {
           if (core.caches.findPaging(level, walk.did, walk.inHi, walk.inLo) >= 0) n++;
         return n;
     }
+  }
+
+  /** How many cached translations may answer a translation request. */
+  private answers(): number {
+    let n = 0;
+    while (nthAnswer(this.scalable, this.supervisor, n) >= 0) n++;
+    return n;
   }
 
   private firstAt(level: number): number {
@@ -279,6 +312,8 @@ export class ScalableSteps {
         caches.context.drop(entry);
         return this.go(slot, LOOK.none);
       }
+      const fault = contextFaultOf(caches.tag(entry));
+      if (fault !== 0) return this.refusedByCache(slot, isSet(caches.tag(entry), SM_CONTEXT_TAG.fpd), fault);
       core.fire('contextUsed');
       if (core.telling) core.say('context cache hit');
       if (scalable.useContext(entry) === STEP.fault) return this.faulted(slot);
@@ -293,6 +328,8 @@ export class ScalableSteps {
         caches.pasid.drop(entry);
         return this.go(slot, LOOK.none);
       }
+      const fault = pasidFaultOf(caches, entry);
+      if (fault !== 0) return this.refusedByCache(slot, walk.fpd || isSet(caches.tag(entry), PASID_TAG.fpd), fault);
       core.fire('pasidUsed');
       scalable.usePasid(entry);
       if (core.telling) core.say(`PASID cache hit: PASID ${hex(walk.tablePasid)}, DID ${walk.did}`);
@@ -400,6 +437,12 @@ export class ScalableSteps {
   }
 
   private faulted(slot: number): void {
+    const { core, dma, scalable } = this;
+    if (core.has.cap.CM === 1 && (dma.get(slot, SLOT.flags) & MARK.stale) === 0) cacheFault(scalable);
+    this.refuse(slot);
+  }
+
+  private refuse(slot: number): void {
     const { core, dma, scalable, state } = this;
     const { walk } = scalable;
     if (state.asks) {
@@ -409,4 +452,8 @@ export class ScalableSteps {
     core.report(walk);
     dma.abort(slot);
   }
+}
+
+function isSet(tag: number, at: number): boolean {
+  return ((tag >>> at) & 1) === 1;
 }

@@ -421,7 +421,7 @@ function range(from: number, to: number): number[] {
 }
 
 describe('not yet', () => {
-  test.todo('6.1 CAP.CM with scalable mode: faults of context, PASID and second-stage entries are cached');
+  test.todo('6.2.5.5 CAP.CM: faults of second-stage paging entries above the leaves in the paging-structure caches');
   test.todo('6.5.3.5 a cached translation without the right refuses in scalable mode (iotlb.deny)');
   test.todo('6.5.3.2 fractured translations in scalable mode');
   test.todo('3.6.2 flags that are set speculatively; 0x91 and 0x7d: an update that fails');
