@@ -157,6 +157,24 @@ test('masks of VirtualBox', () => {
   expect(valid(STATUS)).toBe(0x7_9fffn);
   expect(join(STATUS.masks.w1c[0], STATUS.masks.w1c[1])).toBe(0x6_8e67n);
   expect(valid(capability.BASE_ADDRESS_LOW)).toBe(0xffff_c001n);
+  expect(valid(registers.HARDWARE_EVENT_STATUS)).toBe(3n);
+  expect(registers.HARDWARE_EVENT_STATUS.masks.w1c[0]).toBe(3);
+});
+
+describe('fields of VirtualBox', () => {
+  test('capability block', () => {
+    const flags = { IotlbSup: one(24), HtTunnel: one(25), NpCache: one(26), EFRSup: one(27), CapExt: one(28) };
+    agrees(capability.CAPABILITY_HEADER, { CapPtr: [15, 8], CapType: [18, 16], CapRev: [23, 19], ...flags });
+    const devices = { BusNumber: [15, 8], FirstDevice: [23, 16], LastDevice: [31, 24] } as const;
+    agrees(capability.RANGE, { UnitID: [4, 0], RngValid: one(7), ...devices });
+    const sizes = { GVAsize: [7, 5], PAsize: [14, 8], VAsize: [21, 15], HtAtsResv: one(22) } as const;
+    agrees(capability.MISC_INFO_0, { MsiNum: [4, 0], ...sizes, MsiNumPPR: [31, 27] });
+  });
+
+  test('early overflow of the page request log', () => {
+    const enables = { PprOvrflwEarlyIntEn: one(30), PprOvrflwEarlyEn: one(31) };
+    agrees(registers.PPR_LOG_OVERFLOW_EARLY, { PprOvrflwEarlyThreshold: [14, 0], ...enables });
+  });
 });
 
 describe('values of real machines', () => {

@@ -114,7 +114,10 @@ export const HARDWARE_EVENT_UPPER = mmio('IOMMU Hardware Event Upper Register', 
 export const HARDWARE_EVENT_LOWER = mmio('IOMMU Hardware Event Lower Register', 0x0048, {
   Operand: ro(address(63, 0)),
 });
-export const HARDWARE_EVENT_STATUS = mmio('IOMMU Hardware Event Status Register', 0x0050, { HEV: bit(0), HEO: bit(1) });
+export const HARDWARE_EVENT_STATUS = mmio('IOMMU Hardware Event Status Register', 0x0050, {
+  HEV: w1c(bit(0)),
+  HEO: w1c(bit(1)),
+});
 
 export const GA_LOG_BASE = mmio('Guest Virtual APIC Log Base Address Register', 0x00e0, {
   GALogBase: address(51, 12),
