@@ -64,7 +64,13 @@ export const INVARIANTS = {
     'VT-d 3.7.2',
     'every DMA write since the last report is in the next report',
   ),
-  I8: invariant('I8', 'FAULT', FACT.lostFault, 'VT-d 7.2', 'every fault or page request is delivered or accounted for'),
+  I8: invariant(
+    'I8',
+    'FAULT',
+    FACT.lostFault,
+    'VT-d 7.2, 7.11',
+    'every fault or page request is delivered or accounted for',
+  ),
   I9: invariant('I9', 'PROGRESS', FACT.deadlock, 'VT-d 6.5.2.9', 'every wait comes to an end'),
   I10: invariant(
     'I10',

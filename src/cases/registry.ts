@@ -18,6 +18,7 @@ import { MERGE_PSC } from './vtd-merge-psc.ts';
 import { NESTED_PARENT_DID } from './vtd-nested-parent-did.ts';
 import { PASID_TORN_REPLACE } from './vtd-pasid-torn-replace.ts';
 import { PASIDCACHE_ON_CTX } from './vtd-pasidcache-on-ctx.ts';
+import { PRQ_FPD_DRAIN } from './vtd-prq-fpd-drain.ts';
 import { PSI_UNALIGNED_MASK } from './vtd-psi-unaligned-mask.ts';
 import { SUPERPAGE_TAIL } from './vtd-superpage-tail.ts';
 import { SYNCMAP_RACE } from './vtd-syncmap-race.ts';
@@ -43,6 +44,7 @@ export const CASES: readonly Case[] = [
   PASIDCACHE_ON_CTX,
   PASID_TORN_REPLACE,
   NESTED_PARENT_DID,
+  PRQ_FPD_DRAIN,
   K2,
   K5,
   K8,

@@ -116,3 +116,10 @@ describe('vtd-nested-parent-did', () => {
     ]);
   });
 });
+
+test('vtd-prq-fpd-drain: the request of the dead process is handled for the next one; in v7.0 FPD is never set', () => {
+  const parts = ['sends a page request', 'stops accel', 'PASID 1 is given to process 2', 'asks process 2 for the page'];
+  for (const variant of ['buggy', 'linux-7.0']) inOrder(story('vtd-prq-fpd-drain', variant, 'I8'), parts);
+  const hasFpd = (variant: string) => story('vtd-prq-fpd-drain', variant, 'I8').some((line) => line.includes('FPD'));
+  expect([hasFpd('buggy'), hasFpd('linux-7.0')]).toEqual([true, false]);
+});

@@ -1,18 +1,12 @@
 /** The page request queue as software reads it (`prq_event_thread`), answers to page requests, and their drain (`intel_iommu_drain_pasid_prq`). */
 import { decode, encode, hex } from '../../bits/index.ts';
-import {
-  PAGE_GRP_RESP_DSC,
-  PASID_DEVICE_TLB_INV_DSC,
-  PASID_IOTLB_GRANULARITY,
-  PASID_IOTLB_INV_DSC,
-  WAIT_DSC,
-} from '../../iommu/vtd/commands.ts';
+import { PAGE_GRP_RESP_DSC, PASID_IOTLB_GRANULARITY, PASID_IOTLB_INV_DSC, WAIT_DSC } from '../../iommu/vtd/commands.ts';
 import { PAGE_REQ_DSC } from '../../iommu/vtd/page-request-structures.ts';
 import { PQH, PQT } from '../../iommu/vtd/registers.ts';
 import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
 import { bdf } from '../../machine/index.ts';
-import { EVERY_PAGE, sized } from './device-tlb.ts';
 import type { InvalidationQueue } from './invalidation.ts';
+import { deviceTlbOfPasid } from './pasid-invalidation.ts';
 
 /** Bytes of a descriptor, and of a queue of one page. */
 const BYTES = 32;
@@ -147,8 +141,7 @@ export class PageRequestDrain {
     const { did, sid } = this.options;
     const fence = encode(WAIT_DSC, { FN: 1 });
     const iotlb = encode(PASID_IOTLB_INV_DSC, { G: PASID_IOTLB_GRANULARITY.pasid, DID: did, PASID: pasid });
-    const { ADDR, S } = sized(0, EVERY_PAGE);
-    const device = encode(PASID_DEVICE_TLB_INV_DSC, { SID: sid, PASID: pasid, S, ADDR });
+    const device = deviceTlbOfPasid(sid, pasid);
     const what = `a fence, PASID-based IOTLB and device-TLB invalidate: PASID ${hex(pasid)} of ${bdf(sid)}`;
     yield* this.queue.submitAll(
       [fence, iotlb, device],

@@ -42,6 +42,7 @@ function isOfSecondStage({ by }: PasidTranslation): boolean {
 }
 
 const [P] = encode(PASID_TABLE_ENTRY, { P: 1 });
+const [FPD] = encode(PASID_TABLE_ENTRY, { FPD: 1 });
 const [SSADE] = encode(PASID_TABLE_ENTRY, { SSADE: 1 });
 
 /** What is done to an entry that is torn down before anything is invalidated. */
@@ -56,6 +57,8 @@ export interface PasidTableOptions {
   readonly table: bigint;
   /** `present-first` if absent. */
   readonly tearDown?: TearDown;
+  /** Source id of the function, where it has ATS: its own translations of the PASID are invalidated last. */
+  readonly device?: number;
   /** A mutant: what a tear-down does not invalidate. */
   readonly leaves?: 'pasid-cache' | 'iotlb';
 }
@@ -91,14 +94,35 @@ export class PasidTable {
     }
   }
 
-  /** Takes an entry out, and invalidates what was cached of it (`intel_pasid_tear_down_entry`). @param of what it says now */
-  *tearDown(pasid: number, of: PasidTranslation): Program {
+  /**
+   * Takes an entry out, and invalidates what was cached of it (`intel_pasid_tear_down_entry`).
+   * @param of what it says now
+   * @param ignoresFaults FPD is left set, as when the address space goes before the device stops. With `present-first` it is not: whether to
+   * set it is asked when the entry is not present any more (`intel_pasid_clear_entry` after 75ed00055c05)
+   */
+  *tearDown(pasid: number, of: PasidTranslation, ignoresFaults = false): Program {
     const words = pasidEntry(of);
     const presentFirst = this.options.tearDown !== 'zeroed-at-once';
     if (presentFirst) yield* this.store(pasid, 0, words[0] & ~P, ': P is clear');
-    else yield* this.zero(pasid, words, 0);
+    else yield* this.zero(pasid, words, ignoresFaults);
     yield* this.flush(pasid, of);
-    if (presentFirst) yield* this.zero(pasid, words, 0);
+    if (presentFirst) yield* this.zero(pasid, words, false);
+  }
+
+  /**
+   * The device's driver gives a PASID back whose address space may be gone already (`intel_pasid_tear_down_entry` from v6.14 on).
+   * @param of what the entry says, if it is still present
+   * @param drain of page requests. @param drains also where the entry is not present and FPD is set (cf08ca81d08a, v6.14)
+   */
+  *unbind(pasid: number, of: PasidTranslation, drain: () => Program, drains: boolean): Program {
+    const entry = yield* this.cpu.readOwn64(this.at(pasid, 0));
+    if ((entry & P) !== 0n) {
+      yield* this.tearDown(pasid, of);
+      return yield* drain();
+    }
+    if ((entry & FPD) === 0n || !drains) return;
+    yield* this.store(pasid, 0, 0n, ': FPD is clear');
+    yield* drain();
   }
 
   /**
@@ -126,11 +150,16 @@ export class PasidTable {
     if (leaves === 'iotlb') return;
     if (isOfSecondStage(of)) yield* this.queue.flushDomain(of.did);
     else yield* this.invalidation.pasidIotlb(of.did, pasid);
+    const { device } = this.options;
+    if (device !== undefined) yield* this.invalidation.deviceTlb(device, pasid);
   }
 
-  /** Zeroes the words that are not zero, from the first on (`pasid_clear_entry`). */
-  private *zero(pasid: number, words: readonly bigint[], from: number): Program {
-    for (let i = from; i < words.length; i++) if (words[i] !== 0n) yield* this.store(pasid, i, 0n, '');
+  /** Zeroes the words that are not zero, from the first on (`pasid_clear_entry`, `pasid_clear_entry_with_fpd`). */
+  private *zero(pasid: number, words: readonly bigint[], leavesFpd: boolean): Program {
+    for (let i = 0; i < words.length; i++) {
+      const fpd = leavesFpd && i === 0;
+      if (words[i] !== 0n) yield* this.store(pasid, i, fpd ? FPD : 0n, fpd ? ': FPD' : '');
+    }
   }
 
   private *store(pasid: number, word: number, value: bigint, what: string): Program {

@@ -2,12 +2,21 @@
 import { encode, hex } from '../../bits/index.ts';
 import {
   PASID_CACHE_INV_DSC,
+  PASID_DEVICE_TLB_INV_DSC,
   PASID_GRANULARITY,
   PASID_IOTLB_GRANULARITY,
   PASID_IOTLB_INV_DSC,
 } from '../../iommu/vtd/commands.ts';
 import type { Program } from '../../machine/index.ts';
+import { bdf } from '../../machine/index.ts';
+import { EVERY_PAGE, sized } from './device-tlb.ts';
 import type { InvalidationQueue, Invalidator, PageFlush } from './invalidation.ts';
+
+/** The words of a descriptor that invalidates all that a device has cached of one PASID. */
+export function deviceTlbOfPasid(sid: number, pasid: number): bigint[] {
+  const { ADDR, S } = sized(0, EVERY_PAGE);
+  return encode(PASID_DEVICE_TLB_INV_DSC, { SID: sid, PASID: pasid, S, ADDR });
+}
 
 export class PasidInvalidation {
   private readonly queue: InvalidationQueue;
@@ -39,6 +48,13 @@ export class PasidInvalidation {
       words,
       `queues PASID-based IOTLB invalidate: all of PASID ${hex(pasid)}, DID ${did}; a wait behind it; IQT`,
     );
+  }
+
+  /** Invalidates all that a device has cached of one PASID. */
+  deviceTlb(sid: number, pasid: number): Program {
+    const words = deviceTlbOfPasid(sid, pasid);
+    const what = `device-TLB invalidate: ${bdf(sid)}, all of PASID ${hex(pasid)}`;
+    return this.queue.submit(words, `queues PASID-based ${what}; a wait behind it; IQT`);
   }
 
   /** The same of some pages. */
