@@ -49,7 +49,7 @@ function descriptor(random: Random): bigint[] {
 function prepare(random: Random, options: BenchOptions): ScalableBench {
   const bench = new ScalableBench({
     frames: 80,
-    caches: { context: 8, iotlbSets: 1, iotlbWays: 96, pagingStructure: 32 },
+    caches: { context: 32, iotlbSets: 1, iotlbWays: 96, pagingStructure: 32 },
     ...options,
   });
   for (const sid of SIDS) {
