@@ -123,7 +123,10 @@ export class QemuMachine {
     // Nothing of Node's own tells of it while a test runs: nothing else runs then.
     const clock = new Int32Array(new SharedArrayBuffer(4));
     for (let turn = 0; !existsSync(path('pid')); turn++) {
-      if (gone() || turn > 10_000) throw new Error(`QEMU with intel-iommu,${unit}: ${complaint()}`);
+      if (gone() || turn > 10_000) {
+        rmSync(folder, { recursive: true });
+        throw new Error(`QEMU with intel-iommu,${unit}: ${complaint()}`);
+      }
       Atomics.wait(clock, 0, 0, 1);
     }
     this.qtest = new QtestPipe(path('qtest'), complaint);
