@@ -1,4 +1,5 @@
 /** What `pinhole bench` measures. Translations first: the explorer's use of the same code makes it slower from then on. */
+import { EXPLANATIONS } from './explain.ts';
 import { EXPLORATIONS } from './explore.ts';
 import { INVALIDATIONS } from './invalidate.ts';
 import type { Benchmark } from './measure.ts';
@@ -6,4 +7,4 @@ import { TRANSLATIONS } from './translate.ts';
 
 export * from './measure.ts';
 
-export const BENCHMARKS: readonly Benchmark[] = [...TRANSLATIONS, ...INVALIDATIONS, ...EXPLORATIONS];
+export const BENCHMARKS: readonly Benchmark[] = [...TRANSLATIONS, ...INVALIDATIONS, ...EXPLORATIONS, ...EXPLANATIONS];

@@ -9,7 +9,7 @@ export interface Clock {
 export interface RowName {
   /** `translate/vtd/hit-1k`, …: scripts rely on it. */
   readonly name: string;
-  /** `ns` a call, `/s` calls a second, `x` a ratio, `B`, `s`. */
+  /** `ns` a call, `/s` calls a second, `MB/s`, `x` a ratio, `B`, `s`. */
   readonly unit: string;
   /** What is measured, for people. */
   readonly what: string;

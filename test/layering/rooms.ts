@@ -32,7 +32,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['bits', 'machine', 'iommu', 'iommu/kit', 'iommu/*', 'devices', 'vmm', 'guest', 'explore'],
   },
   // What `pinhole bench` measures; the clock is passed in.
-  bench: { browser: true, imports: ['bits', 'machine', 'iommu/kit', 'iommu/*', 'explore', 'cases'] },
+  bench: { browser: true, imports: ['bits', 'machine', 'iommu/kit', 'iommu/*', 'explore', 'cases', 'decode'] },
   decode: { browser: true, imports: ['bits', { room: 'iommu/*', files: [...DECLARATIONS, 'faults', 'events'] }] },
   bridge: { browser: false, imports: ['*'] },
   cli: { browser: false, imports: ['*'] },

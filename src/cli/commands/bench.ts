@@ -13,7 +13,7 @@ const COLUMNS = ['name', 'median', 'min', 'max', 'unit', 'runs', 'what is measur
 const RIGHT = new Set([1, 2, 3, 5]);
 
 export const benchCommand = buildCommand<{ readonly json?: boolean }, string[]>({
-  docs: { brief: 'measure translations, invalidations and the explorer' },
+  docs: { brief: 'measure translations, invalidations, the explorer and the reading of logs' },
   parameters: {
     flags: { json: { kind: 'boolean', optional: true, withNegated: false, brief: 'as JSON' } },
     positional: {
