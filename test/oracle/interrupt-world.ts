@@ -108,9 +108,10 @@ export class InterruptWorld {
       case 0:
         return [lo & ~P, hi];
       case 1:
-        return [lo | (1n << BigInt(random.pick([12, 13, 14, 24 + random.below(8)]))), anybody];
+        return [lo | (1n << BigInt(random.pick([12, 13, 14, 24, 31, 24 + random.below(8)]))), anybody];
       case 2:
-        return [lo, anybody | (1n << BigInt(84 - 64 + random.below(44)))];
+        // The ends of the reserved field more often than others.
+        return [lo, anybody | (1n << BigInt(random.pick([20, 63, 20 + random.below(44)])))];
       case 3:
         return [random.big(64) & ~P, random.big(64)];
       // What QEMU does not look at, or otherwise.
