@@ -1,4 +1,8 @@
-/** Text in, a {@link Report} out: logs in pieces, of any size. */
+/** Text in, a {@link Report} out: logs in pieces, of any size; ACPI tables, binary or as text. */
+import type { AcpiTable } from './acpi/table.ts';
+import { readTable } from './acpi/table.ts';
+import type { TableFromText } from './acpi/table-text.ts';
+import { TableText } from './acpi/table-text.ts';
 import type { Tables } from './dump/tables.ts';
 import type { Found, Position } from './finding.ts';
 import { LINE_FORMATS } from './formats.ts';
@@ -10,10 +14,18 @@ export interface InputSummary {
   readonly lines: number;
 }
 
+/** An ACPI table, and the input it came from. */
+export interface ExplainedTable {
+  readonly input: string;
+  readonly table: AcpiTable;
+}
+
 export class Explainer {
   readonly report = new Report();
   readonly inputs: InputSummary[] = [];
+  readonly acpi: ExplainedTable[] = [];
   private readonly scanner: LineScanner;
+  private readonly tableText = new TableText((found) => this.addTextTable(found));
   private name: string | null = null;
 
   /** @param tables keeps what dumps say of memory, if it is to be walked */
@@ -39,11 +51,39 @@ export class Explainer {
   /** A piece of text of the input; it may end amid a line. */
   push(text: string): void {
     this.scanner.push(text);
+    this.tableText.push(text);
+  }
+
+  /** A whole input that is an ACPI table. @returns whether it is one */
+  addTable(data: Uint8Array): boolean {
+    const table = readTable(data);
+    if (table !== null) this.acpi.push({ input: this.name ?? '-', table });
+    return table !== null;
+  }
+
+  private addTextTable({ bytes, differs, missing }: TableFromText): void {
+    if (!this.addTable(bytes)) return;
+    const { remarks } = (this.acpi.at(-1) as ExplainedTable).table.root;
+    if (missing > 0)
+      remarks.push({
+        severity: 'warning',
+        offset: 0,
+        text: `${missing} bytes of the table are in no line of the text, and were read as 0`,
+        mend: 'give the whole text, or the binary table',
+      });
+    if (differs)
+      remarks.push({
+        severity: 'warning',
+        offset: 0,
+        text: "the text's fields differ from its hexadecimal lines, and the latter were read",
+        mend: 'compile the text (iasl FILE.dsl) and give the table that comes out',
+      });
   }
 
   /** The end of the input, or of all. */
   end(): void {
     this.scanner.end();
+    this.tableText.end();
     if (this.name !== null) this.inputs.push({ name: this.name, lines: this.scanner.lines });
     this.name = null;
   }

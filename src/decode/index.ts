@@ -1,3 +1,4 @@
+export * from './acpi/index.ts';
 export * from './causes.ts';
 export * from './collect.ts';
 export * from './dump/index.ts';

@@ -2,9 +2,10 @@
 import { buildCommand } from '@stricli/core';
 import { Explainer, STRUCTURE_KINDS } from '../../decode/index.ts';
 import { decodeAs } from '../explain/as-words.ts';
-import { inputsOf, readText } from '../explain/read-input.ts';
+import { inputsOf, readInput } from '../explain/read-input.ts';
 import { Reading, STOPPED } from '../explain/reading.ts';
 import { say, sayStructure } from '../explain/say.ts';
+import { sayTable } from '../explain/say-table.ts';
 import { reportToJson, structureToJson } from '../explain/to-json.ts';
 import type { WalkFlags } from '../explain/walk.ts';
 import { sayWalk, Walk, walkToJson } from '../explain/walk.ts';
@@ -81,10 +82,11 @@ async function explainInputs(names: readonly string[], walk: Walk | null, json: 
   try {
     for (const name of names) {
       explainer.begin(name);
-      await readText(name, (text) => {
+      const onText = (text: string) => {
         explainer.push(text);
         reading.goOn(name, text.length);
-      });
+      };
+      await readInput(name, onText, (bytes) => explainer.addTable(bytes));
     }
   } catch (error) {
     if (error !== STOPPED) {
@@ -109,7 +111,8 @@ function tell(explainer: Explainer, walk: Walk | null, json: boolean): void {
     print(JSON.stringify(walked === null ? report : { ...report, walk: walkToJson(walked) }, null, 2));
     return;
   }
-  const { groups, unknownCount } = explainer.report;
+  const { acpi, report } = explainer;
+  const { groups, unknownCount } = report;
   const lines = explainer.inputs.reduce((sum, input) => sum + input.lines, 0);
   const colours = coloursFor(process.stdout);
   if (walked !== null) {
@@ -117,9 +120,11 @@ function tell(explainer: Explainer, walk: Walk | null, json: boolean): void {
     print(sayWalk(walked, walk?.tables.contradictions ?? 0, colours).join('\n'));
     return;
   }
-  const said = say(explainer.report, colours);
-  if (groups.length + unknownCount === 0) said.push(`Nothing of an IOMMU in ${lines.toLocaleString('en')} lines.`);
-  else said.push(`${lines.toLocaleString('en')} lines read.`);
+  const said = [...acpi.flatMap((table) => sayTable(table, colours)), ...say(report, colours)];
+  if (groups.length + unknownCount + acpi.length === 0)
+    said.push(`Nothing of an IOMMU in ${lines.toLocaleString('en')} lines.`);
+  else if (lines > 0) said.push(`${lines.toLocaleString('en')} lines read.`);
+  else said.pop();
   print(said.join('\n'));
 }
 

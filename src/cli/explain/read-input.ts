@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { UsageError } from '../usage-error.ts';
 import { STOPPED } from './reading.ts';
+import { TableInput } from './table-input.ts';
 
 const PIECE = 1 << 20;
 
@@ -22,9 +23,14 @@ const UTF_16 = [0xff, 0xfe];
  * Reads a whole input.
  * @param name of a file, or `-` for standard input
  * @param take each piece of text, in order
+ * @param takeTable an input that is an ACPI table, whole
  * @throws UsageError where it cannot be read, or not to its end
  */
-export async function readText(name: string, take: (text: string) => void): Promise<void> {
+export async function readInput(
+  name: string,
+  take: (text: string) => void,
+  takeTable: (bytes: Uint8Array) => void,
+): Promise<void> {
   try {
     const source = (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: PIECE }))[
       Symbol.asyncIterator
@@ -36,8 +42,12 @@ export async function readText(name: string, take: (text: string) => void): Prom
     const whole = from(begin, source);
     const bytes = begins(begin, GZIP) ? Readable.from(whole).pipe(createGunzip()) : whole;
     const decoder = new TextDecoder(begins(begin, UTF_16) ? 'utf-16le' : 'utf-8');
-    for await (const piece of bytes) take(decoder.decode(piece as Uint8Array, { stream: true }));
+    const table = new TableInput();
+    for await (const piece of bytes as AsyncIterable<Uint8Array>)
+      if (!table.take(piece)) take(decoder.decode(piece, { stream: true }));
     take(decoder.decode());
+    const binary = table.whole();
+    if (binary !== null) takeTable(binary);
   } catch (error) {
     if (error instanceof UsageError || error === STOPPED) throw error;
     throw new UsageError(

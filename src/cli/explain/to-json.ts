@@ -1,16 +1,18 @@
 /** A {@link Report} as JSON: addresses and words as hexadecimal text, as no number of JSON holds them. */
 import type { DecodedStructure, Explainer, Group } from '../../decode/index.ts';
 import { CAUSES, patternOf, toCollect } from '../../decode/index.ts';
+import { tableToJson } from './table-json.ts';
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
-export function reportToJson({ inputs, report }: Explainer) {
+export function reportToJson({ acpi, inputs, report }: Explainer) {
   const { cutCount, groups, ungrouped, unknown, unknownCount } = report;
   return {
     inputs,
     findings: groups.map(groupToJson),
     unknown: { count: unknownCount, lines: unknown.map(({ at, line }) => ({ ...at, text: line })) },
     skipped: { cutLines: cutCount, ungrouped },
+    acpi: acpi.map(tableToJson),
   };
 }
 
