@@ -46,9 +46,7 @@ function fromRecord(number: number, first: Groups, record: DecodedStructure, cli
   const substream = value('SubstreamID');
   const hasSubstream = substream !== null && (values.has('SSV') ? isSet('SSV') : true);
   const isRead = values.has('RnW') ? isSet('RnW') : null;
-  const details = ['S2', 'CLASS', 'PnU', 'InD', 'TTRnW', 'STAG', 'Reason']
-    .filter((name) => values.has(name))
-    .map((name): Detail => [name, values.get(name)?.meaning ?? `0x${value(name)?.toString(16)}`]);
+  const details = recordDetails(values, isSet('Stall'));
   return smmuEventFinding({
     ...{ kind: 'smmuv3.event', number, unit: first.unit ?? null, client, details, structures: [record] },
     streamId: Number(value('StreamID')),
@@ -60,6 +58,23 @@ function fromRecord(number: number, first: Groups, record: DecodedStructure, cli
     ownAddress: (value('CLASS') ?? CLASS_IN) === CLASS_IN,
     stalled: isSet('Stall'),
   });
+}
+
+/** What the line that Linux prints since 6.13 has, under the same names; the rest is in the record. */
+function recordDetails(
+  values: ReadonlyMap<string, { readonly meaning: string | null; readonly value: bigint }>,
+  stalled: boolean,
+): Detail[] {
+  const named: readonly (readonly [field: string, name: string])[] = [
+    ['S2', 'stage'],
+    ['CLASS', 'class'],
+    ['PnU', 'privilege'],
+  ];
+  const details = named.flatMap(([field, name]): Detail[] => {
+    const of = values.get(field);
+    return of === undefined ? [] : [[name, of.meaning ?? `0x${of.value.toString(16)}`]];
+  });
+  return stalled ? [...details, ['STAG', `0x${values.get('STAG')?.value.toString(16)}`]] : details;
 }
 
 const CLASS_IN = 2n;
@@ -91,10 +106,10 @@ function fromNames(number: number, first: Groups, named: Groups, tried: Groups):
 
 function triedDetails(tried: Groups): Detail[] {
   return [
-    ['stage', tried.stage === 's2' ? '2' : '1'],
+    ['stage', tried.stage === 's2' ? 'stage 2' : 'stage 1'],
     ['class', tried.class ?? ''],
     ['privilege', tried.privilege === 'priv' ? 'privileged' : 'unprivileged'],
-    ['STAG', tried.stag ?? ''],
+    ...(tried.stall === undefined ? [] : [['STAG', tried.stag ?? ''] as const]),
     ...(tried.table === undefined ? [] : [['access to the table', tried.table.trim()] as const]),
   ];
 }

@@ -71,7 +71,7 @@ describe('an event as words (up to Linux 6.12)', () => {
     // Stage 2; and QEMU, whose event it is, has CLASS = CD there.
     expect(finding).toMatchObject({ access: 'write', address: { value: 0x8090040n } });
     expect(ids(finding)[0]).toBe('msi-doorbell');
-    expect(Object.fromEntries(finding.details)).toMatchObject({ IPA: '0x0', S2: 'stage 2' });
+    expect(Object.fromEntries(finding.details)).toMatchObject({ IPA: '0x0', stage: 'stage 2' });
   });
 
   test('with a PASID', () => {
@@ -154,7 +154,7 @@ describe('an event by name (since Linux 6.13)', () => {
       `${UNIT} priv inst read s2 "Stage 1 translation table fetch" ttd_read stall stag: 0x1f`,
     );
     expect(finding).toMatchObject({ access: 'execute', requester: { pasid: 1 } });
-    expect(Object.fromEntries(finding.details)).toMatchObject({ IPA: '0x2000', STAG: '0x1f', stage: '2' });
+    expect(Object.fromEntries(finding.details)).toMatchObject({ IPA: '0x2000', STAG: '0x1f', stage: 'stage 2' });
     expect(ids(finding).slice(0, 2)).toEqual(['stalled', 'table-unreadable']);
   });
 });
