@@ -44,3 +44,20 @@ describe.each(LINE_FORMATS.map((format) => [format.id, format] as const))('%s', 
     expect(others.map(({ id }) => id)).toEqual([format.id]);
   });
 });
+
+const FOLLOWED = LINE_FORMATS.flatMap((format) => (format.follow === undefined ? [] : [{ format, ...format.follow }]));
+
+test.each(FOLLOWED.map((of) => [of.format.id, of] as const))(
+  '%s: the lines behind it belong to it, and say more',
+  (_, { count: most, example, format, pattern }) => {
+    expect(example.length).toBeGreaterThan(0);
+    expect(example.length).toBeLessThanOrEqual(most);
+    for (const line of example) expect(line).toMatch(pattern);
+    const lines = [format.example, ...example.flatMap((line) => ['usb 1-1: in between', line])];
+    const { groups, unknownCount } = explain(lines.join('\n'));
+    expect(unknownCount).toBe(0);
+    expect(groups.map(({ count }) => count)).toEqual([1]);
+    const [alone] = explain(format.example).groups;
+    expect(groups[0].finding).not.toEqual(alone.finding);
+  },
+);

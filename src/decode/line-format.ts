@@ -32,6 +32,8 @@ export interface FollowingLines {
   readonly pattern: RegExp;
   /** Lines at most. */
   readonly count: number;
+  /** Lines that stand behind the format's example, for tests. */
+  readonly example: readonly string[];
   /** Made anew with what has come so far, after each line. */
   decode(first: Groups, rest: readonly Groups[]): Finding | null;
 }

@@ -142,6 +142,7 @@ test('a million lines that were damaged: none throws, each is counted', () => {
   const random = lcg(1);
   const seeds = [
     ...LINE_FORMATS.map(({ example }) => example),
+    ...LINE_FORMATS.flatMap(({ follow }) => follow?.example ?? []),
     ...LINE_FORMATS.map(({ example }) => JSON.stringify({ MESSAGE: example })),
   ];
   const glue = [

@@ -97,15 +97,20 @@ function dumpOf(kind: StructureKind, rest: readonly Groups[]): DecodedStructure[
   return decoded === null ? [] : [decoded];
 }
 
+/** A dump of each, as it is printed. */
+const DTE_WORDS = ['7d90000000000003', '0000100103fc0009', '2000000117840013', '0000000000000000'];
+const CMD_WORDS = ['00000000', '30000013', 'fffff003', '7fffffff'];
+
 function followedBy(kind: string, code: number, name: 'DTE' | 'CMD'): FollowingLines {
-  const [structure, digits] = name === 'DTE' ? [AMD_DTE, 16] : [AMD_COMMAND, 8];
+  const [structure, words] = name === 'DTE' ? [AMD_DTE, DTE_WORDS] : [AMD_COMMAND, CMD_WORDS];
   return {
     // Since Linux 6.14 the control register stands between an event and its device table entry.
     pattern: new RegExp(
-      String.raw`${name}\[(?<n>[0-3])\]: (?<word>[0-9a-f]{${digits}})\b|Control Reg : 0x(?<control>[0-9a-f]{1,16})`,
+      String.raw`${name}\[(?<n>[0-3])\]: (?<word>[0-9a-f]{${words[0]?.length}})\b|Control Reg : 0x(?<control>[0-9a-f]{1,16})`,
       'i',
     ),
     count: 5,
+    example: words.map((word, n) => `AMD-Vi: ${name}[${n}]: ${word}`),
     decode: (first, rest) => {
       const control = rest.find((line) => line.control !== undefined)?.control;
       const structures = [...dumpOf(structure, rest), ...controlOf(control)];

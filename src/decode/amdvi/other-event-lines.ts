@@ -91,6 +91,7 @@ export const OTHER_EVENT_LINES: readonly LineFormat[] = [
         String.raw`(?<!Event logged \[)\b(?<name>${ALL_EVENTS.map(([, event]) => loggedName(event)).join('|')}) ${FIELDS}\]`,
       ),
       count: 1,
+      example: ['IO_PAGE_FAULT device=02:00.0 domain=0x0017 address=0x00000000be9f9880 flags=0x0010]'],
       decode: (_, [second]) => splitEvent(second ?? {}),
     },
   },

@@ -50,6 +50,7 @@ export const UNIT_LINES: readonly LineFormat[] = [
     follow: {
       pattern: new RegExp(String.raw`\s\sdevice=(?<device>${BDF}) domain=0x(?<domain>[0-9a-f]{1,5})\b`, 'i'),
       count: 1,
+      example: ['AMD-Vi:   device=0000:06:00.0 domain=0x0000'],
       decode: (_, [second]) => notAttached(second ?? {}),
     },
   },

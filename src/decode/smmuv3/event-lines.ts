@@ -139,6 +139,10 @@ function namedEvent(first: Groups, rest: readonly Groups[]): Finding | null {
   return number === undefined ? null : fromNames(number, first, first, rest[0] ?? {});
 }
 
+const NAMED_EXAMPLE =
+  'arm-smmu-v3 fc900000.iommu: event: F_TRANSLATION client: 0000:01:00.0 sid: 0x100 ssid: 0x0 iova: 0x90000f040 ipa: 0x0';
+const TRIED_EXAMPLE = 'arm-smmu-v3 fc900000.iommu: unpriv data write s1 "Input address caused fault" stag: 0x0';
+
 export const EVENT_LINES: readonly LineFormat[] = [
   {
     id: 'smmuv3.event',
@@ -147,16 +151,24 @@ export const EVENT_LINES: readonly LineFormat[] = [
     example: 'arm-smmu-v3 arm-smmu-v3.2.auto: event 0x10 received:',
     printedBy: 'Linux 4.1 and later, Xen; the words of the record follow',
     decode: (groups) => event(groups, []),
-    follow: { pattern: new RegExp(`${WORD}|${NAMED}|${TRIED}`, 'i'), count: WORDS + 2, decode: event },
+    follow: {
+      pattern: new RegExp(`${WORD}|${NAMED}|${TRIED}`, 'i'),
+      count: WORDS + 2,
+      example: [
+        ...SMMU_EVENT.example.map((word) => `arm-smmu-v3 fc900000.iommu: \t0x${word.slice(2).padStart(16, '0')}`),
+        NAMED_EXAMPLE,
+        TRIED_EXAMPLE,
+      ],
+      decode: event,
+    },
   },
   {
     id: 'smmuv3.event.named',
     needle: ' client: ',
     pattern: new RegExp(`${UNIT}${NAMED}`, 'i'),
-    example:
-      'arm-smmu-v3 fc900000.iommu: event: F_TRANSLATION client: 0000:01:00.0 sid: 0x100 ssid: 0x0 iova: 0x90000f040 ipa: 0x0',
+    example: NAMED_EXAMPLE,
     printedBy: 'Linux 6.13 and later, after the words',
     decode: (groups) => namedEvent(groups, []),
-    follow: { pattern: new RegExp(TRIED), count: 1, decode: namedEvent },
+    follow: { pattern: new RegExp(TRIED), count: 1, example: [TRIED_EXAMPLE], decode: namedEvent },
   },
 ];

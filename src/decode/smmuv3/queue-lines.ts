@@ -167,6 +167,10 @@ const ABORTED: readonly (readonly [id: string, needle: string, bit: number])[] =
   ['failure-mode', 'device has entered Service Failure Mode!', 8],
 ];
 
+const COMMAND_EXAMPLE = ['0x0000000100000040', '0x0000000000000034'].map(
+  (word) => `arm-smmu-v3 arm-smmu-v3.0.auto: \t${word}`,
+);
+
 const SINCE_4_1 = 'Linux 4.1 and later';
 
 export const QUEUE_LINES: readonly LineFormat[] = [
@@ -180,6 +184,7 @@ export const QUEUE_LINES: readonly LineFormat[] = [
     follow: {
       pattern: new RegExp(`(?<skipping>skipping command in error state)|(?<retry>retrying command fetch)|${WORD}`, 'i'),
       count: 3,
+      example: ['arm-smmu-v3 arm-smmu-v3.0.auto: skipping command in error state:', ...COMMAND_EXAMPLE],
       decode: commandError,
     },
   },
@@ -190,7 +195,7 @@ export const QUEUE_LINES: readonly LineFormat[] = [
     example: 'arm-smmu-v3 arm-smmu-v3.0.auto: skipping command in error state:',
     printedBy: SINCE_4_1,
     decode: (groups) => skipped(groups, []),
-    follow: { pattern: new RegExp(WORD, 'i'), count: 2, decode: skipped },
+    follow: { pattern: new RegExp(WORD, 'i'), count: 2, example: COMMAND_EXAMPLE, decode: skipped },
   },
   {
     id: 'smmuv3.global-error',
@@ -211,6 +216,9 @@ export const QUEUE_LINES: readonly LineFormat[] = [
       pattern:
         /sid (?<sid>0x[0-9a-f]{1,8})\.(?<ssid>0x[0-9a-f]{1,5}): \[(?<group>\d{1,3})(?<last>L)?\] (?<privileged>(?:un)?)privileged (?<rights>[RWX]{0,3}) access at iova (?<address>0x[0-9a-f]{1,16})/,
       count: 1,
+      example: [
+        'arm-smmu-v3 arm-smmu-v3.0.auto: \tsid 0x00003102.0x00005: [17L] unprivileged RW access at iova 0x00007f0000001000',
+      ],
       decode: pageRequest,
     },
   },

@@ -131,6 +131,7 @@ export const SPAPR_LINES: readonly LineFormat[] = [
       pattern:
         /(?:^|\s)(?<name>rc|index|tcenum|tce val|tce\[0\] val|npages|limit|tce|pgshift)\s{0,6}= (?<value>-?\d{1,5}|0x[0-9a-f]{1,16})\s*$/,
       count: 7,
+      example: ['\tindex   = 0x70000016', '\ttcenum  = 0x800', '\ttce val = 0x61ee0003'],
       decode: hypercall,
     },
   },

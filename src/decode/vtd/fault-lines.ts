@@ -117,6 +117,7 @@ export const FAULT_LINES: readonly LineFormat[] = [
     follow: {
       pattern: /DMAR:\s*\[fault reason (?<reason>\d{1,3})\]/i,
       count: 1,
+      example: ['DMAR:[fault reason 05] PTE Write access is not set'],
       decode: (first, [second]) => fault({ ...first, ...second }, false),
     },
   },

@@ -80,6 +80,20 @@ export const TABLE_LINES: readonly LineFormat[] = [
     printedBy: 'Linux 5.17 and later, with CONFIG_DMAR_DEBUG',
     decode: (groups) => dump(groups, []),
     // Two root or context lines, a directory entry, eight words of a PASID entry, five levels, and a last word.
-    follow: { pattern: ENTRY, count: 20, decode: dump },
+    follow: {
+      pattern: ENTRY,
+      count: 20,
+      example: [
+        'DMAR: scalable mode root entry: hi 0x00000001030dd001, low 0x00000001030dc001',
+        'DMAR: context entry: hi 0x0000000000000000, low 0x0000000103220e7d',
+        'DMAR: pasid dir entry: 0x0000000103221001',
+        ...[0x00000001038a5089n, 0x800002n, 0n, 0n, 0n, 0n, 0n, 0n].map(
+          (word, i) => `DMAR: pasid table entry[${i}]: 0x${word.toString(16).padStart(16, '0')}`,
+        ),
+        'DMAR: pte level: 4, pte value: 0x00000001a30a7003',
+        'DMAR: page table not present at level 3',
+      ],
+      decode: dump,
+    },
   },
 ];
