@@ -196,6 +196,32 @@ test.each(['AMD-Vi: Completion-Wait loop timed out', 'AMD-Vi: IOMMU 0000:00:00.2
   },
 );
 
+describe('the command buffer', () => {
+  const entries = [
+    '[  120.1] AMD-Vi:   0: 23456789 10000001 0000002b 00000000',
+    '[  120.1] AMD-Vi: 509: 00000005 20000000 00000000 00000000',
+    '[  120.1] AMD-Vi: 510: 00000000 30000013 fffff003 7fffffff',
+    '[  120.1] AMD-Vi: 511: 23456789 10000001 0000002a 00000000',
+  ];
+
+  test('after a time-out: what waits, around the end of the ring', () => {
+    const finding = only('[  120.1] AMD-Vi: CMD Buffer head=510 tail=1', ...entries);
+    expect(finding.summary).toBe('the command buffer: 3 commands wait (head 510, tail 1)');
+    expect(finding.structures.map(({ name }) => name)).toEqual([
+      'INVALIDATE_IOMMU_PAGES',
+      'COMPLETION_WAIT',
+      'COMPLETION_WAIT',
+    ]);
+    expect(finding.details).toEqual([['last one taken', 'INVALIDATE_DEVTAB_ENTRY']]);
+  });
+
+  test('of debugfs, with nothing in it, words together', () => {
+    const finding = only('CMD Buffer Head Offset:510 Tail Offset:510', '509: 00000005200000000000000000000000');
+    expect(finding.summary).toBe('the command buffer: all commands were taken (head and tail 510)');
+    expect(finding.details).toEqual([['last one taken', 'INVALIDATE_DEVTAB_ENTRY']]);
+  });
+});
+
 describe('what cannot be', () => {
   test.each([
     'AMD-Vi: Event logged [IO_PAGE_FAULT device=02:20.0 domain=0x0017 address=0x1000 flags=0x0010]',

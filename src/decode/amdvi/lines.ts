@@ -1,6 +1,7 @@
 import type { LineFormat } from '../line-format.ts';
+import { BUFFER_LINES } from './buffer-lines.ts';
 import { EVENT_LINES } from './event-lines.ts';
 import { OTHER_EVENT_LINES } from './other-event-lines.ts';
 import { UNIT_LINES } from './unit-lines.ts';
 
-export const AMD_LINES: readonly LineFormat[] = [...EVENT_LINES, ...OTHER_EVENT_LINES, ...UNIT_LINES];
+export const AMD_LINES: readonly LineFormat[] = [...EVENT_LINES, ...OTHER_EVENT_LINES, ...UNIT_LINES, ...BUFFER_LINES];

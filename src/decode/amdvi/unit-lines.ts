@@ -69,6 +69,21 @@ export const UNIT_LINES: readonly LineFormat[] = [
       causes: suspects({ likely: ['queue-stuck', 'invalidation-timeout'], possible: ['hardware-error'] }),
     }),
   },
+  {
+    id: 'amdvi.buffer-timeout',
+    needle: 'Command buffer timeout',
+    pattern: /AMD-Vi: Command buffer timeout/i,
+    example: 'AMD-Vi: Command buffer timeout',
+    printedBy: 'Linux 4.8 and later',
+    decode: () => ({
+      ...NOTHING,
+      kind: 'amdvi.buffer-timeout',
+      model: 'amdvi',
+      severity: 'error',
+      summary: 'the command buffer stayed full: the unit takes no commands',
+      causes: suspects({ likely: ['queue-stuck'], possible: ['hardware-error', 'invalidation-timeout'] }),
+    }),
+  },
   overflow('amdvi.log-restart', 'log restarting', 'AMD-Vi: IOMMU Event log restarting', 'Linux 6.5 and later'),
   overflow('amdvi.log-overflow', 'log overflow', 'AMD-Vi: IOMMU event log overflow', 'Linux 5.13 to 6.4'),
   {
