@@ -39,6 +39,8 @@ export interface Structure<N extends string = string> {
   readonly list: readonly ListedField[];
   /** Bytes of all fields. */
   readonly size: number;
+  /** Bytes that every revision has: fields behind them may not be there. */
+  readonly required: number;
 }
 
 /** Bits with their mask, after they were shifted down. */
@@ -55,12 +57,16 @@ export interface ListedField {
   readonly unnamed: bigint;
 }
 
-/** @throws Error where fields overlap, or bits of one: a mistake of the declaration */
+/**
+ * @param required bytes that every revision has; all of them where it is left out
+ * @throws Error where fields overlap, or bits of one: a mistake of the declaration
+ */
 export function structure<N extends string>(
   id: string,
   title: string,
   clause: string,
   fields: Readonly<Record<N, TableField>>,
+  required?: number,
 ): Structure<N> {
   const all = (Object.entries(fields) as [string, TableField][]).sort(([, a], [, b]) => a.offset - b.offset);
   let end = 0;
@@ -69,7 +75,7 @@ export function structure<N extends string>(
     end = field.offset + field.size;
     return listed(id, name, field);
   });
-  return Object.freeze({ id, title, clause, fields, list, size: end });
+  return Object.freeze({ id, title, clause, fields, list, size: end, required: required ?? end });
 }
 
 function listed(id: string, name: string, field: TableField): ListedField {

@@ -21,24 +21,39 @@ export interface ListFormat {
   at(
     table: TableBytes,
     offset: number,
-  ): { readonly declared: Structure | null; readonly type: number; readonly length: number };
+  ): {
+    readonly declared: Structure | null;
+    readonly type: number;
+    readonly length: number;
+    /** Where its fields end, from its beginning on, if something else begins before its end. */
+    readonly fieldsEnd?: number;
+  };
   /** Reads what the structure holds behind its fields. */
   readonly inner?: (table: TableBytes, node: TableNode) => void;
 }
 
-/** @param from first byte. @param end behind the last: lengths that reach beyond it are cut */
-export function readList(table: TableBytes, format: ListFormat, from: number, end: number): TableNode[] {
+/**
+ * @param from first byte. @param end behind the last: lengths that reach beyond it are cut
+ * @param count structures at most
+ */
+export function readList(
+  table: TableBytes,
+  format: ListFormat,
+  from: number,
+  end: number,
+  count = Number.POSITIVE_INFINITY,
+): TableNode[] {
   const nodes: TableNode[] = [];
   const stop = Math.min(end, table.end);
   let offset = from;
-  while (offset < stop) {
+  while (offset < stop && nodes.length < count) {
     if (offset + format.head > stop) {
       nodes.push(
         rest(table, offset, stop, `a ${format.what} begins at byte ${hex(offset)} and has no room for its head`),
       );
       break;
     }
-    const { declared, length, type } = format.at(table, offset);
+    const { declared, fieldsEnd, length, type } = format.at(table, offset);
     if (length < format.head) {
       nodes.push(
         rest(
@@ -50,7 +65,7 @@ export function readList(table: TableBytes, format: ListFormat, from: number, en
       );
       break;
     }
-    const node = readNode(table, declared ?? UNKNOWN, offset, Math.min(offset + length, stop));
+    const node = readNode(table, declared ?? UNKNOWN, offset, Math.min(offset + length, stop), fieldsEnd);
     if (declared === null) node.remarks.push(unknownType(format.what, type, offset, length));
     if (offset + length > stop) node.remarks.push(tooLong(format.what, offset, length, stop));
     format.inner?.(table, node);

@@ -21,31 +21,35 @@ export interface TableNode<N extends string = string> {
   readonly fields: ReadField[];
   readonly children: TableNode[];
   readonly remarks: Remark[];
-  /** All of its declared fields are there. */
+  /** All of the fields that every revision has are there. */
   readonly whole: boolean;
 }
 
 /**
  * Reads the fields of a structure, as far as they are there.
  * @param offset of its first byte. @param end behind its last: fields beyond it are not read
+ * @param fieldsEnd where something else begins, from its first byte on
  */
 export function readNode<N extends string>(
   table: TableBytes,
   declared: Structure<N>,
   offset: number,
   end: number,
+  fieldsEnd = Number.POSITIVE_INFINITY,
 ): TableNode<N> {
   const stop = Math.min(end, table.end);
+  const last = Math.min(stop, offset + Math.max(fieldsEnd, declared.required));
   const fields: ReadField[] = [];
   const remarks: Remark[] = [];
   for (const listed of declared.list) {
     const { offset: at, size } = listed.field;
-    if (offset + at + size > stop) {
+    if (offset + at + size > last) {
+      if (at >= declared.required) break;
       remarks.push({
         severity: 'error',
         offset,
         text: `${declared.id} ends at byte 0x${stop.toString(16)}, before its ${listed.name}`,
-        mend: `it has ${declared.size} bytes at least (${declared.clause}): read the table anew, or tell the maker of the firmware`,
+        mend: `it has ${declared.required} bytes at least (${declared.clause}): read the table anew, or tell the maker of the firmware`,
       });
       break;
     }
@@ -54,7 +58,7 @@ export function readNode<N extends string>(
     if (remark !== null) remarks.push(remark);
     fields.push(field);
   }
-  const whole = fields.length === declared.list.length;
+  const whole = offset + declared.required <= stop;
   return { structure: declared, offset, end: stop, fields, children: [], remarks, whole };
 }
 

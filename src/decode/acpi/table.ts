@@ -1,14 +1,17 @@
 /** ACPI tables that tell of IOMMUs: bytes in, a tree, a topology and remarks out. */
 import { DMAR } from './dmar/table.ts';
 import { headOf, headRemarks } from './header.ts';
+import { IORT } from './iort/table.ts';
 import { IVRS } from './ivrs/table.ts';
 import type { Remark, TableNode } from './node.ts';
 import { allNodes, readNode } from './node.ts';
 import type { TableBytes } from './read-field.ts';
+import { RIMT } from './rimt/table.ts';
 import type { TableKind } from './table-kind.ts';
 import type { Topology } from './topology.ts';
+import { VIOT } from './viot/table.ts';
 
-export const TABLE_KINDS: readonly TableKind[] = [DMAR, IVRS];
+export const TABLE_KINDS: readonly TableKind[] = [DMAR, IVRS, IORT, VIOT, RIMT];
 
 export interface AcpiTable {
   /** `DMAR`. */
