@@ -226,6 +226,28 @@ export const CAUSES = {
     tell: 'the line gives both figures; often the driver never set the limit, and the default of 64 KiB holds',
     mend: 'dma_set_max_seg_size() and dma_set_seg_boundary() as the hardware allows',
   },
+  memlock: {
+    title: 'the process may not lock as much memory as it wants to map (RLIMIT_MEMLOCK)',
+    tell: 'dmesg says "RLIMIT_MEMLOCK exceeded", or the mapping is as large as the guest; each IOMMU address space of a guest counts anew',
+    mend: 'ulimit -l unlimited, LimitMEMLOCK= of the service; libvirt: <memtune><hard_limit>; iommufd counts once for all devices',
+  },
+  'dma-entry-limit': {
+    title: 'user space has more mappings than VFIO lets it have',
+    tell: 'No space left on device; 65,535 mappings of a container, as a guest with a virtual IOMMU and small pages soon has',
+    mend: 'the dma_entry_limit parameter of vfio_iommu_type1; larger pages; unmap what is not used any more',
+  },
+  'iova-range': {
+    title:
+      "the address is none that the host's IOMMU can map: beyond its width, in a reserved range, or off its page size",
+    tell: "compare it with the host's address width (often 39 or 48 bits) and with /sys/kernel/iommu_groups/*/reserved_regions; with OVMF, BARs lie as high as the guest's CPU allows",
+    mend: "-cpu host,host-phys-bits-limit=N with the IOMMU's width N; keep memory out of the range of interrupts; harmless where it is a BAR and no peer does DMA to it",
+  },
+  'not-mappable': {
+    title:
+      "there is no memory behind the address that can be pinned: another device's BAR, or pages that are not there yet",
+    tell: 'Bad address, in newer versions with "PCI BAR?": a region of MMIO; or a migration in its postcopy phase',
+    mend: 'none where no peer does DMA to that BAR; no postcopy with assigned devices',
+  },
   'needs-platform-dma': {
     title: 'the virtual device does DMA past the IOMMU, and the guest must not allow that',
     tell: 'a confidential guest, a secure guest (pSeries, s390) or one with restricted memory access: the device offers no VIRTIO_F_ACCESS_PLATFORM (formerly IOMMU_PLATFORM)',

@@ -6,6 +6,8 @@ const ALWAYS = ['the whole dmesg from boot, not only the fault', 'uname -r; cat 
 const TRACE =
   'trace-cmd record -e iommu:map -e iommu:unmap -e iommu:attach_device_to_domain, then `trace-cmd report | pinhole explain -`';
 
+const GROUPS = 'cat /sys/kernel/iommu_groups/*/reserved_regions';
+
 const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   vtd: [
     TRACE,
@@ -16,19 +18,34 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   ],
   amdvi: [
     TRACE,
-    'cat /sys/kernel/iommu_groups/*/reserved_regions',
+    GROUPS,
     'cat /sys/kernel/debug/iommu/amd/iommu*/{mmio,capability,cmdbuf} (Linux 6.17 and later)',
+    'the log of a boot with amd_iommu_dump on the command line: what IVRS says, and the command buffer after a time-out',
     '/sys/firmware/acpi/tables/IVRS',
   ],
   smmuv3: [
     TRACE,
-    'cat /sys/kernel/iommu_groups/*/reserved_regions',
-    '/sys/firmware/acpi/tables/IORT, or the device tree',
+    GROUPS,
+    'a run with arm-smmu-v3.disable_bypass=1 iommu.strict=1: no fault is hidden, none is late',
+    '/sys/firmware/acpi/tables/IORT, or the device tree (iommu-map and msi-map of the host bridge)',
   ],
-  riscv: [TRACE, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
-  spapr: ['the device tree: ibm,dma-window and linux,*-dma-window-info of the bus', 'dmesg of firmware (EEH) errors'],
-  virtio: [TRACE, '/sys/firmware/acpi/tables/VIOT', "the hypervisor's own log of the same moment"],
-  linux: [TRACE],
+  riscv: [TRACE, GROUPS, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
+  spapr: [
+    "find /proc/device-tree -name '*dma-window*' -exec xxd {} +",
+    'dmesg of firmware (EEH) errors; errinjct and opal-prd logs where the platform has them',
+  ],
+  virtio: [
+    TRACE,
+    GROUPS,
+    '/sys/firmware/acpi/tables/VIOT',
+    "the hypervisor's own log of the same moment, and its command line",
+  ],
+  linux: [
+    TRACE,
+    'cat /sys/kernel/debug/dma-api/{num_errors,dump} (CONFIG_DMA_API_DEBUG)',
+    'cat /sys/kernel/debug/swiotlb/{io_tlb_nslabs,io_tlb_used}',
+    GROUPS,
+  ],
 };
 
 /** @param device as the fault names it; null where it names none. Only a name of PCI is one that lspci and sysfs take. */

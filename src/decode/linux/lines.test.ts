@@ -104,3 +104,45 @@ test.each(['amd_iommu_report_page_fault', 'dmar_fault', 'arm_smmu_evtq_thread'])
 test("other subsystems' lines that were left out are none of ours", () => {
   expect(explain('net_ratelimit: 12 callbacks suppressed').groups).toEqual([]);
 });
+
+describe('mappings that VFIO refused', () => {
+  test.each([
+    [
+      'qemu-system-x86_64: vfio_container_dma_map(0x55a21b03a150, 0x380000001000, 0x3000, 0x7fce2c28b000) = -22 (Invalid argument)',
+      'EINVAL',
+      'iova-range',
+    ],
+    [
+      'qemu-system-x86_64: -device vfio-pci,host=0000:4c:00.0,multifunction=on: vfio_dma_map(0x55966269d230, 0x100000, 0xbff00000, 0x7f55b7f00000) = -12 (Cannot allocate memory)',
+      'ENOMEM',
+      'memlock',
+    ],
+    ['qemu-system-aarch64: warning: IOMMU_IOAS_MAP failed: Bad address, PCI BAR?', 'EFAULT', 'not-mappable'],
+    ['qemu-system-x86_64: VFIO_MAP_DMA failed: No space left on device', 'ENOSPC', 'dma-entry-limit'],
+    ['qemu-system-x86_64: VFIO_MAP_DMA: -14', 'EFAULT', 'not-mappable'],
+  ])('%s', (line, error, cause) => {
+    const finding = only(line);
+    expect(finding.summary).toContain(`was refused: ${error}`);
+    expect(finding.causes).toEqual([{ id: cause, sure: 'likely' }]);
+  });
+
+  test('what is mapped is told', () => {
+    const { address, summary } = only(
+      'qemu-system-x86_64: vfio_dma_map(0x55b99d7b7d40, 0xfffff000, 0x1000, 0x7f79ee81f000) = -17 (File exists)',
+    );
+    expect([address?.value, summary]).toEqual([
+      0xfffff000n,
+      'VFIO: the mapping of 0x1000 bytes at 0xfffff000 was refused: EEXIST',
+    ]);
+  });
+
+  test('an error that no mapping is known to have', () => {
+    expect(only('qemu-system-x86_64: VFIO_MAP_DMA: -95')).toMatchObject({ causes: [] });
+  });
+
+  test('one that worked is none', () => {
+    expect(
+      explain('qemu-system-x86_64: 218 vfio_dma_map(0x55b99d7b7d40, 0xfffff000, 0x1000, 0x7f79ee81f000) = 0').groups,
+    ).toEqual([]);
+  });
+});
