@@ -26,14 +26,11 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   smmuv3: [
     TRACE,
     GROUPS,
-    'a run with arm-smmu-v3.disable_bypass=1 iommu.strict=1: no fault is hidden, none is late',
+    'a run with iommu.strict=1: what was unmapped faults at once',
     '/sys/firmware/acpi/tables/IORT, or the device tree (iommu-map and msi-map of the host bridge)',
   ],
   riscv: [TRACE, GROUPS, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
-  spapr: [
-    "find /proc/device-tree -name '*dma-window*' -exec xxd {} +",
-    'dmesg of firmware (EEH) errors; errinjct and opal-prd logs where the platform has them',
-  ],
+  spapr: ["find /proc/device-tree -name '*dma-window*' -exec xxd {} +", 'dmesg of firmware (EEH) errors'],
   virtio: [
     TRACE,
     GROUPS,
