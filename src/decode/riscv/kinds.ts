@@ -52,6 +52,7 @@ export const RISCV_KINDS: readonly StructureKind[] = [
   kindOf('riscv.msi-addr-mask', STRUCTURES.MSI_ADDR_MASK, '0x000000000000000f'),
   kindOf('riscv.msi-addr-pattern', STRUCTURES.MSI_ADDR_PATTERN, '0x0000000000028000'),
   kindOf('riscv.pdte', STRUCTURES.PDTE, '0x0000000020040001'),
+  kindOf('riscv.pc-ta', STRUCTURES.PC_TA, '0x0000000000005001'),
   kindOf('riscv.pc', STRUCTURES.PC, '0x0000000000005001', '0x8000000000080100'),
   entryOf('riscv.pte', isLeaf, PTE, PTE_TABLE, '0x00000000200400d7'),
   entryOf('riscv.gpte', isLeaf, GPTE, GPTE_TABLE, '0x00000000200400d7'),

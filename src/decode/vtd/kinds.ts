@@ -3,10 +3,12 @@ import { get, layout } from '../../bits/index.ts';
 import * as COMMANDS from '../../iommu/vtd/commands.ts';
 import {
   COMPATIBILITY_ADDRESS,
+  COMPATIBILITY_DATA,
   IRTE,
   IRTE_POSTED,
   PID,
   REMAPPABLE_ADDRESS,
+  REMAPPABLE_DATA,
 } from '../../iommu/vtd/interrupt-structures.ts';
 import { PAGE_REQ_DSC } from '../../iommu/vtd/page-request-structures.ts';
 import * as REGISTERS from '../../iommu/vtd/registers.ts';
@@ -123,6 +125,9 @@ export const VTD_KINDS: readonly StructureKind[] = [
     wordBits: 32,
     example: ['0xfee00018'],
   },
+  // Nothing in the data tells its format, as the address does.
+  kindOf('vtd.msi-data', COMPATIBILITY_DATA, '0x00004022'),
+  kindOf('vtd.msi-data-remappable', REMAPPABLE_DATA, '0x00000000'),
   kindOf('vtd.page-request', PAGE_REQ_DSC, '0x0000000100080101', '0x0000000000403001', '0x0', '0x0'),
   kindOf('vtd.frcd', FRCD, '0x000000009c000000', '0xc000000500000090'),
   ...registerKinds('vtd', NAMED_REGISTERS),
