@@ -1,5 +1,6 @@
 /** All formats of lines; a model adds its list. */
 import { AMD_LINES } from './amdvi/lines.ts';
+import { COMMAND_LINES } from './command-line/lines.ts';
 import { DUMP_FORMATS } from './dump/formats.ts';
 import type { LineFormat } from './line-format.ts';
 import { LINUX_LINES } from './linux/lines.ts';
@@ -17,5 +18,6 @@ export const LINE_FORMATS: readonly LineFormat[] = [
   ...VIRTIO_LINES,
   ...SPAPR_LINES,
   ...LINUX_LINES,
+  ...COMMAND_LINES,
   ...DUMP_FORMATS,
 ];

@@ -1,6 +1,8 @@
 export * from './acpi/index.ts';
 export * from './causes.ts';
 export * from './collect.ts';
+export { adviceOf } from './command-line/advice.ts';
+export { commandLineFinding } from './command-line/lines.ts';
 export * from './dump/index.ts';
 export * from './explainer.ts';
 export * from './finding.ts';

@@ -1,4 +1,4 @@
-/** `pinhole explain` with ACPI tables: binary, packed, as text, cut. */
+/** `pinhole explain` with ACPI tables: binary, packed, as text, cut; and with a kernel's command line. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -20,6 +20,9 @@ const COMMANDS = {
   text: ['explain', 'dmar.dsl'],
   json: ['explain', '--json', 'IVRS.gz', 'a.log', 'dmar.dsl'],
   cut: ['explain', 'cut'],
+  cmdline: ['explain', '--cmdline', 'root=/dev/sda1 amd_iommu=pt iommu=pt'],
+  cmdlineJson: ['explain', '--cmdline', 'iommu.passthrough=1 iommu.strict=1', '--json'],
+  noCmdline: ['explain', '--cmdline', 'quiet'],
 } as const;
 
 let ended: Record<keyof typeof COMMANDS, Ended>;
@@ -73,4 +76,23 @@ test('a cut table is one clear line, and what is there', () => {
   expect(stdout).toContain('ERROR  DMAR is cut: its length is 120 bytes, and 90 are there (byte 0x4)');
   expect(stdout).toContain('    00:05.0  endpoint\n');
   expect(stdout).not.toContain('00:06.0');
+});
+
+test("a kernel's command line", () => {
+  expect(ended.cmdline).toEqual({
+    status: 0,
+    stderr: '',
+    stdout: [
+      'WARNING  amd_iommu=pt',
+      '           no such value, and it does nothing: iommu=pt is meant',
+      'ok       iommu=pt',
+      '           devices of the kernel are not translated (pass-through): those of VFIO are; x86 only, elsewhere iommu.passthrough=1',
+      '',
+    ].join('\n'),
+  });
+  const { findings } = JSON.parse(ended.cmdlineJson.stdout);
+  expect(findings).toHaveLength(1);
+  expect(findings[0]).toMatchObject({ kind: 'linux.command-line', severity: 'warning' });
+  expect(Object.keys(findings[0].details)).toContain('iommu.passthrough=1 iommu.strict=1');
+  expect(ended.noCmdline.stdout).toContain('Nothing of an IOMMU in it');
 });

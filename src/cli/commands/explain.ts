@@ -1,10 +1,11 @@
 /** `pinhole explain`: what logs and words say, and why it happened. */
 import { buildCommand } from '@stricli/core';
-import { Explainer, STRUCTURE_KINDS } from '../../decode/index.ts';
+import { commandLineFinding, Explainer, STRUCTURE_KINDS } from '../../decode/index.ts';
 import { decodeAs } from '../explain/as-words.ts';
 import { inputsOf, readInput } from '../explain/read-input.ts';
 import { Reading, STOPPED } from '../explain/reading.ts';
 import { say, sayStructure } from '../explain/say.ts';
+import { sayCommandLine } from '../explain/say-command-line.ts';
 import { sayTable } from '../explain/say-table.ts';
 import { reportToJson, structureToJson } from '../explain/to-json.ts';
 import type { WalkFlags } from '../explain/walk.ts';
@@ -15,6 +16,7 @@ import { UsageError } from '../usage-error.ts';
 
 interface ExplainFlags extends WalkFlags {
   readonly as?: string;
+  readonly cmdline?: string;
   readonly kinds?: boolean;
   readonly json?: boolean;
 }
@@ -45,6 +47,13 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
         brief: 'under which PASID, for --walk',
         placeholder: 'N',
       },
+      cmdline: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: "say what a kernel's command line asks of IOMMUs, and what in it does nothing",
+        placeholder: 'LINE',
+      },
       kinds: { kind: 'boolean', optional: true, withNegated: false, brief: 'list the kinds that --as takes' },
       json: { kind: 'boolean', optional: true, withNegated: false, brief: 'as JSON' },
     },
@@ -55,6 +64,7 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
   },
   async func(flags, ...names) {
     if (flags.kinds === true) listKinds(flags.json === true);
+    else if (flags.cmdline !== undefined) explainCommandLine(flags.cmdline, flags.json === true);
     else if (flags.as !== undefined) {
       const decoded = decodeAs(flags.as, names);
       print(
@@ -68,6 +78,13 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
     }
   },
 });
+
+function explainCommandLine(line: string, json: boolean): void {
+  const explainer = new Explainer();
+  explainer.report.add({ finding: commandLineFinding(line), at: { input: '--cmdline', line: 1, time: null } });
+  if (json) print(JSON.stringify(reportToJson(explainer), null, 2));
+  else print(sayCommandLine(line, coloursFor(process.stdout)).join('\n'));
+}
 
 function inputNames(names: readonly string[]): string[] {
   if (names.length > 0) return inputsOf(names);

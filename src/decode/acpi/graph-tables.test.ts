@@ -82,6 +82,12 @@ describe('IORT', () => {
     ]);
   });
 
+  test('a real one: QEMU with iommu=smmuv3; buses from 1 on have no bridge yet, and go to the ITS', () => {
+    const table = read(REAL.IORT);
+    expect(remarksOf(table)).toEqual([]);
+    expect(table.topology).toEqual(read(iort(GOOD, 5)).topology);
+  });
+
   test('named components, reserved memory, counters, own MSIs, an SMMUv2, nodes of first revisions', () => {
     const name = '\\_SB.GPU0';
     const table = read(
@@ -338,6 +344,22 @@ describe('RIMT', () => {
       {
         ...{ base: null, at: '00:01.0', facts: ['interrupts by messages'] },
         devices: [{ what: '\\_SB.DMA0', kind: 'source ids 0x0 to 0x1', out: 'device ids 0x100 to 0x101' }],
+      },
+    ]);
+  });
+
+  test('a real one: QEMU with iommu-sys', () => {
+    const table = read(REAL.RIMT);
+    expect(remarksOf(table)).toEqual([]);
+    expect(table.topology.units).toEqual([
+      {
+        ...{ name: 'IOMMU 0', segment: null, at: null, base: 0x3010000n, facts: ['interrupts by messages'] },
+        devices: [
+          {
+            ...{ what: '00:00.0 to ff:1f.7', kind: 'PCI devices', out: 'device ids 0x0 to 0xffff' },
+            ids: { segment: 0, first: 0, last: 0xffff },
+          },
+        ],
       },
     ]);
   });

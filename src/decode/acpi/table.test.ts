@@ -50,11 +50,12 @@ describe.each(TABLES)('%s', (_, data) => {
 
   test('a length of 0, or beyond the end, ends what is read', () => {
     const [first] = (readTable(data) as AcpiTable).root.children;
-    const wide = data[first.offset + 2];
+    const at = first.fields.find(({ name }) => name === 'Length')?.offset ?? 0;
+    const wide = data[at];
     for (const length of [0, 1, 0xff, wide + 1]) {
       const damaged = Uint8Array.from(data);
-      damaged[first.offset + 2] = length;
-      damaged[first.offset + 3] = length === 0xff ? 0xff : 0;
+      damaged[at] = length;
+      damaged[at + 1] = length === 0xff ? 0xff : 0;
       const table = readTable(withChecksum(damaged));
       expect(remarksOf(table as AcpiTable).some(({ severity }) => severity === 'error')).toBe(true);
     }
