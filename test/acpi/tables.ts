@@ -65,3 +65,17 @@ export function withChecksum(table: Uint8Array): Uint8Array {
   out[9] = -out.reduce((sum, byte) => sum + byte, 0) & 0xff;
   return out;
 }
+
+/** Nodes by name: what they refer to is known once their offsets are. */
+export type Nodes = Readonly<Record<string, (at: (name: string) => number) => number[]>>;
+
+export function laidOut(nodes: Nodes, from = 48): { bytes: number[]; count: number } {
+  const offsets = new Map<string, number>();
+  let offset = from;
+  for (const [name, make] of Object.entries(nodes)) {
+    offsets.set(name, offset);
+    offset += make(() => 0).length;
+  }
+  const at = (name: string) => offsets.get(name) ?? 0xdead;
+  return { bytes: Object.values(nodes).flatMap((make) => make(at)), count: offsets.size };
+}
