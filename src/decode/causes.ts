@@ -131,6 +131,16 @@ export const CAUSES = {
     tell: 'look for the two maps in an iommu:map trace; an unmap of fewer pages than were mapped leaves the rest behind',
     mend: 'unmap what was mapped, with the same size; check the IOVA allocator of a VMM or user-space driver',
   },
+  'reused-before-flush': {
+    title: 'an address was given out again before the IOMMU was told to forget what it was for',
+    tell: 'an iommu:map of it comes after the iommu:unmap with no invalidation between; certain only if both are of one domain, which the events do not say',
+    mend: 'free the address after the flush: iommu_iotlb_sync() before free_iova(), or the flush queue; iommu.strict=1 to tell',
+  },
+  'superpage-unmapped': {
+    title: 'an unmap of a part took a whole large page away',
+    tell: 'unmapped_size is larger than size: the IOMMU cannot split the large page, and the neighbours of the part are gone as well',
+    mend: 'unmap what was mapped as one, or map it in the pieces in which it will be unmapped',
+  },
   'registers-gone': {
     title: "the IOMMU's registers answer with all ones",
     tell: 'values ffff… everywhere: the unit is powered down, or a bus error swallowed the read; not the content of a register',

@@ -8,6 +8,7 @@ import type { Found, Position } from './finding.ts';
 import { LINE_FORMATS } from './formats.ts';
 import { LineScanner } from './line-scanner.ts';
 import { Report } from './report.ts';
+import { TraceScanner } from './trace/trace-scanner.ts';
 
 export interface InputSummary {
   readonly name: string;
@@ -26,32 +27,48 @@ export class Explainer {
   readonly acpi: ExplainedTable[] = [];
   private readonly scanner: LineScanner;
   private readonly tableText = new TableText((found) => this.addTextTable(found));
+  private readonly traces: TraceScanner;
   private name: string | null = null;
 
   /** @param tables keeps what dumps say of memory, if it is to be walked */
   constructor(tables: Tables | null = null) {
     const { report } = this;
     const sink = {
-      found: (found: Found) => report.add(found),
+      found: (found: Found) => {
+        report.add(found);
+        this.traces.saw(found);
+      },
       unknown: (line: string, at: Position) => report.addUnknown(line, at),
       cut: () => {
         report.cutCount++;
       },
     };
-    this.scanner = new LineScanner(LINE_FORMATS, sink, tables);
+    const scanner = new LineScanner(LINE_FORMATS, sink, tables);
+    this.scanner = scanner;
+    this.traces = new TraceScanner({
+      found: (found) => report.add(found),
+      others: (text) => {
+        scanner.push(text);
+        this.tableText.push(text);
+      },
+      skip: (lines) => scanner.skip(lines),
+      get lines() {
+        return scanner.lines;
+      },
+    });
   }
 
   /** Another input. @param name as it is told in positions */
   begin(name: string): void {
     this.end();
     this.scanner.begin(name);
+    this.traces.begin(name);
     this.name = name;
   }
 
   /** A piece of text of the input; it may end amid a line. */
   push(text: string): void {
-    this.scanner.push(text);
-    this.tableText.push(text);
+    this.traces.push(text);
   }
 
   /** A whole input that is an ACPI table. @returns whether it is one */
@@ -82,6 +99,7 @@ export class Explainer {
 
   /** The end of the input, or of all. */
   end(): void {
+    this.traces.end();
     this.scanner.end();
     this.tableText.end();
     if (this.name !== null) this.inputs.push({ name: this.name, lines: this.scanner.lines });

@@ -87,6 +87,11 @@ export class LineScanner {
     this.scan(all);
   }
 
+  /** Whole lines that another has read. */
+  skip(lines: number): void {
+    this.line += lines;
+  }
+
   /** The end of an input. */
   end(): void {
     if (this.rest !== '') this.scan(this.rest);

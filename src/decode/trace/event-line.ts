@@ -1,0 +1,383 @@
+/**
+ * One line of a trace, read where it stands in the text: no part of it becomes a string.
+ *
+ * ftrace: `task-pid [cpu] flags time: event: …`; `trace-cmd report`: the same, the event padded; `perf script`: `task pid [cpu] time: group:event: …`;
+ * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`. Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
+ */
+
+/** What a line is. */
+export const NONE = 0;
+export const MAP = 1;
+export const UNMAP = 2;
+export const FAULT = 3;
+export const QI_SUBMIT = 4;
+export const ATTACH = 5;
+export const DETACH = 6;
+export const LOST = 7;
+/** It has the event's name, and the rest is damaged, or of pages that are smaller than 4 KiB. */
+export const DAMAGED = 8;
+
+/** An event that says nothing here; known, so that nobody else has to look at it. */
+export const OTHER = 9;
+
+export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
+/** Pages of the largest address. */
+const PAGES = 2 ** 52;
+const PAGE = 4096;
+/** Of include/linux/iommu.h: drivers give the event this, or 0 for a read. */
+const IOMMU_FAULT_WRITE = 1;
+const SPACE = 0x20;
+const COLON = 0x3a;
+const MINUS = 0x2d;
+
+/** Value of a hexadecimal digit; 16 for what is none. */
+const DIGIT = new Uint8Array(128).fill(16);
+for (let i = 0; i < 16; i++) {
+  DIGIT[i.toString(16).charCodeAt(0)] = i;
+  DIGIT[i.toString(16).toUpperCase().charCodeAt(0)] = i;
+}
+
+export class EventLine {
+  /** Seconds. */
+  time = 0;
+  /** The name of the task is at `taskStart` … `taskEnd`: see {@link findTask}. */
+  taskStart = 0;
+  taskEnd = 0;
+  /** Pages `start` … before `end` of a map or unmap; `start` of a fault. */
+  start = 0;
+  end = 0;
+  /** Byte in the page, of a fault. */
+  offset = 0;
+  /** The fault was of a write. */
+  isWrite = false;
+  /** Physical page of a map. */
+  target = 0;
+  /** Pages that an unmap unmapped. */
+  unmapped = 0;
+  /** Events that were lost, where the line says how many; else 1. */
+  lost = 0;
+  /** The device is at `deviceStart` … `deviceEnd`, of a fault, an attach, or a map or unmap of a kernel that names it. */
+  deviceStart = 0;
+  deviceEnd = 0;
+  /** Words of a descriptor, low halves first. */
+  readonly halves = new Int32Array(8);
+
+  private text = '';
+  private at = 0;
+  private last = 0;
+  private lineStart = 0;
+  private timeStart = 0;
+  private low = 0;
+  private high = 0;
+
+  /** Reads the line at `from` … `to`. */
+  read(text: string, from: number, to: number): EventKind {
+    this.text = text;
+    this.lineStart = from;
+    this.last = to;
+    this.deviceStart = this.deviceEnd = 0;
+    const colon = this.findTime(from);
+    if (colon < 0) return this.readLost(from);
+    this.at = colon + 2;
+    this.skipSpaces();
+    let name = this.at;
+    let end = this.nameEnd(name);
+    if (end < 0) return NONE;
+    // `iommu:map:` of perf.
+    if (text.charCodeAt(end + 1) !== SPACE) {
+      name = end + 1;
+      end = this.nameEnd(name);
+      if (end < 0) return NONE;
+    }
+    this.at = end + 1;
+    this.skipSpaces();
+    switch (end - name) {
+      case 3:
+        return this.is(name, 'map') ? this.readMap() : NONE;
+      case 5:
+        return this.is(name, 'unmap') ? this.readUnmap() : NONE;
+      case 9:
+        return this.is(name, 'qi_submit') ? this.readSubmit() : NONE;
+      case 13:
+        return this.is(name, 'io_page_fault') ? this.readFault() : NONE;
+      case 23:
+        return this.is(name, 'attach_device_to_domain') ? this.readDevice(ATTACH) : NONE;
+      case 25:
+        return this.is(name, 'detach_device_from_domain') ? this.readDevice(DETACH) : NONE;
+      default:
+        return this.is(name, 'cache_tag_') ? OTHER : NONE;
+    }
+  }
+
+  /** Finds the name of the task, without its number, of the line that was read last. */
+  findTask(): void {
+    const { text, lineStart } = this;
+    let at = this.backOverSpaces(this.timeStart);
+    if (text.charCodeAt(at - 1) !== 0x5d) at = this.backOverSpaces(this.backOverToken(at));
+    if (text.charCodeAt(at - 1) === 0x5d) at = this.backOverSpaces(this.backTo(at, 0x5b));
+    // The number of the process, where ftrace was asked for it.
+    if (text.charCodeAt(at - 1) === 0x29 && text.charCodeAt(at - 2) !== 0x28) {
+      const open = this.backTo(at, 0x28);
+      if (open > lineStart && text.charCodeAt(open - 1) === SPACE) at = this.backOverSpaces(open);
+    }
+    const digitsEnd = at;
+    while (at > lineStart && (isDigit(text.charCodeAt(at - 1)) || text.charCodeAt(at - 1) === 0x2f)) at--;
+    if (at > lineStart && text.charCodeAt(at - 1) === MINUS) at--;
+    else if (at > lineStart && text.charCodeAt(at - 1) === SPACE) at = this.backOverSpaces(at);
+    else at = digitsEnd;
+    let start = lineStart;
+    while (start < at && text.charCodeAt(start) <= SPACE) start++;
+    this.taskStart = start;
+    this.taskEnd = at;
+  }
+
+  /** Finds `seconds.fraction: `, or `123us : `. @returns where its colon is, -1 if nowhere */
+  private findTime(from: number): number {
+    const { text, last } = this;
+    for (let i = from + 1; i < last - 1; i++) {
+      if (text.charCodeAt(i) !== COLON || text.charCodeAt(i + 1) !== SPACE) continue;
+      if (isDigit(text.charCodeAt(i - 1))) {
+        if (this.takeSeconds(i, from)) return i;
+      } else if (this.takeMicroseconds(i, from)) return i;
+    }
+    return -1;
+  }
+
+  private takeSeconds(colon: number, from: number): boolean {
+    const { text } = this;
+    let at = colon;
+    let fraction = 0;
+    let scale = 1;
+    for (; at > from && isDigit(text.charCodeAt(at - 1)); at--) {
+      fraction += (text.charCodeAt(at - 1) - 48) * scale;
+      scale *= 10;
+    }
+    if (at === from || text.charCodeAt(at - 1) !== 0x2e || scale > 1e9) return false;
+    let seconds = 0;
+    let weight = 1;
+    for (at--; at > from && isDigit(text.charCodeAt(at - 1)) && weight < 1e12; at--) {
+      seconds += (text.charCodeAt(at - 1) - 48) * weight;
+      weight *= 10;
+    }
+    this.time = seconds + fraction / scale;
+    this.timeStart = at;
+    return weight > 1;
+  }
+
+  /** A character that marks a delay stands before the colon. */
+  private takeMicroseconds(colon: number, from: number): boolean {
+    const { text } = this;
+    let at = colon - 3;
+    if (at <= from || text.charCodeAt(at) !== 0x75 || text.charCodeAt(at + 1) !== 0x73) return false;
+    let micros = 0;
+    let weight = 1;
+    for (; at > from && isDigit(text.charCodeAt(at - 1)) && weight < 1e15; at--) {
+      micros += (text.charCodeAt(at - 1) - 48) * weight;
+      weight *= 10;
+    }
+    this.time = micros / 1e6;
+    this.timeStart = at;
+    return weight > 1;
+  }
+
+  /** Where the colon behind a name is; -1 if it is none. */
+  private nameEnd(from: number): number {
+    const { text } = this;
+    const last = Math.min(this.last, from + 40);
+    for (let i = from; i < last; i++) {
+      const c = text.charCodeAt(i);
+      if (c === COLON) return i === from ? -1 : i;
+      if (c <= SPACE) return -1;
+    }
+    return -1;
+  }
+
+  private readMap(): EventKind {
+    if (!this.readRange()) return DAMAGED;
+    if (!this.skipKey('paddr=') || !this.readHex()) return DAMAGED;
+    this.target = this.page();
+    if (!this.skipKey('size=')) return DAMAGED;
+    const pages = this.readSize();
+    this.end = this.start + pages;
+    return pages > 0 && this.end <= PAGES ? MAP : DAMAGED;
+  }
+
+  private readUnmap(): EventKind {
+    if (!this.readRange() || !this.skipKey('size=')) return DAMAGED;
+    const pages = this.readSize();
+    if (!this.skipKey('unmapped_size=')) return DAMAGED;
+    this.unmapped = this.readSize();
+    this.end = this.start + pages;
+    return pages > 0 && this.unmapped >= 0 && this.end <= PAGES && this.start + this.unmapped <= PAGES
+      ? UNMAP
+      : DAMAGED;
+  }
+
+  /** `IOMMU: [dev=NAME ]iova=0x…[ - 0x…]` */
+  private readRange(): boolean {
+    if (!this.skipKey('IOMMU:')) return false;
+    if (this.skipKey('dev=')) this.takeDevice();
+    if (!this.skipKey('iova=') || !this.readHex() || (this.low & (PAGE - 1)) !== 0) return false;
+    this.start = this.page();
+    // The end is the sum of the first and the size.
+    if (this.text.charCodeAt(this.at + 1) === MINUS) {
+      this.at += 2;
+      this.skipSpaces();
+      if (!this.readHex()) return false;
+    }
+    return true;
+  }
+
+  /** `IOMMU:DRIVER DEVICE iova=0x… flags=0x…` */
+  private readFault(): EventKind {
+    if (!this.skipKey('IOMMU:')) return DAMAGED;
+    this.takeDevice();
+    this.skipSpaces();
+    // A driver's name may be empty, or have spaces: the last word before the address is the device.
+    while (!this.is(this.at, 'iova=')) {
+      if (this.at >= this.last) return DAMAGED;
+      this.takeDevice();
+      this.skipSpaces();
+    }
+    this.at += 5;
+    if (!this.readHex()) return DAMAGED;
+    this.start = this.page();
+    this.offset = this.low & (PAGE - 1);
+    this.isWrite = this.skipKey('flags=') && this.readHex() && (this.low & IOMMU_FAULT_WRITE) !== 0;
+    return FAULT;
+  }
+
+  /** `KIND UNIT: 0x… 0x… 0x… 0x…` */
+  private readSubmit(): EventKind {
+    const { text, last } = this;
+    while (this.at < last && text.charCodeAt(this.at) !== COLON) this.at++;
+    this.at++;
+    for (let i = 0; i < 4; i++) {
+      this.skipSpaces();
+      if (!this.readHex()) return DAMAGED;
+      this.halves[2 * i] = this.low;
+      this.halves[2 * i + 1] = this.high;
+    }
+    return QI_SUBMIT;
+  }
+
+  private readDevice(kind: EventKind): EventKind {
+    if (!this.skipKey('IOMMU:') || !this.skipKey('device=')) return DAMAGED;
+    this.takeDevice();
+    return kind;
+  }
+
+  /** `CPU:0 [LOST 12 EVENTS]` of ftrace, `CPU:0 [12 EVENTS DROPPED]` of trace-cmd, and the count of a buffer that ran over. */
+  private readLost(from: number): EventKind {
+    this.at = from;
+    if (this.skipKey('# entries-in-buffer/entries-written:')) {
+      const kept = this.readCount();
+      this.at++;
+      this.lost = this.readCount() - kept;
+      return this.lost > 0 ? LOST : NONE;
+    }
+    if (!this.skipKey('CPU:')) return NONE;
+    this.readCount();
+    if (!this.skipKey('[')) return NONE;
+    const named = this.skipKey('LOST');
+    this.lost = Math.max(1, this.readCount());
+    return named || this.skipKey('EVENTS DROPPED') ? LOST : NONE;
+  }
+
+  private readCount(): number {
+    const { text, last } = this;
+    let count = 0;
+    for (; this.at < last && isDigit(text.charCodeAt(this.at)) && count < 1e12; this.at++)
+      count = count * 10 + text.charCodeAt(this.at) - 48;
+    return count;
+  }
+
+  private takeDevice(): void {
+    const { text, last } = this;
+    this.deviceStart = this.at;
+    while (this.at < last && text.charCodeAt(this.at) > SPACE) this.at++;
+    this.deviceEnd = this.at;
+  }
+
+  /** Up to 16 digits, with or without `0x`. */
+  private readHex(): boolean {
+    const { text, last } = this;
+    let { at } = this;
+    if (text.charCodeAt(at) === 48 && (text.charCodeAt(at + 1) | 0x20) === 0x78) at += 2;
+    const from = at;
+    let high = 0;
+    let low = 0;
+    for (; at < last; at++) {
+      const c = text.charCodeAt(at);
+      const digit = c < 128 ? DIGIT[c] : 16;
+      if (digit === 16) break;
+      high = (high << 4) | (low >>> 28);
+      low = (low << 4) | digit;
+    }
+    this.at = at;
+    this.high = high;
+    this.low = low;
+    return at > from && at - from <= 16;
+  }
+
+  /** Page of the number that was read. */
+  private page(): number {
+    return (this.high >>> 0) * 2 ** 20 + (this.low >>> 12);
+  }
+
+  /** Whole pages of a size in bytes, decimal, or hexadecimal with `0x`; -1 if it is none. */
+  private readSize(): number {
+    const { text, last } = this;
+    if ((text.charCodeAt(this.at + 1) | 0x20) === 0x78)
+      return this.readHex() && (this.low & (PAGE - 1)) === 0 ? this.page() : -1;
+    const from = this.at;
+    let size = 0;
+    for (; this.at < last && isDigit(text.charCodeAt(this.at)); this.at++) {
+      size = size * 10 + text.charCodeAt(this.at) - 48;
+    }
+    return this.at > from && size <= 2 ** 64 && size % PAGE === 0 ? size / PAGE : -1;
+  }
+
+  private skipSpaces(): void {
+    while (this.at < this.last && this.text.charCodeAt(this.at) === SPACE) this.at++;
+  }
+
+  private skipKey(key: string): boolean {
+    this.skipSpaces();
+    if (!this.is(this.at, key)) return false;
+    this.at += key.length;
+    this.skipSpaces();
+    return true;
+  }
+
+  private is(at: number, word: string): boolean {
+    const { length } = word;
+    if (at + length > this.last) return false;
+    for (let i = 0; i < length; i++) if (this.text.charCodeAt(at + i) !== word.charCodeAt(i)) return false;
+    return true;
+  }
+
+  private backOverSpaces(from: number): number {
+    let at = from;
+    while (at > this.lineStart && this.text.charCodeAt(at - 1) === SPACE) at--;
+    return at;
+  }
+
+  private backOverToken(from: number): number {
+    let at = from;
+    while (at > this.lineStart && this.text.charCodeAt(at - 1) !== SPACE) at--;
+    return at;
+  }
+
+  /** Where the character stands that is looked for; the start of the line if nowhere. */
+  private backTo(from: number, char: number): number {
+    let at = from - 1;
+    while (at > this.lineStart && this.text.charCodeAt(at) !== char) at--;
+    return at;
+  }
+}
+
+function isDigit(c: number): boolean {
+  return c >= 48 && c <= 57;
+}

@@ -1,0 +1,228 @@
+/** Events of a trace in, findings out: as they come, and at the end. */
+import type { Detail, Finding } from '../finding.ts';
+import { NOTHING } from '../finding.ts';
+import {
+  ATTACH,
+  DAMAGED,
+  DETACH,
+  type EventKind,
+  type EventLine,
+  FAULT,
+  LOST,
+  MAP,
+  OTHER,
+  QI_SUBMIT,
+  UNMAP,
+} from './event-line.ts';
+import type { Fault } from './fault-finding.ts';
+import { faultFinding } from './fault-finding.ts';
+import { type FaultMatch, matchFault } from './fault-match.ts';
+import { FlushWatch } from './flush-watch.ts';
+import type { TwiceMapped } from './issues.ts';
+import { mappedTwice, reused, unmapsMore, unmapsNothing, unmapsPart } from './issues.ts';
+import { leftOverFindings } from './left-over.ts';
+import { LAYERS, LiveMappings, SAME_RANGE, SAME_TARGET, TAG_BITS } from './live-mappings.ts';
+import { Makers } from './makers.ts';
+import { summaryDetails } from './trace-summary.ts';
+import { countText } from './wording.ts';
+
+/** Takes a finding of an event. @param time seconds; @param input where the line is, if not in the trace */
+export type Emit = (finding: Finding, line: number, time: number, input?: string) => void;
+
+/** Faults that wait for what comes after them; and faults that are matched at all, as each looks through the last unmaps. */
+const MAX_WAITING = 4096;
+const MAX_MATCHED = 16_384;
+
+export class TraceAnalysis {
+  readonly mappings = new LiveMappings();
+  readonly flushes = new FlushWatch();
+  readonly makers = new Makers();
+  /** Events by {@link EventKind}. */
+  readonly counts = new Float64Array(16);
+  /** Unmaps of pages that the trace had not mapped. */
+  unseen = 0;
+  lost = 0;
+  firstTime = -1;
+  lastTime = 0;
+  lastLine = 0;
+  private matched = 0;
+  private readonly made = new Float64Array(4096);
+  private readonly waiting: Fault[] = [];
+  private lastLoss = 0;
+  private proved = 0;
+  private readonly origin = { time: 0, line: 0, target: -1, tag: 0, other: 0 };
+  private readonly emit: Emit;
+
+  constructor(emit: Emit) {
+    this.emit = emit;
+  }
+
+  /** Events that it has understood. */
+  get events(): number {
+    const { counts } = this;
+    return counts[MAP] + counts[UNMAP] + counts[FAULT] + counts[QI_SUBMIT] + counts[ATTACH] + counts[DETACH];
+  }
+
+  /** Whether there are signs of several domains with addresses in common. */
+  get severalDomains(): boolean {
+    return this.flushes.domains.length > 1 || this.resolved > 0;
+  }
+
+  /** Maps of mapped addresses of which both were unmapped, one after the other: they were of two domains. */
+  get resolved(): number {
+    const { layers, met, unlayered } = this.mappings;
+    let open = 0;
+    for (let i = 1; i < layers.length; i++) open += layers[i].size;
+    return Math.max(0, met - unlayered - this.proved - open);
+  }
+
+  /** @param kind what `event` read in `text` */
+  take(kind: EventKind, event: EventLine, text: string, input: string, line: number): void {
+    this.counts[kind]++;
+    if (kind === LOST) {
+      this.lost += event.lost;
+      this.lastLoss = line;
+      return;
+    }
+    if (kind === DAMAGED || kind === OTHER) return;
+    if (this.firstTime < 0) this.firstTime = event.time;
+    this.lastTime = event.time;
+    this.lastLine = line;
+    if (kind === MAP) this.map(event, text, line);
+    else if (kind === UNMAP) this.unmap(event, text, line);
+    else if (kind === QI_SUBMIT) this.flushes.submit(event.halves);
+    else if (kind === FAULT) {
+      const device = text.slice(event.deviceStart, event.deviceEnd);
+      const { isWrite, offset, start, time } = event;
+      this.fault({ page: start, offset, time, input, line, device, access: isWrite ? 'write' : 'read', kind: null });
+    }
+  }
+
+  /** A fault of the trace, or of a log of the same time. What may become clear only later waits for the end. */
+  fault(fault: Fault): void {
+    if (this.matched >= MAX_MATCHED) return;
+    const match = matchFault(this.mappings, fault.page, fault.time);
+    const isClear = match.cause === 'mapped' || match.cause === 'unmapped';
+    if (!isClear && this.waiting.length < MAX_WAITING) {
+      this.waiting.push(fault);
+      return;
+    }
+    this.tellFault(fault, match);
+  }
+
+  /** Matches a fault with all that the trace had, or has until now. */
+  matchNow(fault: Fault): void {
+    if (this.matched < MAX_MATCHED) this.tellFault(fault, matchFault(this.mappings, fault.page, fault.time));
+  }
+
+  /** The end of the trace. @param faults of logs of the same time */
+  end(faults: readonly Fault[] = []): void {
+    for (const fault of [...this.waiting, ...faults]) this.matchNow(fault);
+    this.waiting.length = 0;
+    this.endTwice();
+    const name = (maker: number) => this.makers.name(maker);
+    const left = leftOverFindings(this.mappings, name, (maker) => this.made[maker], this.lastTime);
+    for (const { finding, line } of left) this.emit(finding, line, this.lastTime);
+    this.emit(this.summary(), this.lastLine, this.lastTime);
+  }
+
+  private tellFault(fault: Fault, match: FaultMatch): void {
+    this.matched++;
+    this.emit(faultFinding(fault, match, this.makers.name(match.maker)), fault.line, fault.time, fault.input);
+  }
+
+  private map(event: EventLine, text: string, line: number): void {
+    const { end, start, target, time } = event;
+    event.findTask();
+    const maker = this.makers.intern(text, event.taskStart, event.taskEnd);
+    this.made[maker]++;
+    const { pending } = this.flushes;
+    if (pending.size > 0 && pending.find(start, end)) {
+      this.emit(reused(this.makers.name(maker), start, end, time, pending.found, !this.severalDomains), line, time);
+      pending.remove(start, end);
+    }
+    this.mappings.map(start, end, target, time, line, maker);
+  }
+
+  private unmap(event: EventLine, text: string, line: number): void {
+    const { end, time, unmapped } = event;
+    let { start } = event;
+    const size = end - start;
+    event.findTask();
+    const maker = this.makers.intern(text, event.taskStart, event.taskEnd);
+    if (unmapped < size) this.unmapLess(start, size, unmapped, maker, time, line);
+    else if (unmapped > size) {
+      this.emit(unmapsMore(this.makers.name(maker), start, size, unmapped), line, time);
+      // A large page lies at a multiple of its size.
+      if (Number.isInteger(Math.log2(unmapped))) start -= start % unmapped;
+    }
+    if (unmapped === 0) return;
+    if (this.mappings.unmap(start, size, unmapped, time, line, maker) === 'unseen') this.unseen++;
+    const { flushes, origin } = this;
+    if (!flushes.isOn) return;
+    origin.time = time;
+    origin.line = line;
+    origin.tag = maker;
+    flushes.unmapped(start, start + unmapped, origin);
+  }
+
+  private unmapLess(start: number, size: number, unmapped: number, maker: number, time: number, line: number): void {
+    const name = this.makers.name(maker);
+    if (unmapped > 0) {
+      this.emit(unmapsPart(name, start, size, unmapped), line, time);
+      return;
+    }
+    const { first, history } = this.mappings;
+    const end = start + size;
+    const met = this.mappings.unmap(start, size, 0, time, line, maker);
+    if (met === 'twice') {
+      this.proved++;
+      this.emit(mappedTwice({ ...this.twice(first, start, end), proved: true }), line, time);
+    } else {
+      const before = history.find(start, end) < 0 ? 0 : history.line;
+      this.emit(unmapsNothing(name, start, end, met, first.line, before), line, time);
+    }
+  }
+
+  /** What is in an upper layer still was mapped twice, or is of another domain. */
+  private endTwice(): void {
+    const { layers } = this.mappings;
+    const found: { line: number; time: number; twice: TwiceMapped }[] = [];
+    for (const layer of layers.slice(1)) {
+      layer.each(() => {
+        const { found: of, foundEnd, foundStart } = layer;
+        found.push({ line: of.line, time: of.time, twice: this.twice({ ...of }, foundStart, foundEnd) });
+      });
+    }
+    found.sort((a, b) => a.line - b.line);
+    for (const { line, time, twice } of found) this.emit(mappedTwice(twice), line, time);
+  }
+
+  private twice(of: TwiceMapped['of'], start: number, end: number): TwiceMapped {
+    const how = of.tag % (1 << TAG_BITS);
+    return {
+      ...{ start, end, of, proved: false, severalDomains: this.severalDomains, afterLoss: of.other < this.lastLoss },
+      maker: this.makers.name(Math.floor(of.tag / (1 << TAG_BITS))),
+      sameRange: (how & SAME_RANGE) !== 0,
+      sameTarget: (how & SAME_TARGET) !== 0,
+    };
+  }
+
+  private summary(): Finding {
+    const details: Detail[] = summaryDetails(this);
+    const { unlayered } = this.mappings;
+    if (unlayered > 0)
+      details.push([
+        'left out',
+        `${countText(unlayered, 'map')} of addresses that were mapped ${LAYERS} times already`,
+      ]);
+    return {
+      ...NOTHING,
+      kind: 'trace.summary',
+      model: 'linux',
+      severity: this.lost > 0 ? 'warning' : 'info',
+      summary: 'trace of iommu events',
+      details,
+    };
+  }
+}

@@ -1,0 +1,139 @@
+/** Finds a trace in text that comes in pieces, and gives its lines to the analysis. */
+import type { Found } from '../finding.ts';
+import { EventLine, NONE } from './event-line.ts';
+import type { Fault } from './fault-finding.ts';
+import { TraceAnalysis } from './trace-analysis.ts';
+import { timeText } from './wording.ts';
+
+/** Characters of a line that are looked at. */
+const MAX_LINE = 16384;
+/** Faults of logs that are kept for a trace. */
+const MAX_FAULTS = 4096;
+/** Text of which every trace of these events has one. */
+const SIGNS = ['IOMMU: iova=0x', ' iova=0x', ': IOMMU: device=', 'qi_submit:'];
+/** Seconds that a fault of a log may lie outside the trace. */
+const AROUND = 1;
+
+/** What the scanner gives to. */
+export interface TraceSink {
+  found(found: Found): void;
+  /** Whole lines that are no events: a log's, or anything's; the last of an input may lack its end. */
+  others(text: string): void;
+  /** Events were read: so many lines less for others. */
+  skip(lines: number): void;
+  /** Whole lines of the input before what comes next. */
+  readonly lines: number;
+}
+
+export class TraceScanner {
+  private readonly sink: TraceSink;
+  private readonly event = new EventLine();
+  /** Of this input; null until something of a trace was seen in it. */
+  private analysis: TraceAnalysis | null = null;
+  /** Of the input before: a log may come after the trace. */
+  private previous: TraceAnalysis | null = null;
+  private readonly faults: Fault[] = [];
+  private input = '-';
+  private rest = '';
+
+  constructor(sink: TraceSink) {
+    this.sink = sink;
+  }
+
+  begin(input: string): void {
+    this.input = input;
+    this.rest = '';
+  }
+
+  /** A piece of the input; it may end amid a line. */
+  push(text: string): void {
+    const first = text.indexOf('\n') + 1;
+    if (first === 0) {
+      // What is beyond the limit is not looked at, only that there was more.
+      if (this.rest.length <= MAX_LINE) this.rest = (this.rest + text).slice(0, MAX_LINE + 1);
+      return;
+    }
+    // A text that was put together is slower to read than one piece: so the line of two pieces goes alone.
+    const begun = this.rest !== '';
+    if (begun) this.take(this.rest + text.slice(0, first), 0);
+    const last = text.lastIndexOf('\n') + 1;
+    this.rest = text.slice(last, last + MAX_LINE + 1);
+    this.take(last === text.length ? text : text.slice(0, last), begun ? first : 0);
+  }
+
+  /** The end of an input: what the trace says as a whole. */
+  end(): void {
+    if (this.rest !== '') this.take(this.rest, 0);
+    this.rest = '';
+    const { analysis } = this;
+    if (analysis === null) return;
+    this.analysis = null;
+    if (analysis.events === 0) return;
+    const of = this.faults.filter(({ time }) => isWithin(analysis, time));
+    this.faults.length = 0;
+    analysis.end(of);
+    this.previous = analysis;
+  }
+
+  /** What the lines of a log say: a fault among it is kept for the trace, or matched with the one before. */
+  saw({ at, finding }: Found): void {
+    const { access, address, kind, requester, severity } = finding;
+    if (address === null || requester === null || severity !== 'error' || !/^\d+\.\d+$/.test(at.time ?? '')) return;
+    if (address.space !== 'IOVA' && address.space !== 'unknown') return;
+    const page = Number(address.value >> 12n);
+    const offset = Number(address.value & 0xfffn);
+    const time = Number(at.time);
+    const fault = { page, offset, time, input: at.input, line: at.line, device: requester.text, access, kind };
+    if (this.analysis === null && this.previous !== null) {
+      if (!isWithin(this.previous, time)) return;
+      this.previous.matchNow(fault);
+    } else if (this.faults.length < MAX_FAULTS) this.faults.push(fault);
+  }
+
+  /** Whole lines from `from` on. */
+  private take(text: string, from: number): void {
+    if (from >= text.length) return;
+    if (this.analysis === null && !SIGNS.some((sign) => text.includes(sign, from))) this.sink.others(text.slice(from));
+    else this.scan(text, from);
+  }
+
+  private scan(text: string, from: number): void {
+    const { event, input, sink } = this;
+    this.analysis ??= this.begun();
+    const { analysis } = this;
+    let { lines } = sink;
+    // What is no event and has not been given away, and what are events and have not been counted, is one behind the other.
+    let others = -1;
+    let events = 0;
+    for (let at = from; at < text.length; ) {
+      let end = text.indexOf('\n', at);
+      if (end < 0) end = text.length;
+      lines++;
+      const kind = event.read(text, at, end - at > MAX_LINE ? at + MAX_LINE : end);
+      if (kind === NONE) {
+        if (others < 0) others = at;
+        if (events > 0) sink.skip(events);
+        events = 0;
+      } else {
+        if (others >= 0) sink.others(text.slice(others, at));
+        others = -1;
+        events++;
+        analysis.take(kind, event, text, input, lines);
+      }
+      at = end + 1;
+    }
+    if (others >= 0) sink.others(text.slice(others));
+    if (events > 0) sink.skip(events);
+  }
+
+  private begun(): TraceAnalysis {
+    const { input } = this;
+    return new TraceAnalysis((finding, line, time, of = input) => {
+      this.sink.found({ finding, at: { input: of, line, time: timeText(time) } });
+    });
+  }
+}
+
+function isWithin({ firstTime, lastTime }: TraceAnalysis, time: number): boolean {
+  return time >= firstTime - AROUND && time <= lastTime + AROUND;
+}

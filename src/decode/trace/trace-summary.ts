@@ -1,0 +1,74 @@
+/** What a trace had, what could be checked in it, and what could not. */
+import type { Detail } from '../finding.ts';
+import { descriptorOf } from '../vtd/kinds.ts';
+import { ATTACH, DAMAGED, DETACH, FAULT, MAP, QI_SUBMIT, UNMAP } from './event-line.ts';
+import type { TraceAnalysis } from './trace-analysis.ts';
+import { countText, sizeText, spanText, timeText } from './wording.ts';
+
+export function summaryDetails(analysis: TraceAnalysis): Detail[] {
+  const { counts, firstTime, flushes, lastTime, lost, mappings, resolved, unseen } = analysis;
+  const kinds = [
+    ...[
+      [MAP, 'map'] as const,
+      [UNMAP, 'unmap'] as const,
+      [FAULT, 'fault'] as const,
+      [QI_SUBMIT, 'descriptor'] as const,
+    ],
+    ...[[ATTACH, 'attach'] as const, [DETACH, 'detach'] as const],
+  ];
+  const events = kinds.filter(([kind]) => counts[kind] > 0).map(([kind, noun]) => countOf(counts[kind], noun));
+  const details: Detail[] = [
+    ['events', events.join(', ')],
+    ['time', `${timeText(firstTime)} to ${timeText(lastTime)}: ${spanText(lastTime - firstTime)}`],
+    [
+      'mapped',
+      `${sizeText(mappings.pages)} at the end in ${countText(mappings.size, 'mapping')}, ${sizeText(mappings.mostPages)} at most`,
+    ],
+  ];
+  if (flushes.submitted > 0) details.push(['queue', descriptors(flushes.counts)]);
+  if (flushes.domains.length > 0)
+    details.push(['ids', `invalidations name ${flushes.domains.map((id) => `DID ${id}`).join(', ')}`]);
+  details.push(['reuse', reuseText(analysis)]);
+  if (unseen > 0)
+    details.push([
+      'not seen',
+      `${countText(unseen, 'unmap')} of what the trace had not mapped, or not all: mapped before it began`,
+    ]);
+  if (resolved > 0)
+    details.push([
+      'domains',
+      `${countText(resolved, 'address')}${resolved === 1 ? ' was' : ' were'} mapped twice and unmapped twice: there are several domains`,
+    ]);
+  if (lost > 0)
+    details.push(['lost', `${countText(lost, 'event')}: what is said to be mapped twice, or left, is only possible`]);
+  if (counts[DAMAGED] > 0)
+    details.push(['damaged', `${countText(counts[DAMAGED], 'event')} could not be read, or have pages below 4 KiB`]);
+  details.push([
+    'limit',
+    'map and unmap name no domain and no device: addresses of several domains are told apart only by how they are unmapped',
+  ]);
+  return details;
+}
+
+function countOf(count: number, noun: string): string {
+  const plural = noun.endsWith('ch') ? `${noun}es` : `${noun}s`;
+  return `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`;
+}
+
+function descriptors(counts: Float64Array): string {
+  return Array.from(counts)
+    .flatMap((count, type) => (count === 0 ? [] : [`${count.toLocaleString('en')} ${nameOf(type)}`]))
+    .join(', ');
+}
+
+function nameOf(type: number): string {
+  const layout = descriptorOf(Int32Array.of(type, 0, 0, 0, 0, 0, 0, 0));
+  return layout === null ? `of type ${type}` : layout.name.replace(/ (?:invalidate )?descriptor$/, '');
+}
+
+function reuseText({ flushes }: TraceAnalysis): string {
+  if (flushes.submitted === 0)
+    return 'not checked: there are no qi_submit events (intel_iommu), which tell when addresses are flushed';
+  if (flushes.overflowed) return 'not checked to the end: more addresses waited for a flush than any queue holds';
+  return 'checked from the first qi_submit event on; a flush of any domain counts, and device-TLBs are not looked at';
+}
