@@ -1,7 +1,7 @@
 /** What a real kernel says of a real fault, decoded end to end. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Report } from '../../src/decode/index.ts';
-import { explain } from '../../src/decode/index.ts';
+import { explain, readTable, remarksOf } from '../../src/decode/index.ts';
 import { boot, findLinuxGuest } from './linux-guest.ts';
 
 const guest = findLinuxGuest();
@@ -20,11 +20,13 @@ describe.skipIf(absent !== null)(`Linux in QEMU${absent === null ? '' : `: skipp
   describe('intel-iommu', () => {
     let report: Report;
     let sections: Map<string, string>;
+    let log: string;
     beforeAll(async () => {
       if (typeof guest === 'string') return;
       const output = await boot(guest, ['-device', 'intel-iommu,caching-mode=on'], 'intel_iommu=on');
       const parts = sectionsOf(output);
       sections = parts.sections;
+      log = parts.log;
       report = explain(parts.log, 'console');
       expect([...sections.keys()], output.slice(-2000)).toEqual(['trace', 'DMAR', 'end']);
     });
@@ -47,6 +49,20 @@ describe.skipIf(absent !== null)(`Linux in QEMU${absent === null ? '' : `: skipp
       const status = report.groups.find(({ finding }) => finding.kind === 'vtd.fault-status');
       expect(status?.finding.details.map(([name]) => name)).toEqual(['PPF']);
       expect(report.unknown).toEqual([]);
+    });
+
+    test('the DMAR table is in order, and has the unit that the kernel found and the device that faulted', () => {
+      const table = readTable(Buffer.from(sections.get('DMAR') ?? '', 'base64'));
+      if (table === null) throw new Error('no table');
+      expect(remarksOf(table)).toEqual([]);
+      const [{ base, devices }] = table.topology.units;
+      expect(log).toContain(`DMAR: DRHD base: 0x${base?.toString(16).padStart(14, '0')}`);
+      expect(devices.map(({ what }) => what)).toContain('00:05.0');
+    });
+
+    test('the command line is told, and right', () => {
+      const line = report.groups.find(({ finding }) => finding.kind === 'linux.command-line');
+      expect(line?.finding).toMatchObject({ severity: 'info', details: [['intel_iommu=on', 'turns VT-d units on']] });
     });
   });
 });

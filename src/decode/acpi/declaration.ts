@@ -26,6 +26,8 @@ export interface TableField {
   readonly bits: Readonly<Record<string, Bits>> | null;
   /** The specification wants zero there. */
   readonly reserved: boolean;
+  /** Bits of no name may be set: newer hardware has more than the declaration. */
+  readonly open: boolean;
 }
 
 /** A structure as its specification has it; what is of variable length stands behind its fields. */
@@ -89,22 +91,23 @@ function listed(id: string, name: string, field: TableField): ListedField {
     used |= taken;
     return { name: bit, mask, ...declared };
   });
-  return { name, field, bits, unnamed: field.bits === null ? 0n : every & ~used };
+  return { name, field, bits, unnamed: field.bits === null || field.open ? 0n : every & ~used };
 }
 
 interface Options {
   readonly form?: Form;
   readonly values?: Values;
   readonly bits?: Readonly<Record<string, Bits>>;
+  readonly open?: boolean;
 }
 
 function field(
   offset: number,
   size: number,
-  { form = 'hex', values, bits }: Options = {},
+  { form = 'hex', values, bits, open = false }: Options = {},
   reserved = false,
 ): TableField {
-  return { offset, size, form, values: values ?? null, bits: bits ?? null, reserved };
+  return { offset, size, form, values: values ?? null, bits: bits ?? null, reserved, open };
 }
 
 export const u8 = (offset: number, options?: Options) => field(offset, 1, options);

@@ -43,6 +43,7 @@ test('a real one: QEMU with amd-iommu says all twice, for older and newer softwa
   const [, ivhd11] = table.root.children;
   const efr = ivhd11.fields.find(({ name }) => name === 'EFR Register Image');
   expect(efr?.value).toBe(0x29d3n);
+  expect(efr?.meaning).toContain('PreFSup, PPRSup, GTSup, IASup, GASup, HESup, HATS = 2 (6 levels)');
 });
 
 test('every kind of device entry', () => {

@@ -21,10 +21,14 @@ const BEGIN = new RegExp(
 /** Offset, length, name and value. */
 const FIELD = /^\s{0,8}\[([0-9a-f]{3,6})h\s{1,4}\d{1,7}\s{1,8}([0-9a-f]{1,4})(h?)\]\s{1,60}([^:]{1,60}?) : (.*)$/i;
 const TEMPLATE = /^\s{0,8}\[(\d{3,6})\]\s{1,60}([^:]{1,60}?) : (.*)$/;
+/** The first line of any table of acpidump. */
+const OTHER = /^[A-Z0-9_!]{4} @ /;
 const HEX = /^\s{0,8}([0-9a-f]{4,8}): ((?:[0-9a-f]{2}(?: |$)){1,16})/i;
 
 /** Bytes of a table as text: far beyond what a machine has. */
 const MAX_BYTES = 1 << 20;
+/** Bytes of a field: names are the longest. */
+const MAX_FIELD = 1024;
 /** Characters of a line that are looked at. */
 const MAX_LINE = 4096;
 
@@ -60,10 +64,10 @@ export class TableText {
   private line(line: string): void {
     const text = line.slice(0, MAX_LINE).trimEnd();
     if (BEGIN.test(text)) {
-      // Template, fields and raw lines of one table follow each other; a new first line is a new table.
+      // Fields and hexadecimal lines of one table follow each other; a new first line is a new table.
       this.finish();
       this.table = new Collected();
-    }
+    } else if (OTHER.test(text)) this.finish();
     this.table?.line(text);
   }
 
@@ -107,7 +111,7 @@ class Collected {
   }
 
   private put(offset: number, length: number, value: string): void {
-    if (length > MAX_BYTES) return;
+    if (length > MAX_FIELD) return;
     this.next = offset + length;
     const bytes = valueBytes(value, length);
     if (bytes !== null) this.fields.put(offset, bytes);
@@ -117,7 +121,8 @@ class Collected {
     const { fields, raw } = this;
     const isRaw = raw.missing === 0 && raw.end > 0;
     const taken = isRaw || raw.end > fields.end ? raw : fields;
-    if (taken.end === 0) return null;
+    // Few bytes far apart are no table, and would cost as much as a whole one.
+    if (taken.end === 0 || taken.missing * 2 > taken.end) return null;
     return {
       bytes: taken.bytes(),
       missing: taken.missing,
@@ -128,30 +133,30 @@ class Collected {
 
 /** Bytes some of which are there. */
 class Sparse {
-  private readonly values: (number | undefined)[] = [];
+  private readonly values = new Map<number, number>();
   /** Behind the last. */
   end = 0;
 
   put(offset: number, bytes: readonly number[]): void {
     if (offset + bytes.length > MAX_BYTES) return;
     bytes.forEach((byte, i) => {
-      this.values[offset + i] = byte;
+      this.values.set(offset + i, byte);
     });
     this.end = Math.max(this.end, offset + bytes.length);
   }
 
   get missing(): number {
-    let there = 0;
-    for (let i = 0; i < this.end; i++) if (this.values[i] !== undefined) there++;
-    return this.end - there;
+    return this.end - this.values.size;
   }
 
   bytes(): Uint8Array {
-    return Uint8Array.from({ length: this.end }, (_, i) => this.values[i] ?? 0);
+    const bytes = new Uint8Array(this.end);
+    for (const [offset, byte] of this.values) bytes[offset] = byte;
+    return bytes;
   }
 
   equals(other: Sparse): boolean {
-    return this.bytes().every((byte, i) => byte === other.values[i]);
+    return [...this.values].every(([offset, byte]) => other.values.get(offset) === byte);
   }
 }
 

@@ -128,6 +128,32 @@ describe('text of iasl (20200925) of the real DMAR', () => {
     }
   });
 
+  test('of several tables, as acpidump has them, each is its own', () => {
+    const explainer = new Explainer();
+    explainer.begin('tables');
+    for (const name of ['FACP', 'DMAR', 'DSDT', 'DMAR', 'APIC'])
+      explainer.push(`${name} @ 0x0000000000000000\n${raw}\n`);
+    explainer.end();
+    expect(explainer.acpi.map(({ table }) => table)).toEqual([binary, binary]);
+  });
+
+  test('damaged text: none throws, and a line far behind costs nothing', () => {
+    const random = generator(7);
+    const characters = '0123456789abcdefh[]:" ,\n/';
+    for (let i = 0; i < 2000; i++) {
+      const text = [...whole.slice(0, 3000)];
+      for (let n = random(40); n >= 0; n--) text[random(text.length)] = characters[random(characters.length)];
+      const explainer = new Explainer();
+      explainer.push(text.join(''));
+      explainer.end();
+    }
+    const far = '[000h 0000   4]  Signature : "DMAR"\n[FFFF0h 1048560   4]  Far : 00000000\n';
+    const explainer = new Explainer();
+    explainer.push(far.repeat(20_000));
+    explainer.end();
+    expect(explainer.acpi).toEqual([]);
+  });
+
   test('what was changed in fields alone, and what is missing, is told', () => {
     const said = (text: string) => {
       const explainer = new Explainer();

@@ -1,4 +1,6 @@
 /** Structures of the IVRS table (AMD I/O Virtualization Technology Specification, publication 48882, 5.2). */
+import type { Fields } from '../../../bits/index.ts';
+import { EFR, EFR2 } from '../../../iommu/amdvi/feature-registers.ts';
 import type { Bits } from '../declaration.ts';
 import { address, device, flag, range, structure, text, u8, u16, u32, u64, zero } from '../declaration.ts';
 import { HEADER } from '../header.ts';
@@ -68,14 +70,21 @@ export const IVHD_10 = structure('IVHD 10h', 'I/O Virtualization Hardware Defini
   }),
 });
 
+/** Fields of a register that a table has an image of. */
+function bitsOf(fields: Fields): Readonly<Record<string, Bits>> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, { hi, lo, values }]): [string, Bits] => [name, { hi, lo, values }]),
+  );
+}
+
 const IVHD_11_FIELDS = (type: number) => ({
   ...IVHD_HEAD(type, FLAGS_11),
   'IOMMU Attributes': u32(20, {
     bits: { PNCounters: range(16, 13), PNBanks: range(22, 17), MsiNumPPR: range(27, 23) },
   }),
   /** As in the unit's Extended Feature Registers, which software may read in their stead. */
-  'EFR Register Image': u64(24),
-  'EFR Register Image 2': u64(32),
+  'EFR Register Image': u64(24, { bits: bitsOf(EFR.fields), open: true }),
+  'EFR Register Image 2': u64(32, { bits: bitsOf(EFR2.fields), open: true }),
 });
 
 export const IVHD_11 = structure(
