@@ -87,10 +87,10 @@ function checkTarget(
     );
   if (single && owner.structure.id === ROOT_COMPLEX.id)
     add(
-      'error',
+      'warning',
       node,
-      `${name}: a single mapping at a root complex`,
-      'Linux refuses it: all of its devices would have one id; a range of one id is meant',
+      `${name}: a single mapping at a root complex: all of its devices have one id`,
+      'its SMMU cannot tell them apart: they share tables, faults and a group; as a rule a range is meant',
     );
   if (!single && owner.structure.id === ROOT_COMPLEX.id && last > 0xffff)
     add(

@@ -50,6 +50,13 @@ function behindOf(nodes: readonly TableNode[], mapping: IdMapping, as: string): 
   const ids = `${as} ${idsText(out, outLast(mapping))}`;
   if (isNode(owner, ROOT_COMPLEX)) {
     const segment = numberOf(owner, 'PCI Segment Number');
+    if (single)
+      return {
+        what: `all of segment ${segmentText(segment)}`,
+        kind: 'PCI devices',
+        ids: { segment, first: 0, last: 0xffff },
+        out: ids,
+      };
     const what = `${segment === 0 ? '' : `${segmentText(segment)}:`}${pciText(first, Math.min(last, 0xffff))}`;
     return { what, kind: 'PCI devices', ids: { segment, first, last: Math.min(last, 0xffff) }, out: ids };
   }
