@@ -3,8 +3,15 @@ import { EXPLANATIONS } from './explain.ts';
 import { EXPLORATIONS } from './explore.ts';
 import { INVALIDATIONS } from './invalidate.ts';
 import type { Benchmark } from './measure.ts';
+import { TRACES } from './trace.ts';
 import { TRANSLATIONS } from './translate.ts';
 
 export * from './measure.ts';
 
-export const BENCHMARKS: readonly Benchmark[] = [...TRANSLATIONS, ...INVALIDATIONS, ...EXPLORATIONS, ...EXPLANATIONS];
+export const BENCHMARKS: readonly Benchmark[] = [
+  ...TRANSLATIONS,
+  ...INVALIDATIONS,
+  ...EXPLORATIONS,
+  ...EXPLANATIONS,
+  ...TRACES,
+];

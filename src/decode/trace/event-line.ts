@@ -5,6 +5,8 @@
  * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`. Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
  */
 
+import { isDigit, LineCursor, PAGE_BYTES, SPACE } from './line-cursor.ts';
+
 /** What a line is. */
 export const NONE = 0;
 export const MAP = 1;
@@ -24,21 +26,13 @@ export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 
 /** Pages of the largest address. */
 const PAGES = 2 ** 52;
-const PAGE = 4096;
 /** Of include/linux/iommu.h: drivers give the event this, or 0 for a read. */
 const IOMMU_FAULT_WRITE = 1;
-const SPACE = 0x20;
 const COLON = 0x3a;
 const MINUS = 0x2d;
+const EQUALS = 0x3d;
 
-/** Value of a hexadecimal digit; 16 for what is none. */
-const DIGIT = new Uint8Array(128).fill(16);
-for (let i = 0; i < 16; i++) {
-  DIGIT[i.toString(16).charCodeAt(0)] = i;
-  DIGIT[i.toString(16).toUpperCase().charCodeAt(0)] = i;
-}
-
-export class EventLine {
+export class EventLine extends LineCursor {
   /** Seconds. */
   time = 0;
   /** The name of the task is at `taskStart` … `taskEnd`: see {@link findTask}. */
@@ -63,17 +57,17 @@ export class EventLine {
   /** Words of a descriptor, low halves first. */
   readonly halves = new Int32Array(8);
 
-  private text = '';
-  private at = 0;
-  private last = 0;
-  private lineStart = 0;
+  /** The first colon from `colonFrom` on. */
+  private colon = -1;
+  private colonFrom = 0;
   private timeStart = 0;
-  private low = 0;
-  private high = 0;
 
   /** Reads the line at `from` … `to`. */
   read(text: string, from: number, to: number): EventKind {
-    this.text = text;
+    if (text !== this.text) {
+      this.text = text;
+      this.colon = -1;
+    }
     this.lineStart = from;
     this.last = to;
     this.deviceStart = this.deviceEnd = 0;
@@ -135,13 +129,23 @@ export class EventLine {
   /** Finds `seconds.fraction: `, or `123us : `. @returns where its colon is, -1 if nowhere */
   private findTime(from: number): number {
     const { text, last } = this;
-    for (let i = from + 1; i < last - 1; i++) {
-      if (text.charCodeAt(i) !== COLON || text.charCodeAt(i + 1) !== SPACE) continue;
+    for (let i = this.nextColon(from); i < last - 1; i = this.nextColon(i + 1)) {
+      if (i === from || text.charCodeAt(i + 1) !== SPACE) continue;
       if (isDigit(text.charCodeAt(i - 1))) {
         if (this.takeSeconds(i, from)) return i;
       } else if (this.takeMicroseconds(i, from)) return i;
     }
     return -1;
+  }
+
+  /** The first colon from `from` on, in this line or a later one: what is known of later ones is not looked for again. */
+  private nextColon(from: number): number {
+    if (this.colon < from || this.colonFrom > from) {
+      const at = this.text.indexOf(':', from);
+      this.colon = at < 0 ? Infinity : at;
+      this.colonFrom = from;
+    }
+    return this.colon;
   }
 
   private takeSeconds(colon: number, from: number): boolean {
@@ -194,17 +198,25 @@ export class EventLine {
   }
 
   private readMap(): EventKind {
-    if (!this.readRange()) return DAMAGED;
-    if (!this.skipKey('paddr=') || !this.readHex()) return DAMAGED;
-    this.target = this.page();
-    if (!this.skipKey('size=')) return DAMAGED;
+    if (this.readFixedRange() && this.isFixed(this.at + 51, 7) && this.readFixedHex(this.at + 60)) {
+      this.target = this.page();
+      this.at += 82;
+    } else if (!this.readFreeMap()) return DAMAGED;
     const pages = this.readSize();
     this.end = this.start + pages;
     return pages > 0 && this.end <= PAGES ? MAP : DAMAGED;
   }
 
+  /** Of kernels without the end of the range, or with the device. */
+  private readFreeMap(): boolean {
+    if (!this.readRange() || !this.skipKey('paddr=') || !this.readHex()) return false;
+    this.target = this.page();
+    return this.skipKey('size=');
+  }
+
   private readUnmap(): EventKind {
-    if (!this.readRange() || !this.skipKey('size=')) return DAMAGED;
+    if (this.readFixedRange() && this.isFixed(this.at + 51, 6)) this.at += 57;
+    else if (!this.readRange() || !this.skipKey('size=')) return DAMAGED;
     const pages = this.readSize();
     if (!this.skipKey('unmapped_size=')) return DAMAGED;
     this.unmapped = this.readSize();
@@ -214,11 +226,26 @@ export class EventLine {
       : DAMAGED;
   }
 
+  /** `IOMMU: iova=0x… - 0x…`, all digits written, as most lines have it; else nothing is read. The end is the sum of the start and the size. */
+  private readFixedRange(): boolean {
+    const { at, text } = this;
+    if (at + 60 > this.last || !this.isFixed(at + 6, 6) || text.charCodeAt(at + 31) !== MINUS) return false;
+    if (text.charCodeAt(at + 51) !== SPACE || !this.readFixedHex(at + 14) || (this.low & (PAGE_BYTES - 1)) !== 0)
+      return false;
+    this.start = this.page();
+    return true;
+  }
+
+  /** A space, a word of `length` − 2 letters and a `=`. */
+  private isFixed(at: number, length: number): boolean {
+    return this.text.charCodeAt(at) === SPACE && this.text.charCodeAt(at + length - 1) === EQUALS;
+  }
+
   /** `IOMMU: [dev=NAME ]iova=0x…[ - 0x…]` */
   private readRange(): boolean {
     if (!this.skipKey('IOMMU:')) return false;
     if (this.skipKey('dev=')) this.takeDevice();
-    if (!this.skipKey('iova=') || !this.readHex() || (this.low & (PAGE - 1)) !== 0) return false;
+    if (!this.skipKey('iova=') || !this.readHex() || (this.low & (PAGE_BYTES - 1)) !== 0) return false;
     this.start = this.page();
     // The end is the sum of the first and the size.
     if (this.text.charCodeAt(this.at + 1) === MINUS) {
@@ -243,7 +270,7 @@ export class EventLine {
     this.at += 5;
     if (!this.readHex()) return DAMAGED;
     this.start = this.page();
-    this.offset = this.low & (PAGE - 1);
+    this.offset = this.low & (PAGE_BYTES - 1);
     this.isWrite = this.skipKey('flags=') && this.readHex() && (this.low & IOMMU_FAULT_WRITE) !== 0;
     return FAULT;
   }
@@ -285,99 +312,10 @@ export class EventLine {
     return named || this.skipKey('EVENTS DROPPED') ? LOST : NONE;
   }
 
-  private readCount(): number {
-    const { text, last } = this;
-    let count = 0;
-    for (; this.at < last && isDigit(text.charCodeAt(this.at)) && count < 1e12; this.at++)
-      count = count * 10 + text.charCodeAt(this.at) - 48;
-    return count;
-  }
-
   private takeDevice(): void {
     const { text, last } = this;
     this.deviceStart = this.at;
     while (this.at < last && text.charCodeAt(this.at) > SPACE) this.at++;
     this.deviceEnd = this.at;
   }
-
-  /** Up to 16 digits, with or without `0x`. */
-  private readHex(): boolean {
-    const { text, last } = this;
-    let { at } = this;
-    if (text.charCodeAt(at) === 48 && (text.charCodeAt(at + 1) | 0x20) === 0x78) at += 2;
-    const from = at;
-    let high = 0;
-    let low = 0;
-    for (; at < last; at++) {
-      const c = text.charCodeAt(at);
-      const digit = c < 128 ? DIGIT[c] : 16;
-      if (digit === 16) break;
-      high = (high << 4) | (low >>> 28);
-      low = (low << 4) | digit;
-    }
-    this.at = at;
-    this.high = high;
-    this.low = low;
-    return at > from && at - from <= 16;
-  }
-
-  /** Page of the number that was read. */
-  private page(): number {
-    return (this.high >>> 0) * 2 ** 20 + (this.low >>> 12);
-  }
-
-  /** Whole pages of a size in bytes, decimal, or hexadecimal with `0x`; -1 if it is none. */
-  private readSize(): number {
-    const { text, last } = this;
-    if ((text.charCodeAt(this.at + 1) | 0x20) === 0x78)
-      return this.readHex() && (this.low & (PAGE - 1)) === 0 ? this.page() : -1;
-    const from = this.at;
-    let size = 0;
-    for (; this.at < last && isDigit(text.charCodeAt(this.at)); this.at++) {
-      size = size * 10 + text.charCodeAt(this.at) - 48;
-    }
-    return this.at > from && size <= 2 ** 64 && size % PAGE === 0 ? size / PAGE : -1;
-  }
-
-  private skipSpaces(): void {
-    while (this.at < this.last && this.text.charCodeAt(this.at) === SPACE) this.at++;
-  }
-
-  private skipKey(key: string): boolean {
-    this.skipSpaces();
-    if (!this.is(this.at, key)) return false;
-    this.at += key.length;
-    this.skipSpaces();
-    return true;
-  }
-
-  private is(at: number, word: string): boolean {
-    const { length } = word;
-    if (at + length > this.last) return false;
-    for (let i = 0; i < length; i++) if (this.text.charCodeAt(at + i) !== word.charCodeAt(i)) return false;
-    return true;
-  }
-
-  private backOverSpaces(from: number): number {
-    let at = from;
-    while (at > this.lineStart && this.text.charCodeAt(at - 1) === SPACE) at--;
-    return at;
-  }
-
-  private backOverToken(from: number): number {
-    let at = from;
-    while (at > this.lineStart && this.text.charCodeAt(at - 1) !== SPACE) at--;
-    return at;
-  }
-
-  /** Where the character stands that is looked for; the start of the line if nowhere. */
-  private backTo(from: number, char: number): number {
-    let at = from - 1;
-    while (at > this.lineStart && this.text.charCodeAt(at) !== char) at--;
-    return at;
-  }
-}
-
-function isDigit(c: number): boolean {
-  return c >= 48 && c <= 57;
 }

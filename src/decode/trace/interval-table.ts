@@ -46,15 +46,42 @@ class Leaf {
 export class IntervalTable {
   /** Ranges that are in it. */
   size = 0;
-  /** What {@link find} found: its first page and the page behind its last. */
-  foundStart = 0;
-  foundEnd = 0;
-  readonly found: Origin = { time: 0, line: 0, target: 0, tag: 0, other: 0 };
   private leaves: Leaf[] = [];
   /** First page of each leaf. */
   private firsts: number[] = [];
   private leafAt = 0;
   private slotAt = 0;
+  /** The slot that was found. */
+  private slots = new Float64Array(WIDTH);
+  private place = 0;
+  /** What was sought last, if nothing has changed since; and whether there is a range behind it. */
+  private sought = -1;
+  private isThere = false;
+
+  /** What {@link find} found: its first page. */
+  get foundStart(): number {
+    return this.slots[this.place];
+  }
+
+  /** The page behind its last. */
+  get foundEnd(): number {
+    return this.slots[this.place + 1];
+  }
+
+  get foundTime(): number {
+    return this.slots[this.place + 2];
+  }
+
+  get foundLine(): number {
+    return this.slots[this.place + 3];
+  }
+
+  /** A copy of all that is known of it. */
+  get found(): Origin {
+    const { place, slots } = this;
+    const [time, line, target, tag, other] = slots.subarray(place + 2, place + WIDTH);
+    return { time, line, target, tag, other };
+  }
 
   /** Bytes of the leaves. */
   get bytes(): number {
@@ -65,22 +92,17 @@ export class IntervalTable {
     this.leaves.length = 0;
     this.firsts.length = 0;
     this.size = 0;
+    this.sought = -1;
   }
 
   /** The first range that ends behind `start`, if it begins before `end`; its fields are then in `found…`. */
   find(start: number, end: number): boolean {
     if (!this.seek(start)) return false;
     const { slots } = this.leaves[this.leafAt];
-    const slot = this.slotAt * WIDTH;
-    if (slots[slot] >= end) return false;
-    const { found } = this;
-    this.foundStart = slots[slot];
-    this.foundEnd = slots[slot + 1];
-    found.time = slots[slot + 2];
-    found.line = slots[slot + 3];
-    found.target = slots[slot + 4];
-    found.tag = slots[slot + 5];
-    found.other = slots[slot + 6];
+    const place = this.slotAt * WIDTH;
+    if (slots[place] >= end) return false;
+    this.slots = slots;
+    this.place = place;
     return true;
   }
 
@@ -122,6 +144,12 @@ export class IntervalTable {
     slots[to + 6] = of.other;
     if (slot === 0) this.firsts[this.leafAt] = start;
     this.size++;
+    this.sought = -1;
+  }
+
+  /** Takes the range out that was found. */
+  removeFound(): void {
+    this.drop(this.leaves[this.leafAt], this.slotAt);
   }
 
   /** Takes `start` … `end` out; a range that goes beyond keeps the rest, or both rests. */
@@ -140,13 +168,17 @@ export class IntervalTable {
       }
       if (from < start) {
         slots[place + 1] = start;
+        this.sought = -1;
         if (to <= end) continue;
         this.find(from, start);
-        this.insert(end, to, { ...this.found, target: moved(this.found.target, end - from) });
+        const { found } = this;
+        this.sought = -1;
+        this.insert(end, to, { ...found, target: moved(found.target, end - from) });
       } else {
         slots[place] = end;
         slots[place + 4] = moved(slots[place + 4], end - from);
         if (slot === 0) this.firsts[this.leafAt] = end;
+        this.sought = -1;
       }
       return;
     }
@@ -155,10 +187,12 @@ export class IntervalTable {
   /** The last range that begins before `page`; false if there is none. */
   findBefore(page: number): boolean {
     if (!this.seek(page)) {
+      this.sought = -1;
       this.leafAt = this.leaves.length - 1;
       if (this.leafAt < 0) return false;
       this.slotAt = this.leaves[this.leafAt].count - 1;
     } else if (this.leaves[this.leafAt].slots[this.slotAt * WIDTH] >= page) {
+      this.sought = -1;
       if (this.slotAt > 0) this.slotAt--;
       else if (this.leafAt > 0) this.slotAt = this.leaves[--this.leafAt].count - 1;
       else return false;
@@ -174,6 +208,14 @@ export class IntervalTable {
 
   /** Finds the first range that ends behind `page`. */
   private seek(page: number): boolean {
+    if (page !== this.sought) {
+      this.isThere = this.search(page);
+      this.sought = page;
+    }
+    return this.isThere;
+  }
+
+  private search(page: number): boolean {
     const { firsts, leaves } = this;
     let low = 0;
     let high = firsts.length;
@@ -219,6 +261,7 @@ export class IntervalTable {
     const at = this.leafAt;
     leaf.shift(slot + 1, -1);
     this.size--;
+    this.sought = -1;
     if (leaf.count === 0) {
       this.leaves.splice(at, 1);
       this.firsts.splice(at, 1);

@@ -67,7 +67,7 @@ export class LiveMappings {
     for (let i = 0; i < LAYERS; i++) {
       if (i === layers.length) layers.push(new IntervalTable());
       const layer = layers[i];
-      if ((i === 0 && origin.other !== 0) || layer.find(start, end)) continue;
+      if (i === 0 ? origin.other !== 0 : layer.find(start, end)) continue;
       layer.insert(start, end, origin);
       this.pages += end - start;
       if (this.pages > this.mostPages) this.mostPages = this.pages;
@@ -87,7 +87,15 @@ export class LiveMappings {
     let best = -1;
     let most = 0;
     for (let i = 0; i < layers.length; i++) {
-      const covered = layers[i].covered(start, end);
+      const layer = layers[i];
+      if (layer.find(start, end) && layer.foundStart === start && layer.foundEnd === end) {
+        // What was mapped at once: nearly always.
+        this.history.add(start, end, layer.foundTime, layer.foundLine, time, line, maker);
+        layer.removeFound();
+        this.pages -= unmapped;
+        return 'all';
+      }
+      const covered = layer.covered(start, end);
       if (covered <= most) continue;
       best = i;
       most = covered;
@@ -99,10 +107,9 @@ export class LiveMappings {
     }
     const layer = layers[best];
     for (let at = start; at < end && layer.find(at, end); at = layer.foundEnd) {
-      const { found } = layer;
       const from = Math.max(start, layer.foundStart);
       const to = Math.min(end, layer.foundEnd);
-      this.history.add(from, to, found.time, found.line, time, line, maker);
+      this.history.add(from, to, layer.foundTime, layer.foundLine, time, line, maker);
     }
     layer.remove(start, end);
     this.pages -= most;

@@ -53,17 +53,20 @@ export class TraceScanner {
       if (this.rest.length <= MAX_LINE) this.rest = (this.rest + text).slice(0, MAX_LINE + 1);
       return;
     }
-    // A text that was put together is slower to read than one piece: so the line of two pieces goes alone.
+    // A text that was put together, or cut out, is slower to read than one piece: so the line of two pieces goes alone.
     const begun = this.rest !== '';
-    if (begun) this.take(this.rest + text.slice(0, first), 0);
+    if (begun) {
+      const line = this.rest + text.slice(0, first);
+      this.take(line, 0, line.length);
+    }
     const last = text.lastIndexOf('\n') + 1;
     this.rest = text.slice(last, last + MAX_LINE + 1);
-    this.take(last === text.length ? text : text.slice(0, last), begun ? first : 0);
+    this.take(text, begun ? first : 0, last);
   }
 
   /** The end of an input: what the trace says as a whole. */
   end(): void {
-    if (this.rest !== '') this.take(this.rest, 0);
+    this.take(this.rest, 0, this.rest.length);
     this.rest = '';
     const { analysis } = this;
     if (analysis === null) return;
@@ -90,14 +93,15 @@ export class TraceScanner {
     } else if (this.faults.length < MAX_FAULTS) this.faults.push(fault);
   }
 
-  /** Whole lines from `from` on. */
-  private take(text: string, from: number): void {
-    if (from >= text.length) return;
-    if (this.analysis === null && !SIGNS.some((sign) => text.includes(sign, from))) this.sink.others(text.slice(from));
-    else this.scan(text, from);
+  /** The lines at `from` … `to`. */
+  private take(text: string, from: number, to: number): void {
+    if (from >= to) return;
+    if (this.analysis === null && !SIGNS.some((sign) => text.includes(sign, from)))
+      this.sink.others(text.slice(from, to));
+    else this.scan(text, from, to);
   }
 
-  private scan(text: string, from: number): void {
+  private scan(text: string, from: number, to: number): void {
     const { event, input, sink } = this;
     this.analysis ??= this.begun();
     const { analysis } = this;
@@ -105,9 +109,9 @@ export class TraceScanner {
     // What is no event and has not been given away, and what are events and have not been counted, is one behind the other.
     let others = -1;
     let events = 0;
-    for (let at = from; at < text.length; ) {
+    for (let at = from; at < to; ) {
       let end = text.indexOf('\n', at);
-      if (end < 0) end = text.length;
+      if (end < 0) end = to;
       lines++;
       const kind = event.read(text, at, end - at > MAX_LINE ? at + MAX_LINE : end);
       if (kind === NONE) {
@@ -122,7 +126,7 @@ export class TraceScanner {
       }
       at = end + 1;
     }
-    if (others >= 0) sink.others(text.slice(others));
+    if (others >= 0) sink.others(text.slice(others, to));
     if (events > 0) sink.skip(events);
   }
 
