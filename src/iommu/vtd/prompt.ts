@@ -215,7 +215,9 @@ export class Prompt {
     let result = walker.root(walk, words[internal.base + INTERNAL.rootHi], words[internal.base + INTERNAL.rootLo]);
     if (result !== STEP.more) return result;
     result = walker.context(walk);
-    if (result !== STEP.fault) caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
+    // The entry is as good for other addresses where this one is too wide for its tables (6.2.2.1).
+    const good = result !== STEP.fault || walk.fault === FAULT.beyondAddressWidth;
+    if (good) caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
     return result;
   }
 

@@ -166,15 +166,17 @@ export class RequestSteps {
           );
         }
         this.usedEntry(table, result);
+        // The entry is as good for other addresses where this one is too wide for its tables (6.2.2.1).
+        const good = result !== STEP.fault || walk.fault === FAULT.beyondAddressWidth;
+        if (good && (dma.get(slot, SLOT.flags) & MARK.stale) === 0) {
+          this.core.caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
+        }
         if (result === STEP.fault) {
           if (this.cachesFaults(slot)) {
-            if (walk.fault === FAULT.beyondAddressWidth) cacheFault(this.core, 0);
+            if (good) cacheFault(this.core, 0);
             else if (walk.fault !== FAULT.contextTableAddress) cacheContextFault(this.core);
           }
           return this.faulted(slot);
-        }
-        if ((dma.get(slot, SLOT.flags) & MARK.stale) === 0) {
-          this.core.caches.fillContext(walk.sid, contextTag(walk), walk.pfnHi, walk.pfnLo);
         }
         return this.enterTables(slot, choice);
       }

@@ -38,6 +38,17 @@ describe('6.2.2 context cache', () => {
     expect(tree.levels).toBe(4);
   });
 
+  test('6.2.2 an address that is too wide for the tables leaves the entry cached: it is as good for others', () => {
+    const { bench } = scene();
+    expect(bench.translate(A, 1n << 50n)).toEqual({ fault: 0x4 });
+    const second = bench.tree();
+    bench.map(second, IOVA, NEW.page | 3n);
+    bench.attach(A, second, DID + 1);
+    expect(bench.translate(A, IOVA)).toEqual(OLD);
+    bench.submit(contextInv(1), iotlbInv({ g: 1 }));
+    expect(bench.translate(A, IOVA)).toEqual(NEW);
+  });
+
   test('6.2.2 its tag is the source id: another function reads its own entry', () => {
     const { bench } = scene();
     bench.translate(A, IOVA);
