@@ -62,12 +62,15 @@ export class EventLine extends LineCursor {
   private colonFrom = 0;
   private timeStart = 0;
 
-  /** Reads the line at `from` … `to`. */
-  read(text: string, from: number, to: number): EventKind {
-    if (text !== this.text) {
-      this.text = text;
-      this.colon = -1;
-    }
+  /** The text whose lines are read next. */
+  open(text: string): void {
+    this.text = text;
+    this.colon = -1;
+  }
+
+  /** Reads the line at `from` … `to` of the text. */
+  read(from: number, to: number): EventKind {
+    const { text } = this;
     this.lineStart = from;
     this.last = to;
     this.deviceStart = this.deviceEnd = 0;

@@ -31,7 +31,7 @@ export type Emit = (finding: Finding, line: number, time: number, input?: string
 
 /** Faults that wait for what comes after them; and faults that are matched at all, as each looks through the last unmaps. */
 const MAX_WAITING = 4096;
-const MAX_MATCHED = 16_384;
+const MAX_MATCHED = 4096;
 
 export class TraceAnalysis {
   readonly mappings = new LiveMappings();
@@ -46,10 +46,14 @@ export class TraceAnalysis {
   lastTime = 0;
   lastLine = 0;
   private matched = 0;
+  /** Faults beyond those. */
+  private unmatched = 0;
   private readonly made = new Float64Array(4096);
   private readonly waiting: Fault[] = [];
   private lastLoss = 0;
   private proved = 0;
+  /** Unmaps of nothing whose last unmap was looked for, as for faults. */
+  private lookedBack = 0;
   private readonly origin = { time: 0, line: 0, target: -1, tag: 0, other: 0 };
   private readonly emit: Emit;
 
@@ -100,7 +104,10 @@ export class TraceAnalysis {
 
   /** A fault of the trace, or of a log of the same time. What may become clear only later waits for the end. */
   fault(fault: Fault): void {
-    if (this.matched >= MAX_MATCHED) return;
+    if (this.matched >= MAX_MATCHED) {
+      this.unmatched++;
+      return;
+    }
     const match = matchFault(this.mappings, fault.page, fault.time);
     const isClear = match.cause === 'mapped' || match.cause === 'unmapped';
     if (!isClear && this.waiting.length < MAX_WAITING) {
@@ -112,7 +119,8 @@ export class TraceAnalysis {
 
   /** Matches a fault with all that the trace had, or has until now. */
   matchNow(fault: Fault): void {
-    if (this.matched < MAX_MATCHED) this.tellFault(fault, matchFault(this.mappings, fault.page, fault.time));
+    if (this.matched >= MAX_MATCHED) this.unmatched++;
+    else this.tellFault(fault, matchFault(this.mappings, fault.page, fault.time));
   }
 
   /** The end of the trace. @param faults of logs of the same time */
@@ -179,7 +187,7 @@ export class TraceAnalysis {
       this.proved++;
       this.emit(mappedTwice({ ...this.twice(first, start, end), proved: true }), line, time);
     } else {
-      const before = history.find(start, end) < 0 ? 0 : history.line;
+      const before = this.lookedBack++ < MAX_MATCHED && history.find(start, end) >= 0 ? history.line : 0;
       this.emit(unmapsNothing(name, start, end, met, first.line, before), line, time);
     }
   }
@@ -211,6 +219,11 @@ export class TraceAnalysis {
   private summary(): Finding {
     const details: Detail[] = summaryDetails(this);
     const { unlayered } = this.mappings;
+    if (this.unmatched > 0)
+      details.push([
+        'not matched',
+        `${countText(this.unmatched, 'fault')}: after so many, no more are looked for in the trace`,
+      ]);
     if (unlayered > 0)
       details.push([
         'left out',

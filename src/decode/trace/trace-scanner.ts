@@ -106,6 +106,7 @@ export class TraceScanner {
     this.analysis ??= this.begun();
     const { analysis } = this;
     let { lines } = sink;
+    event.open(text);
     // What is no event and has not been given away, and what are events and have not been counted, is one behind the other.
     let others = -1;
     let events = 0;
@@ -113,7 +114,7 @@ export class TraceScanner {
       let end = text.indexOf('\n', at);
       if (end < 0) end = to;
       lines++;
-      const kind = event.read(text, at, end - at > MAX_LINE ? at + MAX_LINE : end);
+      const kind = event.read(at, end - at > MAX_LINE ? at + MAX_LINE : end);
       if (kind === NONE) {
         if (others < 0) others = at;
         if (events > 0) sink.skip(events);
