@@ -2,7 +2,7 @@
  * One line of a trace, read where it stands in the text: no part of it becomes a string.
  *
  * ftrace: `task-pid [cpu] flags time: event: …`; `trace-cmd report`: the same, the event padded; `perf script`: `task pid [cpu] time: group:event: …`;
- * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`. Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
+ * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`; QEMU's `-trace`: `[pid@time:]event …`. Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
  */
 
 import { isDigit, LineCursor, PAGE_BYTES, SPACE } from './line-cursor.ts';
@@ -22,7 +22,13 @@ export const DAMAGED = 8;
 /** An event that says nothing here; known, so that nobody else has to look at it. */
 export const OTHER = 9;
 
-export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+/** A domain is gone, with all that is mapped in it. */
+export const DOMAIN_FREED = 10;
+
+export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
+
+/** How the events of QEMU's virtio-iommu begin. */
+const QEMU = 'virtio_iommu';
 
 /** Pages of the largest address. */
 const PAGES = 2 ** 52;
@@ -41,6 +47,8 @@ export class EventLine extends LineCursor {
   /** Pages `start` … before `end` of a map or unmap; `start` of a fault. */
   start = 0;
   end = 0;
+  /** Domain that the event names; -1 for none, as with Linux. */
+  domain = -1;
   /** Byte in the page, of a fault. */
   offset = 0;
   /** The fault was of a write. */
@@ -73,9 +81,13 @@ export class EventLine extends LineCursor {
     const { text } = this;
     this.lineStart = from;
     this.last = to;
+    this.domain = -1;
     this.deviceStart = this.deviceEnd = 0;
     const colon = this.findTime(from);
-    if (colon < 0) return this.readLost(from);
+    if (colon < 0) {
+      const lost = this.readLost(from);
+      return lost === NONE ? this.readQemu(from) : lost;
+    }
     this.at = colon + 2;
     this.skipSpaces();
     let name = this.at;
@@ -109,6 +121,7 @@ export class EventLine extends LineCursor {
 
   /** Finds the name of the task, without its number, of the line that was read last. */
   findTask(): void {
+    if (this.domain >= 0) return;
     const { text, lineStart } = this;
     let at = this.backOverSpaces(this.timeStart);
     if (text.charCodeAt(at - 1) !== 0x5d) at = this.backOverSpaces(this.backOverToken(at));
@@ -313,6 +326,42 @@ export class EventLine extends LineCursor {
     const named = this.skipKey('LOST');
     this.lost = Math.max(1, this.readCount());
     return named || this.skipKey('EVENTS DROPPED') ? LOST : NONE;
+  }
+
+  /**
+   * What QEMU's `-trace virtio_iommu_*` says of a domain, each line with `pid@time:` before it or not. A request to unmap is told first; what
+   * was unmapped is told by the lines behind it, one a mapping.
+   */
+  private readQemu(from: number): EventKind {
+    this.at = from;
+    if (isDigit(this.text.charCodeAt(from))) {
+      const colon = this.nextColon(from);
+      if (colon >= this.last || !this.takeSeconds(colon, from)) return NONE;
+      this.at = colon + 1;
+    }
+    const name = this.at;
+    if (!this.is(name, QEMU)) return NONE;
+    if (this.skipKey(`${QEMU}_put_domain Free domain=`)) {
+      this.domain = this.readCount();
+      return DOMAIN_FREED;
+    }
+    const isMap = this.skipKey(`${QEMU}_map domain=`);
+    if (!isMap && !this.skipKey(`${QEMU}_unmap_done domain=`))
+      return this.is(name, `${QEMU}_unmap domain=`) ? OTHER : NONE;
+    this.domain = this.readCount();
+    this.taskStart = name;
+    this.taskEnd = name + QEMU.length;
+    if (!this.skipKey('virt_start=') || !this.readHex() || (this.low & (PAGE_BYTES - 1)) !== 0) return DAMAGED;
+    this.start = this.page();
+    if (!this.skipKey('virt_end=') || !this.readHex() || (this.low & (PAGE_BYTES - 1)) !== PAGE_BYTES - 1)
+      return DAMAGED;
+    this.end = this.page() + 1;
+    if (this.end <= this.start) return DAMAGED;
+    this.unmapped = this.end - this.start;
+    if (!isMap) return UNMAP;
+    if (!this.skipKey('phys_start=') || !this.readHex()) return DAMAGED;
+    this.target = this.page();
+    return MAP;
   }
 
   private takeDevice(): void {

@@ -87,6 +87,8 @@ export interface TwiceMapped {
   readonly sameTarget: boolean;
   /** An unmap showed that both were of one domain. */
   readonly proved: boolean;
+  /** The domain that the events name for both; -1 for none. */
+  readonly domain: number;
   /** There are other signs of several domains. */
   readonly severalDomains: boolean;
   /** Events were lost since the first map. */
@@ -94,12 +96,17 @@ export interface TwiceMapped {
 }
 
 export function mappedTwice(twice: TwiceMapped): Finding {
-  const { afterLoss, end, maker, of, proved, sameRange, sameTarget, severalDomains, start } = twice;
+  const { afterLoss, domain, end, maker, of, proved, sameRange, sameTarget, severalDomains, start } = twice;
   const details: Detail[] = [
     ['range', `${rangeText(start, end)}, mapped on line ${of.other} and again on line ${of.line}`],
     ['memory', sameTarget ? 'the same pages both times' : 'not the same pages'],
   ];
-  if (proved) details.push(['proof', 'the first unmap took both away: they were of one domain']);
+  if (domain >= 0)
+    details.push([
+      'domain',
+      `both maps are of domain ${domain}: a mistake, unless it was freed between and that was not traced`,
+    ]);
+  else if (proved) details.push(['proof', 'the first unmap took both away: they were of one domain']);
   else if (severalDomains)
     details.push(['but', 'the trace has several domains: harmless if the two are of different ones']);
   else details.push(['but', 'the events name no domain: harmless if the two are of different ones']);

@@ -28,6 +28,8 @@ export type Met =
   | 'twice';
 
 export class LiveMappings {
+  /** Domain that they are of; -1 where the events name none. */
+  readonly domain: number;
   readonly layers: IntervalTable[] = [new IntervalTable()];
   readonly history = new History();
   /** Pages that are mapped, in all layers, and the most that ever were. */
@@ -37,10 +39,14 @@ export class LiveMappings {
   met = 0;
   /** Maps that no layer had room for. */
   unlayered = 0;
-  /** The mapping that the last map met, or that the last unmap was wrong about. */
+  /** The mapping that the last unmap of nothing met. */
   readonly first: Origin = { time: 0, line: 0, target: 0, tag: 0, other: 0 };
-  /** Pages that it has in common with an earlier unmap of 0 pages: see {@link Met}. */
+  /** What is put into a layer: one object, so that no map makes one. */
   private readonly origin: Origin = { time: 0, line: 0, target: 0, tag: 0, other: 0 };
+
+  constructor(domain = -1) {
+    this.domain = domain;
+  }
 
   /** Mappings in all layers. */
   get size(): number {

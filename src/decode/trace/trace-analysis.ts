@@ -5,6 +5,7 @@ import {
   ATTACH,
   DAMAGED,
   DETACH,
+  DOMAIN_FREED,
   type EventKind,
   type EventLine,
   FAULT,
@@ -17,7 +18,7 @@ import {
 import type { Fault } from './fault-finding.ts';
 import { faultFinding } from './fault-finding.ts';
 import { type FaultMatch, matchFault } from './fault-match.ts';
-import { FlushWatch } from './flush-watch.ts';
+import { FlushWatch, MAX_DOMAINS } from './flush-watch.ts';
 import type { TwiceMapped } from './issues.ts';
 import { mappedTwice, reused, unmapsMore, unmapsNothing, unmapsPart } from './issues.ts';
 import { leftOverFindings } from './left-over.ts';
@@ -34,7 +35,10 @@ const MAX_WAITING = 4096;
 const MAX_MATCHED = 4096;
 
 export class TraceAnalysis {
-  readonly mappings = new LiveMappings();
+  /** Of the domain of the last event; of Linux's events, which name none, there is one only. */
+  mappings = new LiveMappings();
+  /** By domain. */
+  readonly spaces: LiveMappings[] = [this.mappings];
   readonly flushes = new FlushWatch();
   readonly makers = new Makers();
   /** Events by {@link EventKind}. */
@@ -74,7 +78,7 @@ export class TraceAnalysis {
 
   /** Maps of mapped addresses of which both were unmapped, one after the other: they were of two domains. */
   get resolved(): number {
-    const { layers, met, unlayered } = this.mappings;
+    const [{ layers, met, unlayered }] = this.spaces;
     let open = 0;
     for (let i = 1; i < layers.length; i++) open += layers[i].size;
     return Math.max(0, met - unlayered - this.proved - open);
@@ -89,12 +93,15 @@ export class TraceAnalysis {
       return;
     }
     if (kind === DAMAGED || kind === OTHER) return;
+    if (event.domain !== this.mappings.domain && !this.enter(event.domain)) return;
     if (this.firstTime < 0) this.firstTime = event.time;
     this.lastTime = event.time;
     this.lastLine = line;
     if (kind === MAP) this.map(event, text, line);
     else if (kind === UNMAP) this.unmap(event, text, line);
     else if (kind === QI_SUBMIT) this.flushes.submit(event.halves);
+    else if (kind === DOMAIN_FREED)
+      this.spaces[this.spaces.indexOf(this.mappings)] = this.mappings = new LiveMappings(event.domain);
     else if (kind === FAULT) {
       const device = text.slice(event.deviceStart, event.deviceEnd);
       const { isWrite, offset, start, time } = event;
@@ -108,7 +115,7 @@ export class TraceAnalysis {
       this.unmatched++;
       return;
     }
-    const match = matchFault(this.mappings, fault.page, fault.time);
+    const match = this.match(fault);
     const isClear = match.cause === 'mapped' || match.cause === 'unmapped';
     if (!isClear && this.waiting.length < MAX_WAITING) {
       this.waiting.push(fault);
@@ -120,18 +127,41 @@ export class TraceAnalysis {
   /** Matches a fault with all that the trace had, or has until now. */
   matchNow(fault: Fault): void {
     if (this.matched >= MAX_MATCHED) this.unmatched++;
-    else this.tellFault(fault, matchFault(this.mappings, fault.page, fault.time));
+    else this.tellFault(fault, this.match(fault));
   }
 
   /** The end of the trace. @param faults of logs of the same time */
   end(faults: readonly Fault[] = []): void {
     for (const fault of [...this.waiting, ...faults]) this.matchNow(fault);
     this.waiting.length = 0;
-    this.endTwice();
-    const name = (maker: number) => this.makers.name(maker);
-    const left = leftOverFindings(this.mappings, name, (maker) => this.made[maker], this.lastTime);
-    for (const { finding, line } of left) this.emit(finding, line, this.lastTime);
+    for (const space of this.spaces) {
+      this.mappings = space;
+      this.endTwice();
+      const of = space.domain < 0 ? '' : ` (domain 0x${space.domain.toString(16)})`;
+      const name = (maker: number) => `${this.makers.name(maker)}${of}`;
+      const left = leftOverFindings(space, name, (maker) => this.made[maker], this.lastTime);
+      for (const { finding, line } of left) this.emit(finding, line, this.lastTime);
+    }
+    this.mappings = this.spaces[0];
     this.emit(this.summary(), this.lastLine, this.lastTime);
+  }
+
+  /** @returns false where there are more domains than are told apart */
+  private enter(domain: number): boolean {
+    let space = this.spaces.find((one) => one.domain === domain);
+    if (space === undefined) {
+      if (this.spaces.length > MAX_DOMAINS) return false;
+      space = new LiveMappings(domain);
+      this.spaces.push(space);
+    }
+    this.mappings = space;
+    return true;
+  }
+
+  /** What the domains say, of which any may be the one of the device: the first that knows of the page. */
+  private match({ page, time }: Fault): FaultMatch {
+    const matches = this.spaces.map((space) => matchFault(space, page, time));
+    return matches.find(({ cause }) => cause !== 'none') ?? matches[0];
   }
 
   private tellFault(fault: Fault, match: FaultMatch): void {
@@ -208,8 +238,17 @@ export class TraceAnalysis {
 
   private twice(of: TwiceMapped['of'], start: number, end: number): TwiceMapped {
     const how = of.tag % (1 << TAG_BITS);
+    const { domain } = this.mappings;
     return {
-      ...{ start, end, of, proved: false, severalDomains: this.severalDomains, afterLoss: of.other < this.lastLoss },
+      ...{
+        start,
+        end,
+        of,
+        proved: false,
+        domain,
+        severalDomains: domain < 0 && this.severalDomains,
+        afterLoss: of.other < this.lastLoss,
+      },
       maker: this.makers.name(Math.floor(of.tag / (1 << TAG_BITS))),
       sameRange: (how & SAME_RANGE) !== 0,
       sameTarget: (how & SAME_TARGET) !== 0,

@@ -10,7 +10,7 @@ const MAX_LINE = 16384;
 /** Faults of logs that are kept for a trace. */
 const MAX_FAULTS = 4096;
 /** Text of which every trace of these events has one. */
-const SIGNS = ['IOMMU: iova=0x', ' iova=0x', ': IOMMU: device=', 'qi_submit:'];
+const SIGNS = ['IOMMU: iova=0x', ' iova=0x', ': IOMMU: device=', 'qi_submit:', 'virtio_iommu_map domain='];
 /** Seconds that a fault of a log may lie outside the trace. */
 const AROUND = 1;
 

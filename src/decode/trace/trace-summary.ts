@@ -2,11 +2,13 @@
 import type { Detail } from '../finding.ts';
 import { descriptorOf } from '../vtd/kinds.ts';
 import { ATTACH, DAMAGED, DETACH, FAULT, MAP, QI_SUBMIT, UNMAP } from './event-line.ts';
+import type { LiveMappings } from './live-mappings.ts';
 import type { TraceAnalysis } from './trace-analysis.ts';
 import { countText, sizeText, spanText, timeText } from './wording.ts';
 
 export function summaryDetails(analysis: TraceAnalysis): Detail[] {
-  const { counts, firstTime, flushes, lastTime, lost, mappings, resolved, unseen } = analysis;
+  const { counts, firstTime, flushes, lastTime, lost, resolved, spaces, unseen } = analysis;
+  const sum = (of: (space: LiveMappings) => number) => spaces.reduce((total, space) => total + of(space), 0);
   const kinds = [
     ...[
       [MAP, 'map'] as const,
@@ -22,7 +24,10 @@ export function summaryDetails(analysis: TraceAnalysis): Detail[] {
     ['time', `${timeText(firstTime)} to ${timeText(lastTime)}: ${spanText(lastTime - firstTime)}`],
     [
       'mapped',
-      `${sizeText(mappings.pages)} at the end in ${countText(mappings.size, 'mapping')}, ${sizeText(mappings.mostPages)} at most`,
+      `${sizeText(sum(({ pages }) => pages))} at the end in ${countText(
+        sum(({ size }) => size),
+        'mapping',
+      )}, ${sizeText(sum(({ mostPages }) => mostPages))} at most`,
     ],
   ];
   if (flushes.submitted > 0) details.push(['queue', descriptors(flushes.counts)]);
@@ -43,10 +48,16 @@ export function summaryDetails(analysis: TraceAnalysis): Detail[] {
     details.push(['lost', `${countText(lost, 'event')}: what is said to be mapped twice, or left, is only possible`]);
   if (counts[DAMAGED] > 0)
     details.push(['damaged', `${countText(counts[DAMAGED], 'event')} could not be read, or have pages below 4 KiB`]);
-  details.push([
-    'limit',
-    'map and unmap name no domain and no device: addresses of several domains are told apart only by how they are unmapped',
-  ]);
+  if (spaces.length > 1)
+    details.push([
+      'named',
+      `${countText(spaces.length - 1, 'domain')}, by the events themselves: addresses of each are checked apart`,
+    ]);
+  else
+    details.push([
+      'limit',
+      'map and unmap name no domain and no device: addresses of several domains are told apart only by how they are unmapped',
+    ]);
   return details;
 }
 

@@ -310,6 +310,36 @@ describe('forms of a line', () => {
   });
 });
 
+describe("QEMU's virtio-iommu, whose events name the domain", () => {
+  const map = (domain: number, page: number, end: number) =>
+    `virtio_iommu_map domain=${domain} virt_start=0x${page}000 virt_end=0x${end}fff phys_start=0x40000000 flags=3\n`;
+  const done = (domain: number, page: number) =>
+    `virtio_iommu_unmap_done domain=${domain} virt_start=0x${page}000 virt_end=0x${page}fff\n`;
+
+  test('the same address in two domains is nothing', () => {
+    const request = 'virtio_iommu_unmap domain=1 virt_start=0x5000 virt_end=0x5fff\n';
+    const [summary, ...more] = findings(map(1, 5, 5) + map(2, 5, 5) + request + done(1, 5) + done(2, 5));
+    expect(more).toEqual([]);
+    expect(detail(summary, 'events')).toBe('2 maps, 2 unmaps');
+    expect(detail(summary, 'named')).toMatch(/^2 domains/);
+  });
+
+  test('with process and time; what is left is told by domain', () => {
+    const [left, summary] = findings(`4711@1795000000.25:${map(1, 5, 8)}4711@1795000000.5:${done(1, 5)}`);
+    expect(left?.summary).toBe('virtio_iommu (domain 0x1): 1 mapping of 12 KiB is left when the trace ends');
+    expect(detail(summary, 'events')).toBe('1 map, 1 unmap');
+    expect(detail(summary, 'time')).toBe('1795000000.250000 to 1795000000.500000: 250 ms');
+  });
+
+  test('an overlap in one domain is told, one after the domain was freed is none', () => {
+    const [first] = findings(map(1, 5, 8) + map(1, 8, 9));
+    expect(first).toMatchObject({ kind: 'trace.overlap', severity: 'warning' });
+    expect(detail(first, 'domain')).toMatch(/^both maps are of domain 1/);
+    const freed = findings(`${map(1, 5, 8)}virtio_iommu_put_domain Free domain=1\n${map(1, 8, 9)}`);
+    expect(freed.map(({ kind }) => kind)).toEqual(['trace.left', 'trace.summary']);
+  });
+});
+
 describe('real traces', () => {
   // Of an ath12k report on the kernel's list (Linux 6.12.35, AMD-Vi).
   test('a fault of firmware that outlived its buffer', () => {
