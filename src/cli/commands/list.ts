@@ -31,7 +31,9 @@ export const listCommand = buildCommand<{ readonly json?: boolean }>({
     const colours = coloursFor(process.stdout);
     for (const definition of CASES) {
       const { id, title, thread, tags, variants, mutants } = definition;
-      print(`${colours.bold(id)}  ${title} ${colours.dim(`[thread ${thread ?? '-'}; ${(tags ?? []).join(' ')}]`)}`);
+      print(
+        `${colours.bold(id)}  ${title} ${colours.dim(`[${[`thread ${thread ?? '-'}`, ...(tags ?? [])].join('; ')}]`)}`,
+      );
       for (const name of Object.keys(variants)) {
         const verdicts = PROFILES.map((p) => `${p.name}: ${expectedOf(definition, name, p.name)}`);
         const own = Object.entries(mutants ?? {}).filter(([, m]) => m.variant === name);
