@@ -25,7 +25,7 @@ export function tableToJson({ input, table }: ExplainedTable) {
   };
 }
 
-interface JsonNode {
+export interface JsonNode {
   readonly id: string;
   readonly children: readonly JsonNode[];
 }
