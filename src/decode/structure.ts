@@ -92,6 +92,18 @@ export function decodedOrNull(kind: StructureKind, words: readonly bigint[]): De
   }
 }
 
+/** Words of a kind that this code itself names. @param id see {@link StructureKind} */
+export function decodeNamed(id: string, words: readonly bigint[]): DecodedStructure {
+  const kind = kindNamed(id);
+  if (kind === null) throw new Error(`no kind ${id}`);
+  return decodeStructure(kind, words);
+}
+
+/** Value of a field; 0 if there is no such field. */
+export function fieldOf({ fields }: DecodedStructure, name: string): bigint {
+  return fields.find((field) => field.name === name)?.value ?? 0n;
+}
+
 export function wordsText(words: readonly bigint[], wordBits: number): string {
   return words.map((word) => `0x${word.toString(16).padStart(wordBits / 4, '0')}`).join(' ');
 }

@@ -4,7 +4,7 @@ import { NOTHING, pciRequester } from '../finding.ts';
 import type { LineFormat } from '../line-format.ts';
 import type { Opener, Section } from '../section.ts';
 import type { DecodedStructure } from '../structure.ts';
-import { bitsText, decodeStructure, kindNamed } from '../structure.ts';
+import { bitsText, decodeNamed, fieldOf } from '../structure.ts';
 import type { Tables } from './tables.ts';
 import { contextAddress } from './vtd-root.ts';
 
@@ -78,25 +78,15 @@ function decodeRow({ device, entry, pairs, pasid }: Row): { structures: DecodedS
   const scalable = pasid !== null && pasid >= 0;
   const [root, context] = pairs as [[bigint, bigint], [bigint, bigint]];
   const structures = [
-    decoded(scalable ? 'vtd.sm-root' : 'vtd.root', root),
-    decoded(scalable ? 'vtd.sm-context' : 'vtd.context', scalable ? [...context, 0n, 0n] : context),
-    ...(scalable && entry !== null ? [decoded('vtd.pasid', [...entry, 0n, 0n, 0n, 0n, 0n])] : []),
+    decodeNamed(scalable ? 'vtd.sm-root' : 'vtd.root', root),
+    decodeNamed(scalable ? 'vtd.sm-context' : 'vtd.context', scalable ? [...context, 0n, 0n] : context),
+    ...(scalable && entry !== null ? [decodeNamed('vtd.pasid', [...entry, 0n, 0n, 0n, 0n, 0n])] : []),
   ];
   const who = scalable ? `${device} PASID ${pasid}` : device;
   const details = structures.flatMap(({ kind, reserved }) =>
     reserved.map((run) => [who, `${kind}: bits ${bitsText(run)} are reserved, and set`] as const),
   );
   return { structures, details };
-}
-
-function decoded(kind: string, words: readonly bigint[]): DecodedStructure {
-  const found = kindNamed(kind);
-  if (found === null) throw new Error(`no kind ${kind}`);
-  return decodeStructure(found, words);
-}
-
-function fieldOf(structure: DecodedStructure | undefined, name: string): bigint {
-  return structure?.fields.find((field) => field.name === name)?.value ?? 0n;
 }
 
 /** Two tables under one domain id: entries of one are used for the other (VT-d 6.2). */

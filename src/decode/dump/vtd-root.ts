@@ -5,10 +5,11 @@ import { PGTT } from '../../iommu/vtd/scalable-structures.ts';
 import { levelsOf } from '../../iommu/vtd/structures.ts';
 import { pciRequester } from '../finding.ts';
 import type { DecodedStructure } from '../structure.ts';
+import { decodeNamed, fieldOf } from '../structure.ts';
 import type { ContextRow, DomainTable, RootTable, Tables } from './tables.ts';
 import { sameDevice } from './tables.ts';
 import type { VtdRoot } from './vtd-walk.ts';
-import { decoded, fieldOf, must, readStructure, untilEnded, VtdWalk } from './vtd-walk.ts';
+import { must, readStructure, untilEnded, VtdWalk } from './vtd-walk.ts';
 import type { WalkAccess, WalkEnd, WalkResult, WalkStep } from './walk.ts';
 import { WalkRefused } from './walk.ts';
 
@@ -203,7 +204,7 @@ class Way {
     const what = `PASID-table entry 0x${pasid.toString(16)}`;
     const told = this.row?.entry;
     if (!this.tables.words.has(at) && told != null) {
-      const structure = decoded('vtd.pasid', [...told, 0n, 0n, 0n, 0n, 0n]);
+      const structure = decodeNamed('vtd.pasid', [...told, 0n, 0n, 0n, 0n, 0n]);
       this.steps.push({ what, address: null, structure, depth: 0 });
       this.assumed.add('words 3 to 7 of the PASID-table entry are 0: the dump does not have them');
       return structure;

@@ -2,7 +2,7 @@
 import { FAULT } from '../../iommu/vtd/faults.ts';
 import { SM_FAULT } from '../../iommu/vtd/scalable-faults.ts';
 import type { DecodedStructure } from '../structure.ts';
-import { decodeStructure, kindNamed } from '../structure.ts';
+import { decodeNamed, fieldOf } from '../structure.ts';
 import { reasonCode } from '../vtd/reason.ts';
 import type { Tables } from './tables.ts';
 import type { WalkAccess, WalkEnd, WalkStep } from './walk.ts';
@@ -165,17 +165,7 @@ export function readStructure(
     if (word === undefined) throw new Ended({ kind: 'missing', address, what });
     return word;
   });
-  return decoded(kind, words);
-}
-
-export function decoded(id: string, words: readonly bigint[]): DecodedStructure {
-  const kind = kindNamed(id);
-  if (kind === null) throw new Error(`no kind ${id}`);
-  return decodeStructure(kind, words);
-}
-
-export function fieldOf({ fields }: DecodedStructure, name: string): bigint {
-  return fields.find((of) => of.name === name)?.value ?? 0n;
+  return decodeNamed(kind, words);
 }
 
 function isSet(structure: DecodedStructure, name: string): boolean {
