@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { unhandledReporter } from './test/unhandled-reporter.ts';
 
 // CI sets this to a file's path, and counts the tests from what vitest writes there (.ci/count.mjs).
 const report = process.env.PINHOLE_TEST_REPORT;
@@ -10,7 +11,9 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 240_000,
     hookTimeout: 240_000,
-    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    reporters: report
+      ? ['default', ['json', { outputFile: report }], unhandledReporter(`${report}.unhandled`)]
+      : ['default'],
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/**/*.test.ts'] },
   },
 });
