@@ -63,7 +63,7 @@ function resultOf({ stdout, stderr }: Ended): Run {
 
 /**
  * Starts the command and sends it a signal: once the file was written so often, or a while after it has begun. `null` as status is what the signal did.
- * @param saves states in the file, each time that it was seen to be another one
+ * @param saves states in the file, each time that it was seen to be another one; infinitely many once the search is decided
  */
 function interrupted(
   args: readonly string[],
@@ -84,7 +84,9 @@ function interrupted(
   });
   const poll = setInterval(() => {
     if (file !== null && existsSync(join(folder, file))) {
-      const states = searchOf(join(folder, file)).entries.length / 2;
+      // What is broken may be known before the first save: that is of the search for its shortest run then.
+      const { saved } = readCheckpoint(join(folder, file));
+      const states = saved.phase === 'deciding' ? saved.search.entries.length / 2 : Number.POSITIVE_INFINITY;
       if (states !== saves.at(-1)) saves.push(states);
     }
     if (file === null ? said.stderr === '' : saves.length < times) return;
