@@ -21,6 +21,7 @@ const WITHOUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   amdvi: {},
   smmuv3: {},
+  smmuv2: {},
   riscv: {},
   virtio: { virtio_iommu_req_head: 'every request begins with it, and is decoded as a whole' },
   spapr: {},

@@ -71,6 +71,17 @@ export const CAUSES = {
     tell: "above the width of CAP.MGAW or of the context entry's AW (39, 48 or 57 bits); a guest's IOMMU often has 39",
     mend: 'limit the DMA mask; give the virtual IOMMU aw-bits=48',
   },
+  'dma-ranges': {
+    title:
+      'the bus carries fewer address bits than the driver was told: the device sends the address cut off, or the driver gives a physical one',
+    tell: "the address is a mapped one without its upper bits, or looks like RAM; the device tree's bus has no dma-ranges, or too wide ones, or the device's DMA mask is too wide",
+    mend: 'dma-ranges of the bus as wide as it is; dma_set_mask_and_coherent() as the device can, the same for both masks',
+  },
+  'register-access': {
+    title: 'software touched registers of the IOMMU that it may not touch',
+    tell: 'Secure firmware keeps some of them for itself; the fault comes with the access, not with a DMA',
+    mend: 'look for what the driver, or an emulation of it, did at that moment; a firmware that gives the registers away',
+  },
   'corrupt-entry': {
     title: 'the entry in memory is damaged, or uses what this IOMMU has not',
     tell: 'dump the entry (CONFIG_DMAR_DEBUG, debugfs) and decode it: `pinhole explain --as KIND WORDS` marks reserved bits; superpages, snoop control and wide addresses want their capability bits',
@@ -168,8 +179,8 @@ export const CAUSES = {
   },
   stalled: {
     title: 'the request waits: its device is not answered until software resumes or terminates it',
-    tell: 'STALL = 1 in the event; a handler of its domain should answer with CMD_RESUME, or the device hangs with its other requests',
-    mend: 'attach an I/O page fault handler before a domain that stalls is used; without one, faults should terminate (CD.S = 0)',
+    tell: 'STALL = 1 in the event (SMMUv3), SS = 1 in FSR (SMMUv2); a handler of its domain should resume it, or the device hangs with its other requests',
+    mend: 'attach an I/O page fault handler before a domain that stalls is used; without one, faults should terminate (CD.S = 0, SCTLR.CFCFG = 0)',
   },
   'break-before-make': {
     title: 'a live translation was replaced by another without an invalidation between (break-before-make)',

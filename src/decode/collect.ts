@@ -29,6 +29,12 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
     'a run with iommu.strict=1: what was unmapped faults at once',
     '/sys/firmware/acpi/tables/IORT, or the device tree (iommu-map and msi-map of the host bridge)',
   ],
+  smmuv2: [
+    TRACE,
+    GROUPS,
+    'a run with iommu.strict=1: what was unmapped faults at once',
+    'which device has the StreamID: the iommus and iommu-map properties of the device tree (dtc -I fs /proc/device-tree), or /sys/firmware/acpi/tables/IORT',
+  ],
   riscv: [TRACE, GROUPS, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
   spapr: ["find /proc/device-tree -name '*dma-window*' -exec xxd {} +", 'dmesg of firmware (EEH) errors'],
   virtio: [
