@@ -6,6 +6,7 @@ import type { Case } from './define.ts';
 import { expectedOf } from './define.ts';
 import type { InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
+import { MODELS } from './models.ts';
 import { CASES } from './registry.ts';
 import { CaseRun, verdictOf } from './run.ts';
 
@@ -24,10 +25,17 @@ function story(id: string, variant: string, profile: VtdProfile = SPEC): string[
   return replay(run.fresh(), broken[0].run).steps.flatMap((step) => step.lines.map((line) => line.text));
 }
 
+test('a case and a variant name one definition', () => {
+  const names = CASES.flatMap(({ id, variants }) => Object.keys(variants).map((variant) => `${id} ${variant}`));
+  expect(names).toEqual([...new Set(names)]);
+});
+
 for (const definition of CASES) {
-  describe(definition.id, () => {
+  const { profiles } = MODELS[definition.model];
+  const [spec] = profiles;
+  describe(`${definition.id} (${definition.model})`, () => {
     for (const variant of Object.keys(definition.variants)) {
-      for (const profile of PROFILES) {
+      for (const profile of profiles) {
         const expected = expectedOf(definition, variant, profile.name);
         test(`${variant} under ${profile.name}: ${expected}`, () => {
           const run = new CaseRun(definition, variant, profile);
@@ -36,7 +44,7 @@ for (const definition of CASES) {
           if (expected === 'holds' || expected === 'undefined') {
             expect(outcome.exhausted).toBe(true);
             expect(outcome.expectedCollisions).toBeLessThan(1e-6);
-            if (profile === SPEC)
+            if (profile === spec)
               expect(outcome.unfiredRules.filter((rule) => definition.unfired?.[rule] === undefined)).toEqual([]);
           }
           for (const { invariant, run: steps } of outcome.broken) {
@@ -46,8 +54,8 @@ for (const definition of CASES) {
       }
 
       test(`${variant}: the verdict does not depend on atomic blocks and joined reads`, () => {
-        const whole = new CaseRun(definition, variant, SPEC).finish();
-        const split = new CaseRun(definition, variant, SPEC, { split: true }).finish();
+        const whole = new CaseRun(definition, variant, spec).finish();
+        const split = new CaseRun(definition, variant, spec, { split: true }).finish();
         expect(split.states).toBeGreaterThanOrEqual(whole.states);
         expect(split.broken.map((b) => b.invariant.id).sort()).toEqual(whole.broken.map((b) => b.invariant.id).sort());
       });
@@ -59,7 +67,7 @@ for (const definition of CASES) {
       test(`${variant} has a mutant`, () => expect(mutants.length).toBeGreaterThan(0));
       for (const [name, { title }] of mutants) {
         test(`${variant} with ${name} is violated: ${title}`, () => {
-          expect(new CaseRun(definition, variant, SPEC, { mutant: name }).finish().verdict).toBe('violated');
+          expect(new CaseRun(definition, variant, spec, { mutant: name }).finish().verdict).toBe('violated');
         });
       }
     }

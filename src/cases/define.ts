@@ -1,8 +1,8 @@
-import type { VtdProfile } from '../iommu/vtd/profiles.ts';
-import { PROFILES } from '../iommu/vtd/profiles.ts';
 import type { Machine } from '../machine/index.ts';
 import type { InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
+import type { Feature, ModelName, ProfileOf } from './models.ts';
+import { MODELS, profileNamed } from './models.ts';
 
 const VERDICTS = ['holds', 'violated', 'bounded', 'undefined', 'measured'] as const;
 
@@ -12,9 +12,9 @@ export type Verdict = (typeof VERDICTS)[number];
 export type Expected = Verdict | ({ readonly spec: Verdict } & Readonly<Record<string, Verdict>>);
 
 /** What a case is built for. */
-export interface Setup {
+export interface Setup<M extends ModelName = 'vtd'> {
   readonly variant: string;
-  readonly profile: VtdProfile;
+  readonly profile: ProfileOf[M];
   /** Name of the mutation to make, null for none. */
   readonly mutant: string | null;
 }
@@ -25,14 +25,15 @@ export interface Mutant {
   readonly title: string;
 }
 
-export interface CaseDefinition {
+/** Of a case there may be one definition a model, with variants of different names. */
+export interface CaseDefinition<M extends ModelName = ModelName> {
   readonly id: string;
   readonly title: string;
   /** Seed thread that it settles, `000` to `004`. */
   readonly thread?: '000' | '001' | '002' | '003' | '004';
   readonly tags?: readonly string[];
   /** IOMMU model. */
-  readonly model: 'vtd';
+  readonly model: M;
   /** What must hold; the first one that breaks in fewest steps is the verdict's. I9 (nothing waits for ever) is always among them. */
   readonly invariants: readonly InvariantId[];
   readonly variants: Readonly<Record<string, Expected>>;
@@ -45,11 +46,8 @@ export interface CaseDefinition {
   /** Parts that the machine of this case lacks on purpose, whatever the profile. */
   readonly lacks?: readonly Feature[];
   /** Builds the machine with its actors. */
-  build(setup: Setup): Machine;
+  build(setup: Setup<M>): Machine;
 }
-
-/** A part of the hardware that a model may lack. */
-export type Feature = 'paging-structure cache' | 'drain';
 
 /** A case that was checked to be complete. */
 export type Case = CaseDefinition & { readonly kind: 'pinhole case' };
@@ -60,10 +58,12 @@ export class DefinitionError extends Error {
 }
 
 /** Declares a case. */
-export function defineCase(definition: CaseDefinition): Case {
+export function defineCase<M extends ModelName>(definition: CaseDefinition<M>): Case {
   const { id, invariants, variants, mutants = {} } = definition;
   if (!/^[A-Za-z][\w-]*$/.test(id ?? ''))
     throw new DefinitionError(`case id '${id}' is not a word; use letters, digits and -`);
+  if (MODELS[definition.model] === undefined)
+    throw new DefinitionError(`case ${id}: no model '${definition.model}'; there are ${Object.keys(MODELS).join(' ')}`);
   if (typeof definition.build !== 'function')
     throw new DefinitionError(`case ${id} has no build(); it makes the machine`);
   if (Object.keys(variants ?? {}).length === 0)
@@ -90,21 +90,12 @@ export function defineCase(definition: CaseDefinition): Case {
 }
 
 /** The verdict that is expected under a profile. */
-export function expectedOf(definition: Pick<CaseDefinition, 'variants'>, variant: string, profile: string): Verdict {
-  const expected = definition.variants[variant];
+export function expectedOf(
+  { model, variants }: Pick<CaseDefinition, 'model' | 'variants'>,
+  variant: string,
+  profile: string,
+): Verdict {
+  const expected = variants[variant];
   if (typeof expected === 'string') return expected;
-  return expected[profile] ?? expected[profileNamed(profile)?.basis ?? 'spec'] ?? expected.spec;
-}
-
-/** The profile with this name. */
-export function profileNamed(name: string): VtdProfile | undefined {
-  return PROFILES.find((p) => p.name === name);
-}
-
-/** Parts that the hardware of a profile lacks. */
-export function lacking(profile: VtdProfile): Feature[] {
-  const lacks: Feature[] = [];
-  if (!profile.pagingStructureCaches) lacks.push('paging-structure cache');
-  if (!profile.drains) lacks.push('drain');
-  return lacks;
+  return expected[profile] ?? expected[profileNamed(profile, model)?.basis ?? 'spec'] ?? expected.spec;
 }

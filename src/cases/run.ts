@@ -1,11 +1,12 @@
 import type { Decided, InstanceOptions, SavedSearch, SavedShortest, Violation } from '../explore/index.ts';
 import { countBlocks, DepthFirst, decidedBy, Instance, LivelockSearch, Search, tidy } from '../explore/index.ts';
-import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import type { Machine } from '../machine/index.ts';
-import type { Case, Feature, Setup, Verdict } from './define.ts';
-import { expectedOf, lacking } from './define.ts';
+import type { Case, Setup, Verdict } from './define.ts';
+import { expectedOf } from './define.ts';
 import type { Invariant, InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
+import type { Feature, ModelName, ProfileOf } from './models.ts';
+import { lacking } from './models.ts';
 
 export interface RunOptions extends InstanceOptions {
   readonly maxStates?: number;
@@ -72,7 +73,7 @@ export function verifyAlone(instance: Instance, build: () => Machine): void {
  */
 export class CaseRun {
   readonly definition: Case;
-  readonly setup: Setup;
+  readonly setup: Setup<ModelName>;
   /** Where the verdict is decided. */
   readonly instance: Instance;
   /** Properties that are looked for, I9 always among them. */
@@ -85,7 +86,7 @@ export class CaseRun {
   /** Where some run comes back to where it was: whether a run goes on for ever that way. */
   private livelock: LivelockSearch | null = null;
 
-  constructor(definition: Case, variant: string, profile: VtdProfile, options: RunOptions = {}) {
+  constructor(definition: Case, variant: string, profile: ProfileOf[ModelName], options: RunOptions = {}) {
     this.definition = definition;
     this.options = options;
     this.setup = { variant, profile, mutant: options.mutant ?? null };
@@ -190,7 +191,7 @@ export class CaseRun {
     const { definition, setup } = this;
     const decided = this.decided ?? decidedBy(this.search);
     const { list } = this.instance.machine.rules;
-    const absent = [...lacking(setup.profile), ...(definition.lacks ?? [])];
+    const absent = [...lacking(definition.model, setup.profile), ...(definition.lacks ?? [])];
     const lacks = [...new Set(absent)].filter((feature) => definition.needs?.includes(feature));
     const broken = decided.violations.map((violation) => this.breakage(violation));
     const lasso = this.livelock?.found;

@@ -7,11 +7,12 @@ import {
   RandomSearch as Random,
   shrink,
 } from '../explore/index.ts';
-import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import type { Case, Setup } from './define.ts';
-import { expectedOf, lacking } from './define.ts';
+import { expectedOf } from './define.ts';
 import type { Invariant, InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
+import type { ModelName, ProfileOf } from './models.ts';
+import { lacking } from './models.ts';
 import type { Broken, Outcome, RunOptions } from './run.ts';
 import { isOpen, verdictOf, verifyAlone } from './run.ts';
 
@@ -29,13 +30,19 @@ const MAX_STEPS = 100_000;
 /** As {@link CaseRun}, for a sample of the runs; what it finds is shrunk. */
 export class SampledRun {
   readonly definition: Case;
-  readonly setup: Setup;
+  readonly setup: Setup<ModelName>;
   /** Properties that are looked for, I9 always among them. */
   readonly properties: readonly Invariant[];
   private readonly search: RandomSearch | PreemptionBounded;
   private readonly sample: Sample;
 
-  constructor(definition: Case, variant: string, profile: VtdProfile, sample: Sample, options: RunOptions = {}) {
+  constructor(
+    definition: Case,
+    variant: string,
+    profile: ProfileOf[ModelName],
+    sample: Sample,
+    options: RunOptions = {},
+  ) {
     this.definition = definition;
     this.sample = sample;
     this.setup = { variant, profile, mutant: options.mutant ?? null };
@@ -90,8 +97,8 @@ export class SampledRun {
       verdict: verdictOf(broken, exhausted),
       unfiredRules: rules.list.filter((_, i) => rules.fired[i] === 0).map((rule) => rule.id),
       rules: Object.fromEntries(rules.list.map((rule, i) => [rule.id, rules.fired[i]])),
-      lacks: [...new Set([...lacking(setup.profile), ...(definition.lacks ?? [])])].filter((feature) =>
-        definition.needs?.includes(feature),
+      lacks: [...new Set([...lacking(definition.model, setup.profile), ...(definition.lacks ?? [])])].filter(
+        (feature) => definition.needs?.includes(feature),
       ),
       broken: broken.sort((a, b) => Number(isOpen(a)) - Number(isOpen(b)) || a.run.length - b.run.length),
       states: search.states,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { SavedRun } from '../cases/index.ts';
-import { CASES } from '../cases/index.ts';
+import { CASES, MODELS } from '../cases/index.ts';
 import type { SavedSearch } from '../explore/index.ts';
 import { randomFrom } from '../explore/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
@@ -217,7 +217,8 @@ describe('what is of something else is refused', () => {
   test('the identity of a case is that of its machine and of its text', () => {
     const identities = CASES.flatMap((definition) =>
       Object.keys(definition.variants).map((variant) => {
-        const job = { definition, file: null, variant, profile: PROFILES[0], mutant: null };
+        const profile = MODELS[definition.model].profiles[0];
+        const job = { definition, file: null, variant, profile, mutant: null };
         const identity = () => {
           const { instance } = newRun({ ...job, maxStates: 1, without: [] });
           return identityOf(definition, instance, '');

@@ -1,8 +1,7 @@
 /** One run of the checker: a case's variant under a profile, and what came of it, as plain data. */
-import type { Case, Feature, InvariantId, RunOptions, Sample, Verdict } from '../cases/index.ts';
+import type { Case, Feature, InvariantId, ModelName, ProfileOf, RunOptions, Sample, Verdict } from '../cases/index.ts';
 import { CaseRun } from '../cases/index.ts';
 import type { Decision, Reduction } from '../explore/index.ts';
-import type { VtdProfile } from '../iommu/vtd/index.ts';
 import type { Trace } from './trace.ts';
 
 export interface Job {
@@ -10,7 +9,7 @@ export interface Job {
   /** File of a user's own case, as it was given. */
   readonly file: string | null;
   readonly variant: string;
-  readonly profile: VtdProfile;
+  readonly profile: ProfileOf[ModelName];
   readonly mutant: string | null;
   /** Distinct states to stop at. */
   readonly maxStates: number;

@@ -1,9 +1,8 @@
 /** Which runs a command line asks for. */
 import { existsSync } from 'node:fs';
 import type { Case, Sample } from '../cases/index.ts';
-import { CASES, profileNamed } from '../cases/index.ts';
+import { CASES, MODELS, PROFILE_NAMES, profileNamed } from '../cases/index.ts';
 import type { Reduction } from '../explore/index.ts';
-import { PROFILES } from '../iommu/vtd/index.ts';
 import type { Job } from './job.ts';
 import { DEFAULT_MAX_STATES } from './job.ts';
 import { nearest, unknownName } from './nearest.ts';
@@ -13,6 +12,7 @@ import { loadUserCase } from './user-case/load.ts';
 
 export interface Selection {
   readonly variant?: string | undefined;
+  readonly model?: string | undefined;
   readonly profile?: string | undefined;
   readonly mutant?: string | undefined;
   readonly tag?: string | undefined;
@@ -28,22 +28,17 @@ interface Chosen {
 
 /** The jobs of the named cases and files, of all cases if none is named. Names that there are not are refused. */
 export async function selectJobs(names: readonly string[], selection: Selection): Promise<Job[]> {
-  const profile = profileNamed(selection.profile ?? 'spec');
-  if (profile === undefined) {
-    throw new UsageError(
-      unknownName(
-        'profile',
-        selection.profile ?? '',
-        PROFILES.map((p) => p.name),
-      ),
-    );
-  }
-  const chosen = await chosenCases(names, selection.tag);
+  const profileName = selection.profile ?? 'spec';
+  if (!PROFILE_NAMES.includes(profileName)) throw new UsageError(unknownName('profile', profileName, PROFILE_NAMES));
+  const chosen = ofModel(await chosenCases(names, selection.tag), selection.model);
   const jobs: Job[] = [];
   const maxStates = selection.maxStates ?? DEFAULT_MAX_STATES;
   const without = selection.without ?? [];
   const sample = selection.sample === undefined ? {} : { sample: selection.sample };
   for (const { definition, file } of chosen) {
+    // What has no such profile is not asked for.
+    const profile = profileNamed(profileName, definition.model);
+    if (profile === undefined) continue;
     for (const variant of Object.keys(definition.variants)) {
       if (selection.variant !== undefined && variant !== selection.variant) continue;
       const mutants = definition.mutants ?? {};
@@ -64,6 +59,16 @@ export async function selectJobs(names: readonly string[], selection: Selection)
   return jobs;
 }
 
+function ofModel(chosen: readonly Chosen[], model: string | undefined): readonly Chosen[] {
+  if (model === undefined) return chosen;
+  const models = Object.keys(MODELS);
+  if (!models.includes(model)) throw new UsageError(unknownName('model', model, models));
+  const found = chosen.filter(({ definition }) => definition.model === model);
+  if (found.length > 0) return found;
+  const ids = [...new Set(chosen.map(({ definition }) => definition.id))].join(', ');
+  throw new UsageError(`${ids}: nothing of it is about ${model}; leave --model out`);
+}
+
 async function chosenCases(names: readonly string[], tag: string | undefined): Promise<Chosen[]> {
   const chosen: Chosen[] = [];
   const all = names.length === 0;
@@ -74,14 +79,7 @@ async function chosenCases(names: readonly string[], tag: string | undefined): P
       continue;
     }
     const found = casesNamed(name);
-    if (found.length === 0)
-      throw new UsageError(
-        unknownName(
-          'case',
-          name,
-          CASES.map((c) => c.id),
-        ),
-      );
+    if (found.length === 0) throw new UsageError(unknownName('case', name, [...new Set(CASES.map((c) => c.id))]));
     for (const definition of found) {
       if (!chosen.some((c) => c.definition === definition)) chosen.push({ definition, file: null });
     }
@@ -124,8 +122,8 @@ function definitionCause(error: UsageError): unknown {
   return (error.cause as Error | undefined)?.name === 'DefinitionError' ? error.cause : error;
 }
 
-function nothingFits(chosen: readonly Chosen[], { variant, mutant }: Selection): UsageError {
-  const ids = chosen.map((c) => c.definition.id).join(', ');
+function nothingFits(chosen: readonly Chosen[], { variant, mutant, profile }: Selection): UsageError {
+  const ids = [...new Set(chosen.map((c) => c.definition.id))].join(', ');
   const mutants = chosen.flatMap((c) => Object.keys(c.definition.mutants ?? {}));
   if (mutant !== undefined && !mutants.includes(mutant))
     return new UsageError(unknownName('mutant', mutant, mutants, ` of ${ids}`));
@@ -135,5 +133,9 @@ function nothingFits(chosen: readonly Chosen[], { variant, mutant }: Selection):
       unknownName('variant', variant, nearest(variant, variants).length > 0 ? variants : [], ` of ${ids}`),
     );
   }
+  const models = [...new Set(chosen.map((c) => c.definition.model))];
+  const profiles = [...new Set(models.flatMap((model) => MODELS[model].profiles.map(({ name }) => name)))];
+  if (profile !== undefined && !profiles.includes(profile))
+    return new UsageError(unknownName('profile', profile, profiles, ` of ${models.join(', ')}`));
   return new UsageError(`mutant '${mutant}' is not of variant '${variant}'; leave --variant out`);
 }

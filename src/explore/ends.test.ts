@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { MODELS } from '../cases/models.ts';
 import { CASES } from '../cases/registry.ts';
-import { PROFILES } from '../iommu/vtd/index.ts';
 import { Machine } from '../machine/index.ts';
 import { FootprintError } from './ample.ts';
 import { DepthFirst } from './depth-first.ts';
@@ -38,7 +38,7 @@ function search(instance: Instance): DepthFirst {
 test('every case of ours has hardware that comes to an end by itself, counts every step of it, and no run comes back', () => {
   for (const definition of CASES) {
     for (const variant of Object.keys(definition.variants)) {
-      for (const profile of PROFILES) {
+      for (const profile of MODELS[definition.model].profiles) {
         const instance = new Instance(definition.build({ variant, profile, mutant: null }));
         expect([definition.id, variant, Ends.of(instance)]).not.toContain(null);
         const { ends, every } = everyStepCounted(instance);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { INVARIANTS } from '../cases/invariants.ts';
+import { MODELS } from '../cases/models.ts';
 import { CASES } from '../cases/registry.ts';
-import { PROFILES } from '../iommu/vtd/index.ts';
 import { FACT, Machine } from '../machine/index.ts';
 import { randomFrom } from './conduct.ts';
 import { Instance } from './instance.ts';
@@ -98,7 +98,7 @@ describe('against the search of all states', () => {
   for (const definition of CASES.filter((c) => SMALL.includes(c.id))) {
     const [variant] = Object.keys(definition.variants);
     test(`${definition.id} ${variant}`, () => {
-      const build = () => definition.build({ variant, profile: PROFILES[0], mutant: null });
+      const build = () => definition.build({ variant, profile: MODELS[definition.model].profiles[0], mutant: null });
       const all = new Search(new Instance(build(), { without: ['symmetry'] }), { properties: [...EVERY] });
       while (!all.advance(10_000)) {}
       const search = searchOf(build(), { properties: EVERY });
@@ -119,7 +119,7 @@ describe('bounds', () => {
   const d1 = (variant: string) => {
     const definition = CASES.find((c) => c.id === 'D1');
     if (definition === undefined) throw new Error('no D1');
-    return definition.build({ variant, profile: PROFILES[0], mutant: null });
+    return definition.build({ variant, profile: MODELS[definition.model].profiles[0], mutant: null });
   };
 
   test('D1: few preemptions suffice to break it', () => {

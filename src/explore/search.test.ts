@@ -1,6 +1,7 @@
 /** The search against a plain one: states as strings, no undo, no fingerprints, units sorted instead of summed. */
 import { describe, expect, test } from 'vitest';
 import { INVARIANTS } from '../cases/invariants.ts';
+import { MODELS } from '../cases/models.ts';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
 import { atomic, FACT, Machine, operation } from '../machine/index.ts';
@@ -67,7 +68,7 @@ describe('the search finds what a plain search finds', () => {
     if (definition.id === 'vtd-psi-unaligned-mask') continue;
     for (const variant of Object.keys(definition.variants)) {
       test(`${definition.id} ${variant}`, () => {
-        const setup = { variant, profile: PROFILES[0], mutant: null };
+        const setup = { variant, profile: MODELS[definition.model].profiles[0], mutant: null };
         const plain = plainSearch(new Instance(definition.build(setup)));
         const found = new Map<number, number>();
         const instance = new Instance(definition.build(setup));

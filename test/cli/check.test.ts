@@ -111,6 +111,7 @@ describe('bad usage: one line, status 2', () => {
     [['check', 'vtd-merge'], "no case 'vtd-merge'; did you mean vtd-merge-psc?"],
     [['check', 'D3', '--variant', 'ih1'], "no variant 'ih1' of D3; did you mean ih-1?"],
     [['check', 'D3', '--profile', 'qemu'], "no profile 'qemu'; did you mean qemu-10 or qemu-11?"],
+    [['check', 'D3', '--model', 'vdt'], "no model 'vdt'; did you mean vtd?"],
     [['check', '--tag', 'cor'], "no tag 'cor'; did you mean core or corpus?"],
     [['check', 'D1', '--mutant', 'hintset'], "no mutant 'hintset' of D1; did you mean hint-set?"],
     [['check', 'D3', '--json', '--table'], '--json, --table and --format are different outputs; leave all but one out'],

@@ -24,6 +24,7 @@ import { UsageError } from '../usage-error.ts';
 
 export interface CheckFlags {
   readonly variant?: string;
+  readonly model?: string;
   readonly profile?: string;
   readonly mutant?: string;
   readonly tag?: string;
@@ -117,6 +118,13 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
   parameters: {
     flags: {
       variant: { kind: 'parsed', parse: String, optional: true, brief: 'only this variant', placeholder: 'V' },
+      model: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'only what is about this IOMMU',
+        placeholder: 'M',
+      },
       profile: {
         kind: 'parsed',
         parse: String,

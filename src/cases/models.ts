@@ -1,0 +1,60 @@
+/** The IOMMU models that cases are about, with their profiles. */
+import type { VtdProfile } from '../iommu/vtd/profiles.ts';
+import { PROFILES as VTD_PROFILES } from '../iommu/vtd/profiles.ts';
+
+/** What every model's profiles have; names are of the model. */
+export interface Profile {
+  readonly name: string;
+  readonly title: string;
+  /** The profile whose verdicts hold where a case expects nothing else of this one. */
+  readonly basis?: string;
+}
+
+/** A part of the hardware that an implementation may lack. */
+export type Feature = 'paging-structure cache' | 'drain';
+
+/** The type of each model's profiles. */
+export interface ProfileOf {
+  readonly vtd: VtdProfile;
+}
+
+export type ModelName = keyof ProfileOf;
+
+interface Model<P extends Profile> {
+  readonly title: string;
+  /** `spec` first. */
+  readonly profiles: readonly P[];
+  /** Parts that the hardware of a profile lacks. */
+  lacking(profile: P): Feature[];
+}
+
+export const MODELS: { readonly [M in ModelName]: Model<ProfileOf[M]> } = {
+  vtd: {
+    title: 'Intel VT-d',
+    profiles: VTD_PROFILES,
+    lacking(profile) {
+      const lacks: Feature[] = [];
+      if (!profile.pagingStructureCaches) lacks.push('paging-structure cache');
+      if (!profile.drains) lacks.push('drain');
+      return lacks;
+    },
+  },
+};
+
+/** Names of profiles, each once: several models may have one of that name. */
+export const PROFILE_NAMES: readonly string[] = [
+  ...new Set(Object.values(MODELS).flatMap(({ profiles }) => profiles.map(({ name }) => name))),
+];
+
+/** The model's profile with this name. */
+export function profileNamed<M extends ModelName = 'vtd'>(
+  name: string,
+  model: M = 'vtd' as M,
+): ProfileOf[M] | undefined {
+  return MODELS[model].profiles.find((p) => p.name === name);
+}
+
+/** Parts that the hardware of a model's profile lacks. */
+export function lacking<M extends ModelName>(model: M, profile: ProfileOf[M]): Feature[] {
+  return MODELS[model].lacking(profile);
+}
