@@ -3,6 +3,7 @@ import { get, hex, hex64, reservedSet } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
 import { MARK } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
+import { store32 } from '../kit/words.ts';
 import {
   CONTEXT_INV_DSC,
   DEVICE_TLB_INV_DSC,
@@ -298,15 +299,10 @@ export class InvalidationQueue {
     raiseEvent(core, INVALIDATION_EVENT);
   }
 
-  /** A 32-bit store: the other half of the 64-bit word stays. */
   private writeStatus(): void {
     const { descriptor } = this;
     const { memory, pfnHiMask } = this.core;
-    const pfn = (descriptor[3] & pfnHiMask) * 0x100000 + (descriptor[2] >>> 12);
-    const at = memory.locate(pfn, (descriptor[2] & 0xfff) >>> 3);
-    if (at < 0) return;
-    if ((descriptor[2] & 4) !== 0) memory.write(at, memory.lo(at), descriptor[1]);
-    else memory.write(at, descriptor[1], memory.hi(at));
+    store32(memory, descriptor[3] & pfnHiMask, descriptor[2], descriptor[1]);
   }
 }
 

@@ -1,0 +1,240 @@
+import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
+import { MARK } from '../../machine/index.ts';
+import type { AtcSink } from '../kit/atc-invalidations.ts';
+import { RegisterFile } from '../kit/register-file.ts';
+import type { SmmuCapabilities, SmmuCapabilityOptions } from './capabilities.ts';
+import { smmuCapabilitiesOf } from './capabilities.ts';
+import { AIDR, IDR0, IDR1, IDR3, IDR5, IIDR } from './capability-registers.ts';
+import { EventQueue } from './event-queue.ts';
+import type { InterruptLine, SmmuMessageSink } from './interrupts.ts';
+import type { PageResponseSink } from './page-responses.ts';
+import type { SmmuProfile } from './profiles.ts';
+import { PROFILES } from './profiles.ts';
+import { STRTAB_BASE, STRTAB_BASE_CFG } from './queue-registers.ts';
+import { REGISTER_BYTES, registersOf } from './register-block.ts';
+import { CR0, CR0ACK, CR2, GBPA } from './registers.ts';
+import type { RuleName } from './rules.ts';
+import { RULES } from './rules.ts';
+import type { StallSink } from './stalls.ts';
+import { Stalls } from './stalls.ts';
+import type { InvalidatedCaches } from './tlb-scope.ts';
+
+export interface SmmuOptions extends SmmuCapabilityOptions {
+  readonly profile?: SmmuProfile;
+  /** Whether GBPA.ABORT is 1 after a reset (6.3.14: implementation defined); false if absent. */
+  readonly abortsAtReset?: boolean;
+  /** Whether two events in a row that are alike become one where STE.MEV allows it (7.3.1: may be); false if absent. */
+  readonly mergesEvents?: boolean;
+  /** Transactions that can be stalled at once: at most IDR5.STALL_MAX, which it is if absent. Each takes room in the state. */
+  readonly stalls?: number;
+  /** Whether a device may fail to complete a CMD_ATC_INV; false if absent. Where requests are taken in steps only. */
+  readonly atcTimesOut?: boolean;
+}
+
+/** What the SMMU is built into. `dma` is absent in plain emulation, where every request is translated at once. */
+export interface SmmuParts {
+  readonly arena: Arena;
+  /** Where STEs, CDs and descriptors are read. */
+  readonly tables: Memory;
+  /** Where commands are read, and events, page requests and MSIs are written. */
+  readonly memory: Memory;
+  readonly dma?: Dma;
+  readonly log?: EventLog;
+  readonly rules?: Rules;
+  /** Takes MSIs to where no memory is (3.18). */
+  readonly message?: SmmuMessageSink;
+  /** Takes pulses of the interrupt wires (3.18). */
+  readonly wire?: (line: InterruptLine) => void;
+  /** Takes the event that CMD_SYNC sends with CS = SEV (4.7.3). */
+  readonly sendEvent?: () => void;
+  /** With IDR0.ATS: takes what CMD_ATC_INV sends (4.5.1). If absent, no device has translations, and all are completed. */
+  readonly invalidateAtc?: AtcSink;
+  /** With IDR0.PRI: takes page request group responses, of software and of the SMMU (4.5.2, 8.1, 8.2). */
+  readonly pageResponse?: PageResponseSink;
+  /** Told what becomes of a stalled transaction (4.7.1), where everything is done at once. */
+  readonly stallResolved?: StallSink;
+}
+
+/** Words of an SMMU's state that are in no register. */
+const INTERNAL_WORDS = ['enabled', 'abort', 'updates', 'atcFailed'] as const;
+
+/** Offsets in {@link SmmuCore.internal}: SMMUEN and GBPA.ABORT in force; Updates that have taken effect and are not complete. */
+export const INTERNAL = Object.fromEntries(INTERNAL_WORDS.map((name, i) => [name, i])) as Record<
+  (typeof INTERNAL_WORDS)[number],
+  number
+>;
+
+/** What all parts of an SMMU share: registers, caches, queues' other ends, and how to tell of what happens. */
+export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
+  readonly profile: SmmuProfile;
+  /** What the ID registers say. */
+  readonly has: SmmuCapabilities;
+  /** Registers of page 1 are folded into page 0: see register-block.ts. */
+  readonly regs: RegisterFile;
+  readonly arena: Arena;
+  readonly memory: Memory;
+  readonly tables: Memory;
+  readonly dma: Dma | null;
+  /** See {@link INTERNAL}. */
+  readonly internal: Region;
+  readonly events: EventQueue;
+  readonly stalls: Stalls;
+  readonly caches: C;
+  readonly parts: SmmuParts;
+  readonly message: SmmuMessageSink | undefined;
+  readonly mergesEvents: boolean;
+  readonly atcTimesOut: boolean;
+  /** IDR0.MSI, and the profile knows them. */
+  readonly writesMsis: boolean;
+  /** Bits of the upper half of an address below the physical address size (IDR5.OAS). */
+  readonly addressHiMask: number;
+  private readonly log: EventLog | null;
+  private readonly rules: Rules | null;
+  private readonly rule: Record<RuleName, number>;
+
+  /** @param makeCaches called when everything else is there */
+  constructor(parts: SmmuParts, options: SmmuOptions, makeCaches: (core: SmmuCore<C>) => C) {
+    this.parts = parts;
+    this.arena = parts.arena;
+    this.memory = parts.memory;
+    this.tables = parts.tables;
+    this.dma = parts.dma ?? null;
+    this.log = parts.log ?? null;
+    this.rules = parts.rules ?? null;
+    this.message = parts.message;
+    this.profile = options.profile ?? PROFILES[0];
+    this.mergesEvents = options.mergesEvents === true;
+    this.atcTimesOut = parts.dma !== undefined && options.atcTimesOut === true;
+    const has = smmuCapabilitiesOf(options);
+    this.has = has;
+    this.writesMsis = has.idr0.MSI === 1 && this.profile.writesMsis;
+    this.addressHiMask = 2 ** (has.oas - 32) - 1;
+    this.regs = new RegisterFile(parts.arena, 'smmu.regs', REGISTER_BYTES, registersOf(has));
+    this.internal = parts.arena.region('smmu.internal', INTERNAL_WORDS);
+    this.preset(options.abortsAtReset === true);
+    const most = has.stalls ? has.idr5.STALL_MAX : 0;
+    this.stalls = new Stalls(this, Math.min(options.stalls ?? most, most));
+    this.events = new EventQueue(this);
+    this.rule = this.declareRules();
+    this.caches = makeCaches(this);
+  }
+
+  /** What a reset leaves: registers whose value is unknown then (6.3) are 0. */
+  private preset(aborts: boolean): void {
+    const { halves } = this.has;
+    this.regs.force32(IDR0.offset, halves.idr0);
+    this.regs.force32(IDR1.offset, halves.idr1);
+    this.regs.force32(IDR3.offset, halves.idr3);
+    this.regs.force32(IDR5.offset, halves.idr5);
+    this.regs.force32(IIDR.offset, halves.iidr);
+    this.regs.force32(AIDR.offset, halves.aidr);
+    this.regs.put(GBPA, GBPA.SHCFG, 1);
+    this.regs.put(GBPA, GBPA.ABORT, aborts ? 1 : 0);
+    this.setInternal(INTERNAL.abort, aborts ? 1 : 0);
+  }
+
+  private declareRules(): Record<RuleName, number> {
+    const index = {} as Record<RuleName, number>;
+    for (const [key, rule] of Object.entries(RULES) as [RuleName, (typeof RULES)[RuleName]][]) {
+      const usable = key !== 'timedOut' || (this.has.idr0.ATS === 1 && this.atcTimesOut);
+      index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
+    }
+    return index;
+  }
+
+  fire(rule: RuleName): void {
+    if (this.rules !== null && this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
+  }
+
+  say(text: string): void {
+    this.log?.say('iommu', text);
+  }
+
+  get telling(): boolean {
+    return this.log?.on === true;
+  }
+
+  /** Whether there is anybody to {@link say} things to, or who counts the rules that {@link fire}. */
+  get observed(): boolean {
+    return this.log !== null || this.rules !== null;
+  }
+
+  /** @param word see {@link INTERNAL} */
+  getInternal(word: number): number {
+    return this.arena.words[this.internal.base + word];
+  }
+
+  setInternal(word: number, value: number): void {
+    this.arena.set(this.internal.base + word, value);
+  }
+
+  /** CR0.SMMUEN in force. */
+  get enabled(): boolean {
+    return this.arena.words[this.internal.base + INTERNAL.enabled] !== 0;
+  }
+
+  /** GBPA.ABORT in force: what becomes of transactions while SMMUEN is 0. */
+  get aborts(): boolean {
+    return this.arena.words[this.internal.base + INTERNAL.abort] !== 0;
+  }
+
+  /** CR0.ATSCHK in force. */
+  get checksAts(): boolean {
+    return this.regs.get(CR0ACK, CR0ACK.ATSCHK) === 1;
+  }
+
+  /** CR2.E2H. CR2 is Guarded by SMMUEN (6.3.12). */
+  get e2h(): boolean {
+    return this.regs.get(CR2, CR2.E2H) === 1;
+  }
+
+  /** Page frame number of the stream table, below 2^40: STRTAB_BASE is Guarded by SMMUEN. Its alignment is the reader's (6.3.24). */
+  get streamTableLo(): number {
+    return this.regs.read32(STRTAB_BASE.offset) & -64;
+  }
+
+  get streamTableHi(): number {
+    return this.regs.read32(STRTAB_BASE.offset + 4) & this.addressHiMask;
+  }
+
+  /** STRTAB_BASE_CFG: bits of a StreamID that select an STE; more than IDR1.SIDSIZE are as many as that. */
+  get streamTableLog2(): number {
+    return this.regs.get(STRTAB_BASE_CFG, STRTAB_BASE_CFG.LOG2SIZE);
+  }
+
+  /** Bits that select within a level-2 table; 0 in a linear table. Reserved values behave as 6 (6.3.25). */
+  get streamTableSplit(): number {
+    if (this.has.idr0.ST_LEVEL === 0 || this.regs.get(STRTAB_BASE_CFG, STRTAB_BASE_CFG.FMT) !== 1) return 0;
+    const split = this.regs.get(STRTAB_BASE_CFG, STRTAB_BASE_CFG.SPLIT);
+    return split === 8 || split === 10 ? split : 6;
+  }
+
+  /** Bits of a VMID that invalidations compare (CR0.VMW, 6.3.9); reserved values behave as 0. */
+  get vmidMask(): number {
+    const width = this.has.idr0.VMID16 === 1 ? 0xffff : 0xff;
+    const wild = this.regs.get(CR0ACK, CR0ACK.VMW);
+    return wild <= 4 ? width & -(1 << wild) : width;
+  }
+
+  /** CR0.PRIQEN in force: SMMUEN = 0 implies PRIQEN = 0 (6.3.9.5). */
+  get takesPageRequests(): boolean {
+    return this.enabled && this.regs.get(CR0ACK, CR0ACK.PRIQEN) === 1;
+  }
+
+  /** Whether a register that is Guarded by a field of CR0 may be written: neither set nor being Updated (6.2). */
+  isOpen(field: typeof CR0.SMMUEN): boolean {
+    return this.regs.get(CR0, field) === 0 && this.regs.get(CR0ACK, field) === 0;
+  }
+
+  pulse(line: InterruptLine): void {
+    if (this.telling) this.say(`${line} interrupt: its wire is pulsed`);
+    this.parts.wire?.(line);
+  }
+
+  /** Whether a CMD_SYNC, or an Update, has to wait for a request in flight. */
+  isHeld(): boolean {
+    const held = this.profile.syncWaits && this.dma?.anyMarked(MARK.holdWalk | MARK.holdDrain | MARK.holdAtc) === true;
+    if (held) this.fire('held');
+    return held;
+  }
+}
