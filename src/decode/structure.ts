@@ -149,3 +149,11 @@ function reservedRuns(layout: AnyLayout, halves: Int32Array): BitRun[] {
 export function bitsText({ hi, lo }: BitRun): string {
   return hi === lo ? String(lo) : `${hi}:${lo}`;
 }
+
+/** Reserved bits that are set, in words: `bits 59, 3:2 are`; null where there are none. */
+export function reservedText({ reserved }: DecodedStructure): string | null {
+  const [first] = reserved;
+  if (first === undefined) return null;
+  const one = reserved.length === 1 && first.hi === first.lo;
+  return `${one ? 'bit' : 'bits'} ${reserved.map(bitsText).join(', ')} ${one ? 'is' : 'are'}`;
+}

@@ -8,6 +8,8 @@ export interface Message {
 
 const KERNEL_TIME = /\[\s*(\d+\.\d{3,9})\]/;
 const ISO_TIME = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?/;
+/** Of QEMU's log backend of traces. */
+const QEMU_TIME = /^\d{1,10}@(\d{1,12}\.\d{6}):/;
 const SYSLOG_TIME = /[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?/;
 
 /** Characters before a message in which its time is looked for. */
@@ -20,7 +22,12 @@ export function messageOf(line: string): Message {
     if (entry !== null) return entry;
   }
   const prefix = line.slice(0, PREFIX);
-  const time = KERNEL_TIME.exec(prefix)?.[1] ?? ISO_TIME.exec(prefix)?.[0] ?? SYSLOG_TIME.exec(prefix)?.[0] ?? null;
+  const time =
+    KERNEL_TIME.exec(prefix)?.[1] ??
+    QEMU_TIME.exec(prefix)?.[1] ??
+    ISO_TIME.exec(prefix)?.[0] ??
+    SYSLOG_TIME.exec(prefix)?.[0] ??
+    null;
   return { text: line, time };
 }
 

@@ -9,6 +9,7 @@ import type { Groups, LineFormat } from '../line-format.ts';
 import type { DecodedStructure } from '../structure.ts';
 import { decodedOrNull } from '../structure.ts';
 import { RISCV_GUEST_FAULT } from './kinds.ts';
+import { QEMU_TRACE_LINES } from './qemu-trace-lines.ts';
 import { accessOf, suspectsOf } from './suspects.ts';
 
 /** CAUSE has 12 bits, device_id 24. */
@@ -165,4 +166,5 @@ export const RISCV_LINES: readonly LineFormat[] = [
     'Hardware error: command enqueue failed',
     'the command queue stayed full: the IOMMU takes no commands',
   ),
+  ...QEMU_TRACE_LINES,
 ];

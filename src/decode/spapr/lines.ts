@@ -1,13 +1,15 @@
 /** Linux's lines of TCEs, DMA windows and frozen devices of pSeries (arch/powerpc/platforms/pseries/iommu.c, arch/powerpc/kernel/{iommu,eeh}.c). */
 import { HYPERCALLS } from '../../iommu/spapr/commands.ts';
-import { H_CODES, RTAS_STATUS } from '../../iommu/spapr/faults.ts';
+import { RTAS_STATUS } from '../../iommu/spapr/faults.ts';
 import { ofCells } from '../../iommu/spapr/structures.ts';
 import { suspects } from '../causes.ts';
-import type { Code, Detail, Finding } from '../finding.ts';
+import type { Detail, Finding } from '../finding.ts';
 import { hexNumber, NOTHING, pciRequester } from '../finding.ts';
 import type { Groups, LineFormat } from '../line-format.ts';
 import { decodedOrNull } from '../structure.ts';
 import { SPAPR_TCE } from './kinds.ts';
+import { QEMU_TRACE_LINES } from './qemu-trace-lines.ts';
+import { codeOf } from './return-code.ts';
 import { suspectsOf } from './suspects.ts';
 
 /** Functions of Linux, and the hypercall that each makes. */
@@ -39,16 +41,6 @@ function hypercall({ by, rc }: Groups, rest: readonly Groups[]): Finding | null 
     details: details.filter(([name]) => name !== 'rc'),
     structures: structure === null ? [] : [structure],
     causes: code === null ? [] : suspectsOf(code.value),
-  };
-}
-
-function codeOf(value: number, returns: Readonly<Record<number, string>>): Code {
-  const known = H_CODES[value];
-  return {
-    value,
-    name: known?.name ?? 'return code',
-    meaning: returns[value] ?? known?.text ?? 'a code that LoPAR has not',
-    clause: known?.clause ?? null,
   };
 }
 
@@ -168,4 +160,5 @@ export const SPAPR_LINES: readonly LineFormat[] = [
     printedBy: 'Linux 2.6.39 and later',
     decode: created,
   },
+  ...QEMU_TRACE_LINES,
 ];
