@@ -14,6 +14,7 @@ import type { Case } from './define.ts';
 import { K2 } from './k2.ts';
 import { K5 } from './k5.ts';
 import { K8 } from './k8.ts';
+import type { Measure } from './measure.ts';
 import { MERGE_PSC } from './vtd-merge-psc.ts';
 import { NESTED_PARENT_DID } from './vtd-nested-parent-did.ts';
 import { PASID_TORN_REPLACE } from './vtd-pasid-torn-replace.ts';
@@ -49,3 +50,6 @@ export const CASES: readonly Case[] = [
   K5,
   K8,
 ];
+
+/** Every case that ships whose result is figures. */
+export const MEASURES: readonly Measure[] = [];

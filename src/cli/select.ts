@@ -1,10 +1,12 @@
 /** Which runs a command line asks for. */
 import { existsSync } from 'node:fs';
-import type { Case, Sample } from '../cases/index.ts';
-import { CASES, MODELS, PROFILE_NAMES, profileNamed } from '../cases/index.ts';
+import type { Case, Measure, Sample } from '../cases/index.ts';
+import { CASES, MEASURES, MODELS, PROFILE_NAMES, profileNamed } from '../cases/index.ts';
 import type { Reduction } from '../explore/index.ts';
 import type { Job } from './job.ts';
 import { DEFAULT_MAX_STATES } from './job.ts';
+import type { Measurement } from './measured.ts';
+import { measured } from './measured.ts';
 import { nearest, unknownName } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 import { failureOf, watched } from './user-case/failure.ts';
@@ -26,8 +28,40 @@ interface Chosen {
   readonly file: string | null;
 }
 
-/** The jobs of the named cases and files, of all cases if none is named. Names that there are not are refused. */
-export async function selectJobs(names: readonly string[], selection: Selection): Promise<Job[]> {
+/** What a command line asks for. */
+export interface Selected {
+  readonly jobs: readonly Job[];
+  /** Measured already: that takes no search. */
+  readonly measurements: readonly Measurement[];
+}
+
+/** What the named cases and files come to, all cases if none is named. Names that there are not are refused. */
+export async function select(names: readonly string[], selection: Selection): Promise<Selected> {
+  const measures = names.length === 0 ? MEASURES : [...new Set(names.flatMap((name) => named(name, MEASURES)))];
+  const { model, mutant, profile, tag, variant } = selection;
+  const wanted = measures.filter(
+    (m) => mutant === undefined && (tag === undefined || m.tags?.includes(tag)) && (model ?? m.model) === m.model,
+  );
+  const measurements = wanted.flatMap((m) => measuredVariants(m, variant, profile ?? 'spec'));
+  return { jobs: await selectJobs(names, selection, measurements.length > 0), measurements };
+}
+
+function measuredVariants(definition: Measure, variant: string | undefined, profileName: string): Measurement[] {
+  const profile = profileNamed(profileName, definition.model);
+  if (profile === undefined) return [];
+  const names = Object.keys(definition.variants).filter((name) => name === (variant ?? name));
+  return names.map((name) => measured(definition, name, profile));
+}
+
+/**
+ * The jobs of the named cases and files, of all cases if none is named. Names that there are not are refused.
+ * @param mayBeNone there is something else to do
+ */
+export async function selectJobs(
+  names: readonly string[],
+  selection: Selection,
+  mayBeNone = false,
+): Promise<readonly Job[]> {
   const profileName = selection.profile ?? 'spec';
   if (!PROFILE_NAMES.includes(profileName)) throw new UsageError(unknownName('profile', profileName, PROFILE_NAMES));
   const chosen = ofModel(await chosenCases(names, selection.tag), selection.model);
@@ -55,7 +89,7 @@ export async function selectJobs(names: readonly string[], selection: Selection)
       });
     }
   }
-  if (jobs.length === 0) throw nothingFits(chosen, selection);
+  if (jobs.length === 0 && !mayBeNone) throw nothingFits(chosen, selection);
   return jobs;
 }
 
@@ -74,12 +108,14 @@ async function chosenCases(names: readonly string[], tag: string | undefined): P
   const all = names.length === 0;
   for (const definition of all ? CASES : []) chosen.push({ definition, file: null });
   for (const name of names) {
-    if (/[\\/]|\.[mc]?[jt]s$/.test(name) || (existsSync(name) && !casesNamed(name).length)) {
+    if (/[\\/]|\.[mc]?[jt]s$/.test(name) || (existsSync(name) && !named(name, [...CASES, ...MEASURES]).length)) {
       chosen.push(...(await userCases(name)));
       continue;
     }
-    const found = casesNamed(name);
-    if (found.length === 0) throw new UsageError(unknownName('case', name, [...new Set(CASES.map((c) => c.id))]));
+    const found = named(name, CASES);
+    if (found.length === 0 && named(name, MEASURES).length > 0) continue;
+    if (found.length === 0)
+      throw new UsageError(unknownName('case', name, [...new Set([...CASES, ...MEASURES].map((c) => c.id))]));
     for (const definition of found) {
       if (!chosen.some((c) => c.definition === definition)) chosen.push({ definition, file: null });
     }
@@ -92,10 +128,10 @@ async function chosenCases(names: readonly string[], tag: string | undefined): P
 }
 
 /** A whole id, or the letter of an argument: all cases with that letter and a number. */
-function casesNamed(name: string): readonly Case[] {
-  const whole = CASES.filter((c) => c.id === name);
+function named<T extends { readonly id: string }>(name: string, among: readonly T[]): readonly T[] {
+  const whole = among.filter((c) => c.id === name);
   if (whole.length > 0 || !/^[A-Z]$/.test(name)) return whole;
-  return CASES.filter((c) => c.id[0] === name && /^\d+$/.test(c.id.slice(1)));
+  return among.filter((c) => c.id[0] === name && /^\d+$/.test(c.id.slice(1)));
 }
 
 /** The cases that a user's file exports by default: one, or an array of them. */

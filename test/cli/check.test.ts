@@ -112,6 +112,10 @@ describe('bad usage: one line, status 2', () => {
     [['check', 'D3', '--variant', 'ih1'], "no variant 'ih1' of D3; did you mean ih-1?"],
     [['check', 'D3', '--profile', 'qemu'], "no profile 'qemu'; did you mean qemu-10 or qemu-11?"],
     [['check', 'D3', '--model', 'vdt'], "no model 'vdt'; did you mean vtd?"],
+    [
+      ['check', 'D3', '--format', 'csv'],
+      '--format csv is of figures, and none of these cases is measured; --json has all of them',
+    ],
     [['check', '--tag', 'cor'], "no tag 'cor'; did you mean core or corpus?"],
     [['check', 'D1', '--mutant', 'hintset'], "no mutant 'hintset' of D1; did you mean hint-set?"],
     [['check', 'D3', '--json', '--table'], '--json, --table and --format are different outputs; leave all but one out'],

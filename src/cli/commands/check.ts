@@ -10,11 +10,15 @@ import { readCheckpoint, refuseUnwritable } from '../checkpoint.ts';
 import type { Finished, Job } from '../job.ts';
 import { isAsExpected, newRun, traceOf } from '../job.ts';
 import { toKtap } from '../ktap.ts';
+import type { Measurement } from '../measured.ts';
+import { measurementLines, measurementResult, toCsv } from '../measured.ts';
 import { unknownName } from '../nearest.ts';
 import { toLines, toResult } from '../report.ts';
 import type { Keeping } from '../runner.ts';
 import { INTERRUPTED, runJobs } from '../runner.ts';
-import { selectJobs } from '../select.ts';
+import type { Selected } from '../select.ts';
+import { select, selectJobs } from '../select.ts';
+import type { Colours } from '../story.ts';
 import { tellStory } from '../story.ts';
 import type { Row } from '../table.ts';
 import { summary, verdictTable } from '../table.ts';
@@ -30,7 +34,7 @@ export interface CheckFlags {
   readonly tag?: string;
   readonly json?: boolean;
   readonly table?: boolean;
-  readonly format?: 'ktap';
+  readonly format?: 'ktap' | 'csv';
   readonly workers?: number;
   readonly maxStates?: number;
   readonly trace?: string;
@@ -147,7 +151,12 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
         withNegated: false,
         brief: 'the verdict table only (what many cases print)',
       },
-      format: { kind: 'enum', values: ['ktap'], optional: true, brief: 'verdicts as KTAP lines' },
+      format: {
+        kind: 'enum',
+        values: ['ktap', 'csv'],
+        optional: true,
+        brief: 'verdicts as KTAP lines; figures of measured cases as CSV',
+      },
       workers: {
         kind: 'parsed',
         parse: threads,
@@ -231,8 +240,11 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     if (flags.trace !== undefined) checkWritable(flags.trace);
     const sample = sampleOf(flags);
     const resume = flags.resume === undefined ? undefined : { file: flags.resume, ...readCheckpoint(flags.resume) };
-    const jobs =
-      resume === undefined ? await selectJobs(names, { ...flags, sample }) : await jobOf(resume.of, names, flags);
+    const selected =
+      resume === undefined ? await select(names, { ...flags, sample }) : await jobOf(resume.of, names, flags);
+    const { jobs } = selected;
+    if (flags.format === 'csv' && selected.measurements.length === 0)
+      throw new UsageError('--format csv is of figures, and none of these cases is measured; --json has all of them');
     const file = flags.checkpoint ?? flags.resume;
     if (file === undefined && flags.checkpointEvery !== undefined)
       throw new UsageError('--checkpoint-every says how often; name the file with --checkpoint');
@@ -240,7 +252,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
     if (file !== undefined && jobs.length > 1)
       throw new UsageError(`a checkpoint is of one run, and these are ${jobs.length}; choose one with --variant`);
     const everyMs = (flags.checkpointEvery ?? CHECKPOINT_EVERY) * 1000;
-    process.exitCode = await check(jobs, Math.max(names.length, resume === undefined ? 0 : 1), flags, {
+    process.exitCode = await check(selected, Math.max(names.length, resume === undefined ? 0 : 1), flags, {
       ...(file === undefined ? {} : { checkpoint: { file, everyMs } }),
       ...(resume === undefined ? {} : { resume }),
     });
@@ -248,7 +260,7 @@ export const checkCommand = buildCommand<CheckFlags, string[]>({
 });
 
 /** The run that a checkpoint is of; what the command line says besides must agree. */
-async function jobOf(of: CheckpointOf, names: readonly string[], flags: CheckFlags): Promise<readonly Job[]> {
+async function jobOf(of: CheckpointOf, names: readonly string[], flags: CheckFlags): Promise<Selected> {
   const name = of.file ?? of.case;
   const other = names.find((n) => n !== name);
   if (other !== undefined) throw new UsageError(`the checkpoint is of ${name}, not of ${other}; leave the name out`);
@@ -259,10 +271,13 @@ async function jobOf(of: CheckpointOf, names: readonly string[], flags: CheckFla
     maxStates: flags.maxStates ?? of.maxStates,
     without: flags.without ?? of.without,
   });
-  return jobs.filter((job) => job.definition.id === of.case);
+  return { jobs: jobs.filter((job) => job.definition.id === of.case), measurements: [] };
 }
 
-async function check(jobs: readonly Job[], named: number, flags: CheckFlags, keeping: Keeping): Promise<number> {
+async function check(selected: Selected, named: number, flags: CheckFlags, keeping: Keeping): Promise<number> {
+  const { measurements } = selected;
+  // Only figures fit into CSV.
+  const jobs = flags.format === 'csv' ? [] : selected.jobs;
   const colours = coloursFor(process.stdout);
   const table = flags.table === true || named === 0;
   const told = flags.json !== true && flags.format === undefined && !table;
@@ -275,16 +290,26 @@ async function check(jobs: readonly Job[], named: number, flags: CheckFlags, kee
   if (flags.json === true)
     print(
       JSON.stringify(
-        rows.map(({ job, finished }) => toResult(job, finished)),
+        [...rows.map(({ job, finished }) => toResult(job, finished)), ...measurements.map(measurementResult)],
         null,
         2,
       ),
     );
   else if (flags.format === 'ktap') print(toKtap(rows, jobs.length));
-  else if (table) print(verdictTable(rows, colours));
-  else if (rows.length > 1) print(summary(rows, colours));
+  else if (flags.format === 'csv') print(toCsv(measurements));
+  else {
+    if (table && rows.length > 0) print(verdictTable(rows, colours));
+    tellFigures(measurements, table && rows.length > 0, colours);
+    if (!table && rows.length > 1) print(summary(rows, colours));
+  }
   if (flags.trace !== undefined) writeTraces(flags.trace, rows);
   return status(rows, jobs.length);
+}
+
+/** @param isBehind something stands above them */
+function tellFigures(measurements: readonly Measurement[], isBehind: boolean, colours: Colours): void {
+  if (measurements.length > 0 && isBehind) print('');
+  for (const measurement of measurements) print(measurementLines(measurement, colours).join('\n'));
 }
 
 /** The shortest counterexample as a story; where more is broken, a line for each that tells how to see it. */

@@ -1,7 +1,7 @@
 /** `pinhole list`: cases with their variants, models, profiles. */
 import { buildCommand } from '@stricli/core';
 import type { ModelName } from '../../cases/index.ts';
-import { CASES, expectedOf, MODELS } from '../../cases/index.ts';
+import { CASES, expectedOf, MEASURES, MODELS } from '../../cases/index.ts';
 import { coloursFor, print } from '../terminal.ts';
 
 const NAMES = Object.keys(MODELS) as ModelName[];
@@ -26,11 +26,15 @@ export const listCommand = buildCommand<{ readonly json?: boolean }>({
         })),
         mutants: Object.entries(mutants ?? {}).map(([name, mutant]) => ({ name, ...mutant })),
       }));
+      const measures = MEASURES.map(({ id, title, thread, tags, model, variants }) => ({
+        ...{ id, title, thread: thread ?? null, tags: tags ?? [], model },
+        variants: Object.entries(variants).map(([name, what]) => ({ name, what })),
+      }));
       const models = NAMES.map((name) => ({ name, title: MODELS[name].title }));
       const profiles = NAMES.flatMap((model) =>
         MODELS[model].profiles.map(({ name, title }) => ({ name, model, title })),
       );
-      print(JSON.stringify({ cases, models, profiles }, null, 2));
+      print(JSON.stringify({ cases, measures, models, profiles }, null, 2));
       return;
     }
     const colours = coloursFor(process.stdout);
@@ -45,6 +49,12 @@ export const listCommand = buildCommand<{ readonly json?: boolean }>({
         const list = own.length > 0 ? colours.dim(`  mutants: ${own.map(([m]) => m).join(' ')}`) : '';
         print(`    ${name.padEnd(20)} ${verdicts.join(', ')}${list}`);
       }
+    }
+    for (const { id, title, thread, tags, model, variants } of MEASURES) {
+      print(
+        `${colours.bold(id)}  ${title} ${colours.dim(`[${[model, `thread ${thread ?? '-'}`, ...(tags ?? [])].join('; ')}]`)}`,
+      );
+      for (const [name, what] of Object.entries(variants)) print(`    ${name.padEnd(20)} measured: ${what}`);
     }
     print('');
     for (const model of NAMES) {
