@@ -5,9 +5,9 @@
 import { encode64, hex } from '../../bits/index.ts';
 import { SS_FLAGS } from '../../iommu/vtd/scalable-structures.ts';
 import type { Cpu, Machine, Program } from '../../machine/index.ts';
+import { pagesUnder } from '../kit/page-table.ts';
 import type { VtdDomain } from './domain.ts';
 import type { PageTable } from './page-table.ts';
-import { pagesUnder } from './page-table.ts';
 
 const D = encode64(SS_FLAGS, { D: 1 });
 

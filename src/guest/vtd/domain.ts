@@ -1,13 +1,14 @@
 /** A domain of the kernel's VT-d driver: map and unmap, in the version asked for. */
 import { hex } from '../../bits/index.ts';
 import type { Machine, Pool, Program } from '../../machine/index.ts';
+import { iommuMap, iommuUnmap } from '../kit/iommu-api.ts';
+import { pagesUnder } from '../kit/page-table.ts';
+import type { SplitOrder } from '../kit/split.ts';
+import { splitLargePage } from '../kit/split.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { Invalidator } from './invalidation.ts';
 import type { NewMapping } from './new-mapping.ts';
 import type { PageTable } from './page-table.ts';
-import { pagesUnder } from './page-table.ts';
-import type { SplitOrder } from './split.ts';
-import { splitLargePage } from './split.ts';
 import type { DriverVersion } from './versions.ts';
 
 export interface DomainOptions {
@@ -62,12 +63,8 @@ export class VtdDomain {
   /** `iommu_map`. @param iova and @param phys byte addresses. @param size bytes, a multiple of 4096 */
   *map(iova: bigint, phys: bigint, size: bigint): Program {
     const [first, frame, pages] = [iova >> 12n, phys >> 12n, size >> 12n].map(Number);
-    const { grants } = this.machine;
-    const { did } = this.options;
-    const what = `iommu_map(${hex(iova)}, ${hex(phys)}, ${hex(size)})`;
-    yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
-    yield* this.install(first, frame, pages);
-    yield* this.machine.note('iommu_map returns', 'after', () => grants.granted(did, first, pages, frame));
+    const install = () => this.install(first, frame, pages);
+    yield* iommuMap(this.machine, this.options.did, [first, frame, pages], install);
   }
 
   /** What {@link map} does, but for what it promises: for cases in which that depends on somebody else as well. Arguments in pages. */
@@ -81,16 +78,15 @@ export class VtdDomain {
   *unmap(iova: bigint, size: bigint): Program {
     const first = Number(iova >> 12n);
     let pages = Number(size >> 12n);
-    const { grants } = this.machine;
-    const { did } = this.options;
     const at = yield* this.table.find(first);
     if (this.table.isPresent(at.value)) pages = Math.max(pages, pagesUnder(at.level));
-    const what = `iommu_unmap(${hex(iova)}, ${hex(BigInt(pages) << 12n)})`;
-    yield* this.machine.note(what, 'before', () => grants.begin(did, first, pages));
+    yield* iommuUnmap(this.machine, this.options.did, first, pages, () => this.remove(first, pages));
+  }
+
+  private *remove(first: number, pages: number): Program {
     const freed = yield* this.table.unmap(first, first + pages - 1);
     if (this.mutation.noUnmapFlush !== true) yield* this.flush(first, pages, freed.length === 0);
     for (const table of freed) yield* this.pool.release(table);
-    yield* this.machine.note('iommu_unmap returns', 'after', () => grants.revoked(did, first, pages));
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The flush queue of lazy unmapping (`queue_iova`, `fq_flush_timeout`, `fq_ring_free`; drivers/iommu/iova.c of v5.11, one ring). */
 import type { Machine, Program, SoftwareWord } from '../../machine/index.ts';
 import { atomic } from '../../machine/index.ts';
-import { spinLock, spinUnlock } from './lock.ts';
+import { spinLock, spinUnlock } from '../kit/lock.ts';
 
 export interface FlushQueueOptions {
   readonly did: number;

@@ -11,6 +11,5 @@ export * from './page-table.ts';
 export * from './pasid-entry.ts';
 export * from './pasid-invalidation.ts';
 export * from './scalable-context.ts';
-export * from './split.ts';
 export * from './versions.ts';
 export * from './write-buffer.ts';

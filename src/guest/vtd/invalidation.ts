@@ -4,7 +4,7 @@ import { CONTEXT_INV_DSC, IOTLB_INV_DSC, WAIT_DSC } from '../../iommu/vtd/comman
 import { CONTEXT_GRANULARITY, IOTLB, IOTLB_GRANULARITY, IQT, IVA } from '../../iommu/vtd/registers.ts';
 import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
 import { atomic, bdf } from '../../machine/index.ts';
-import { spinLock, spinUnlock } from './lock.ts';
+import { spinLock, spinUnlock } from '../kit/lock.ts';
 
 /** Whether DMA in flight is to be drained before the invalidation counts as complete. */
 export interface Drain {

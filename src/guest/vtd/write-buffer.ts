@@ -3,7 +3,7 @@ import { encode64, maskOf } from '../../bits/index.ts';
 import { GCMD, GSTS } from '../../iommu/vtd/registers.ts';
 import type { Cpu, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
 import { atomic } from '../../machine/index.ts';
-import { spinLock, spinUnlock } from './lock.ts';
+import { spinLock, spinUnlock } from '../kit/lock.ts';
 
 const WBFS = maskOf(GSTS.WBFS, 1)[0];
 

@@ -1,0 +1,2 @@
+export type { TableFormat } from './page-table.ts';
+export type { SplitOrder } from './split.ts';
