@@ -31,7 +31,7 @@ function tablesOf(memory: Int32Array, root: bigint, scalable: boolean): Tables {
 function same(end: WalkEnd, fault: number, page: bigint, unreadable: readonly number[]): boolean {
   if (end.kind === 'fault') return end.code.value === fault;
   if (end.kind === 'missing') return unreadable.includes(fault);
-  return fault === 0 && end.address >> 12n === page >> 12n;
+  return fault === 0 && 'address' in end && end.address >> 12n === page >> 12n;
 }
 
 /** Whether an entry on the way has something that the second translators' units lack: device-TLBs, memory types, host permission tables. */

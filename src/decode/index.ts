@@ -13,3 +13,4 @@ export * from './report.ts';
 export * from './structure.ts';
 export * from './structure-kinds.ts';
 export * from './text.ts';
+export * from './words.ts';

@@ -1,5 +1,6 @@
 /** Finds, in text of any size that comes in pieces, the lines that a format knows. */
 import { takeMemoryLine } from './dump/memory-lines.ts';
+import { takeRootLine } from './dump/roots.ts';
 import type { Tables } from './dump/tables.ts';
 import type { Finding, Found, Position } from './finding.ts';
 import type { FollowingLines, Groups, LineFormat } from './line-format.ts';
@@ -143,7 +144,8 @@ export class LineScanner {
       if (finding !== null) this.sink.found({ finding, at: position });
       break;
     }
-    if (known || (this.tables !== null && takeMemoryLine(text, this.tables))) return;
+    if (known || (this.tables !== null && (takeMemoryLine(text, this.tables) || takeRootLine(text, this.tables))))
+      return;
     if (LOOKS_LIKE_FAULT.test(text)) this.sink.unknown(text, position);
   }
 

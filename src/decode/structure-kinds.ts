@@ -39,7 +39,8 @@ export function entryOf(
   table: AnyLayout,
   example: string,
 ): StructureKind {
-  return { id, words: [1], wordBits: 64, example: [example], layout: (halves) => (isPage(halves) ? page : table) };
+  const wordBits = page.width === 32 ? 32 : 64;
+  return { id, words: [1], wordBits, example: [example], layout: (halves) => (isPage(halves) ? page : table) };
 }
 
 function isRegister(value: unknown): value is Register<Fields> {

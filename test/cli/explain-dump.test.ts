@@ -58,7 +58,7 @@ describe('what cannot be asked is one line, status 2', () => {
     ['noAddress', 'pinhole: --walk 0xzz: give a hexadecimal address'],
     ['noDevice', 'pinhole: --device 00:32.9: give BUS:DEVICE.FUNCTION'],
     ['noPasid', 'pinhole: --pasid 0x100000: give a number of up to 20 bits'],
-    ['noWalk', 'pinhole: --device and --pasid are of --walk; say which address'],
+    ['noWalk', 'pinhole: --device, --pasid and --data are of --walk; say which address'],
     ['otherDevice', 'pinhole: nothing says where the tables of 00:03.0 are; add iommu_regset,'],
   ] as const)('%s', (name, message) => {
     const { status, stderr, stdout } = ended[name];

@@ -1,7 +1,7 @@
 /** `pinhole explain`: what logs and words say, and why it happened. */
 import { buildCommand } from '@stricli/core';
 import { commandLineFinding, Explainer, STRUCTURE_KINDS } from '../../decode/index.ts';
-import { decodeAs } from '../explain/as-words.ts';
+import { decodeAs, wordsAndInputs } from '../explain/as-words.ts';
 import { inputsOf, readInput } from '../explain/read-input.ts';
 import { Reading, STOPPED } from '../explain/reading.ts';
 import { say, sayStructure } from '../explain/say.ts';
@@ -29,7 +29,7 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
         kind: 'parsed',
         parse: String,
         optional: true,
-        brief: 'decode words of this kind, lowest first or HIGH:LOW',
+        brief: 'decode words of this kind, lowest first or HIGH:LOW; with --walk, begin there',
         placeholder: 'KIND',
       },
       walk: {
@@ -39,12 +39,25 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
         brief: 'walk this address through the dumps that are given',
         placeholder: 'ADDRESS',
       },
-      device: { kind: 'parsed', parse: String, optional: true, brief: 'whose, for --walk', placeholder: 'BUS:DEV.FN' },
+      device: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'whose, for --walk: or a StreamID or device_id as 0x…',
+        placeholder: 'BUS:DEV.FN',
+      },
       pasid: {
         kind: 'parsed',
         parse: String,
         optional: true,
         brief: 'under which PASID, for --walk',
+        placeholder: 'N',
+      },
+      data: {
+        kind: 'parsed',
+        parse: String,
+        optional: true,
+        brief: 'what an interrupt writes, for --walk of AMD-Vi',
         placeholder: 'N',
       },
       cmdline: {
@@ -65,7 +78,7 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
   async func(flags, ...names) {
     if (flags.kinds === true) listKinds(flags.json === true);
     else if (flags.cmdline !== undefined) explainCommandLine(flags.cmdline, flags.json === true);
-    else if (flags.as !== undefined) {
+    else if (flags.as !== undefined && flags.walk === undefined) {
       const decoded = decodeAs(flags.as, names);
       print(
         flags.json === true
@@ -74,10 +87,18 @@ export const explainCommand = buildCommand<ExplainFlags, string[]>({
       );
     } else {
       const walk = Walk.of(flags);
-      await explainInputs(inputNames(names), walk, flags.json === true);
+      await explainInputs(inputNames(beginning(walk, flags.as, names)), walk, flags.json === true);
     }
   },
 });
+
+/** A walk may begin at words of the command line. @returns what is left of it: inputs */
+function beginning(walk: Walk | null, kind: string | undefined, names: readonly string[]): readonly string[] {
+  if (walk === null || kind === undefined) return names;
+  const { inputs, words } = wordsAndInputs(kind, names);
+  walk.beginAt(kind, words);
+  return inputs;
+}
 
 function explainCommandLine(line: string, json: boolean): void {
   const explainer = new Explainer();

@@ -1,29 +1,45 @@
 /** `--as KIND WORD…`: words from the command line. */
-import type { DecodedStructure } from '../../decode/index.ts';
-import { decodeStructure, hexNumber, kindNamed, STRUCTURE_KINDS, StructureError } from '../../decode/index.ts';
+import type { DecodedStructure, StructureKind } from '../../decode/index.ts';
+import {
+  decodeStructure,
+  kindNamed,
+  STRUCTURE_KINDS,
+  StructureError,
+  WordError,
+  wordsOfText,
+} from '../../decode/index.ts';
 import { nearest } from '../nearest.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** @param words hexadecimal, lowest first, or `HIGH:LOW` (and longer) as Linux prints entries; commas and spaces may separate */
+/** @param words see {@link wordsOfText} */
 export function decodeAs(id: string, words: readonly string[]): DecodedStructure {
-  const kind = kindNamed(id);
-  if (kind === null) throw new UsageError(unknownKind(id));
-  const tokens = words.flatMap((word) => word.split(/[\s,;]+/)).filter((token) => token !== '');
-  const values = tokens.flatMap((token) => token.split(':').reverse()).map((token) => wordOf(token));
-  if (values.length === 0)
-    throw new UsageError(`--as ${kind.id}: its words are missing; for example ${kind.example.join(' ')}`);
+  const kind = kindAsked(id);
   try {
-    return decodeStructure(kind, values);
+    const values = wordsOfText(words.join(' '));
+    if (values.length > 0) return decodeStructure(kind, values);
   } catch (error) {
-    if (error instanceof StructureError) throw new UsageError(error.message);
+    if (error instanceof StructureError || error instanceof WordError) throw new UsageError(error.message);
     throw error;
   }
+  throw new UsageError(`--as ${kind.id}: its words are missing; for example ${kind.example.join(' ')}`);
 }
 
-function wordOf(token: string): bigint {
-  const value = hexNumber(token);
-  if (value === null) throw new UsageError(`'${token.slice(0, 40)}' is no hexadecimal word of up to 64 bits`);
-  return value;
+/** Of what follows `--as KIND` beside a walk: the words of the kind come first, then the inputs. */
+export function wordsAndInputs(id: string, names: readonly string[]): { words: string[]; inputs: string[] } {
+  const most = Math.max(...kindAsked(id).words);
+  let [count, at] = [0, 0];
+  for (; at < names.length && count < most; at++) {
+    const name = names[at] as string;
+    if (!/^(?:(?:0x)?[0-9a-f]{1,16}[,:;\s]*)+$/i.test(name)) break;
+    count += name.split(/[\s,;:]+/).filter((token) => token !== '').length;
+  }
+  return { words: names.slice(0, at), inputs: names.slice(at) };
+}
+
+function kindAsked(id: string): StructureKind {
+  const kind = kindNamed(id);
+  if (kind === null) throw new UsageError(unknownKind(id));
+  return kind;
 }
 
 function unknownKind(id: string): string {

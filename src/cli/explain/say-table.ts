@@ -3,6 +3,7 @@ import type { ExplainedTable } from '../../decode/explainer.ts';
 import type { AcpiTable, Behind, Region, Remark, TableNode, Unit } from '../../decode/index.ts';
 import { printable, remarksOf, segmentText } from '../../decode/index.ts';
 import type { Colours } from '../story.ts';
+import { sizeText } from './size-text.ts';
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
@@ -64,13 +65,6 @@ function regionText({ devices, facts, first, kind, last }: Region): string {
   return printable(
     `    ${hex(first)} to ${hex(last)}  ${size}  ${kind} of ${devices.length === 0 ? 'no device' : devices.join(', ')}${asks}`,
   );
-}
-
-function sizeText(size: bigint): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
-  let [value, unit] = [size, 0];
-  while (value >= 1024n && value % 1024n === 0n && unit < units.length - 1) [value, unit] = [value / 1024n, unit + 1];
-  return `${value} ${units[unit]}`;
 }
 
 /** Each structure with its fields; what is reserved and zero is left out. */

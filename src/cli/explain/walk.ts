@@ -1,15 +1,18 @@
 /** `--walk`: every entry that hardware would read, and where it ends. */
-import type { WalkEnd, WalkResult } from '../../decode/index.ts';
-import { hexNumber, pciRequester, Tables, WalkRefused, walkVtd } from '../../decode/index.ts';
+import type { Code, Model, WalkEnd, WalkResult } from '../../decode/index.ts';
+import { hexNumber, requesterNumber, Tables, WalkRefused, walkAny } from '../../decode/index.ts';
 import type { Colours } from '../story.ts';
 import { UsageError } from '../usage-error.ts';
+import { decodeAs } from './as-words.ts';
 import { sayStructure } from './say.ts';
+import { sizeText } from './size-text.ts';
 import { structureToJson } from './to-json.ts';
 
 export interface WalkFlags {
   readonly walk?: string;
   readonly device?: string;
   readonly pasid?: string;
+  readonly data?: string;
 }
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
@@ -20,31 +23,39 @@ export class Walk {
   private readonly address: bigint;
   private readonly device: string | null;
   private readonly pasid: number | null;
+  private readonly data: number | null;
+  /** Whose register or entry was given on the command line. */
+  private model: Model | null = null;
 
   static of(flags: WalkFlags): Walk | null {
     if (flags.walk !== undefined) return new Walk(flags.walk, flags);
-    if ((flags.device ?? flags.pasid) !== undefined)
-      throw new UsageError('--device and --pasid are of --walk; say which address');
+    if ((flags.device ?? flags.pasid ?? flags.data) !== undefined)
+      throw new UsageError('--device, --pasid and --data are of --walk; say which address');
     return null;
   }
 
-  private constructor(address: string, { device, pasid }: WalkFlags) {
+  private constructor(address: string, { data, device, pasid }: WalkFlags) {
     const value = hexNumber(address);
     if (value === null) throw new UsageError(`--walk ${address}: give a hexadecimal address`);
-    if (device !== undefined && pciRequester(device) === null)
-      throw new UsageError(`--device ${device}: give BUS:DEVICE.FUNCTION`);
-    const number = pasid === undefined ? null : Number(pasid);
-    if (number !== null && (!Number.isInteger(number) || number < 0 || number >= 2 ** 20)) {
-      throw new UsageError(`--pasid ${pasid}: give a number of up to 20 bits`);
-    }
-    [this.address, this.device, this.pasid] = [value, device ?? null, number];
+    if (device !== undefined && requesterNumber(device) === null)
+      throw new UsageError(`--device ${device}: give BUS:DEVICE.FUNCTION, or a StreamID or device_id as 0x…`);
+    [this.address, this.device] = [value, device ?? null];
+    this.pasid = numberOf('--pasid', pasid, 20);
+    this.data = numberOf('--data', data, 32);
+  }
+
+  /** Begins at words of the command line. @throws UsageError where they are none of the kind */
+  beginAt(kind: string, words: readonly string[]): void {
+    const structure = decodeAs(kind, words);
+    this.model = structure.kind.slice(0, structure.kind.indexOf('.')) as Model;
+    this.tables.give(structure);
   }
 
   /** @throws UsageError where the inputs have not what it needs to begin */
   result(): WalkResult {
-    const { address, device, pasid, tables } = this;
+    const { address, data, device, model, pasid, tables } = this;
     try {
-      return walkVtd(tables, { address, device, pasid });
+      return walkAny(tables, { address, data, device, pasid }, model);
     } catch (error) {
       if (error instanceof WalkRefused) throw new UsageError(error.message);
       throw error;
@@ -52,13 +63,21 @@ export class Walk {
   }
 }
 
+function numberOf(flag: string, text: string | undefined, bits: number): number | null {
+  if (text === undefined) return null;
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isInteger(number) || number < 0 || number >= 2 ** bits)
+    throw new UsageError(`${flag} ${text}: give a number of up to ${bits} bits`);
+  return number;
+}
+
 export function sayWalk(result: WalkResult, contradictions: number, colours: Colours): string[] {
-  const { address, assumed, of, read, steps, write } = result;
-  const told = endText(read, colours);
+  const { address, assumed, leavesOut, of, read, steps, write } = result;
+  const told = endText(read, leavesOut, colours);
   const ends =
-    told === endText(write, colours)
+    told === endText(write, leavesOut, colours)
       ? [`reads and writes ${told}`]
-      : [`reads  ${told}`, `writes ${endText(write, colours)}`];
+      : [`reads  ${told}`, `writes ${endText(write, leavesOut, colours)}`];
   return [
     colours.bold(`Walk of ${hex(address)} for ${of}`),
     ...steps.flatMap(({ address: at, depth, structure, what }, i) => {
@@ -75,20 +94,32 @@ export function sayWalk(result: WalkResult, contradictions: number, colours: Col
   ];
 }
 
-function endText(end: WalkEnd, { green, red, yellow }: Colours): string {
-  if (end.kind === 'passed') return green(`→ ${hex(end.address)}: passed through, not translated`);
-  if (end.kind === 'page') {
-    const size = end.bytes >= 2 ** 30 ? '1 GiB' : end.bytes >= 2 ** 21 ? '2 MiB' : '4 KiB';
-    return green(`→ ${hex(end.address)}, in a page of ${size}`);
+function endText(end: WalkEnd, leavesOut: string | null, { green, red, yellow }: Colours): string {
+  switch (end.kind) {
+    case 'passed':
+      return green(`→ ${hex(end.address)}: passed through, not translated`);
+    case 'page':
+      return green(`→ ${hex(end.address)}, in a page of ${sizeText(BigInt(end.bytes))}`);
+    case 'interrupt':
+      return green(`→ ${end.text}`);
+    case 'refused':
+      return red(`→ ${end.text}`);
+    case 'missing': {
+      const at = hex(end.address);
+      const why = leavesOut === null ? '' : ` ${leavesOut}; else`;
+      return yellow(
+        `→ the inputs have no word at ${at} (${end.what}).${why} fetch it: crash 'rd -p ${at}', QEMU's monitor 'xp /1gx ${at}'`,
+      );
+    }
+    case 'fault':
+      return red(`→ fault: ${codeText(end.code)}${end.why === null ? '' : `: ${end.why}`}`);
   }
-  if (end.kind === 'missing') {
-    const at = hex(end.address);
-    return yellow(
-      `→ the inputs have no word at ${at} (${end.what}). domain_translation_struct leaves out what is not mapped; else fetch it: crash 'rd -p ${at}', QEMU's monitor 'xp /1gx ${at}'`,
-    );
-  }
-  const { clause, meaning, value } = end.code;
-  return red(`→ fault: reason 0x${value.toString(16)}, ${meaning} (${clause})`);
+}
+
+/** The name stands beside the number, unless it is the register's field that holds it. */
+function codeText({ clause, meaning, name, value }: Code): string {
+  const number = `reason 0x${value.toString(16)}`;
+  return `${name === 'FR' ? number : `${number} ${name}`}, ${meaning} (${clause ?? 'not in the specification'})`;
 }
 
 export function walkToJson({ address, assumed, of, read, steps, write }: WalkResult) {

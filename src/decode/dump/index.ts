@@ -1,3 +1,6 @@
+export * from './requester-number.ts';
+export * from './riscv/walk.ts';
 export * from './tables.ts';
 export * from './vtd-root.ts';
 export * from './walk.ts';
+export * from './walk-any.ts';

@@ -1,4 +1,5 @@
 /** What inputs say of memory: words at physical addresses, and where tables begin. */
+import type { DecodedStructure } from '../structure.ts';
 
 /** What dmar_translation_struct says of a device; its root and context entry are in memory. */
 export interface ContextRow {
@@ -38,6 +39,8 @@ export class Tables {
   readonly rootTables = new Map<string, RootTable>();
   readonly contexts: ContextRow[] = [];
   readonly domains: DomainTable[] = [];
+  /** Registers and entries that tables begin at, by kind: of the command line, or of lines that name them. The last one holds. */
+  readonly given = new Map<string, DecodedStructure>();
   /** Words that two inputs, or two lines, say differently: the later one holds. */
   contradictions = 0;
 
@@ -49,6 +52,12 @@ export class Tables {
     const known = this.words.get(address);
     if (known !== undefined && known !== word) this.contradictions++;
     this.words.set(address, word);
+  }
+
+  give(structure: DecodedStructure): void {
+    const known = this.given.get(structure.kind);
+    if (known?.words.some((word, i) => word !== structure.words[i])) this.contradictions++;
+    this.given.set(structure.kind, structure);
   }
 }
 

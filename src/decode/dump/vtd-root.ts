@@ -6,26 +6,21 @@ import { levelsOf } from '../../iommu/vtd/structures.ts';
 import { pciRequester } from '../finding.ts';
 import type { DecodedStructure } from '../structure.ts';
 import { decodeNamed, fieldOf } from '../structure.ts';
+import type { Reader, ReadOptions } from './reader.ts';
 import type { ContextRow, DomainTable, RootTable, Tables } from './tables.ts';
 import { sameDevice } from './tables.ts';
 import type { VtdRoot } from './vtd-walk.ts';
-import { must, readStructure, untilEnded, VtdWalk } from './vtd-walk.ts';
-import type { WalkAccess, WalkEnd, WalkResult, WalkStep } from './walk.ts';
-import { WalkRefused } from './walk.ts';
-
-export interface WalkQuestion {
-  readonly address: bigint;
-  /** Null: the only one that the inputs have. */
-  readonly device: string | null;
-  /** Null: none, which is the RID_PASID in scalable mode. */
-  readonly pasid: number | null;
-}
+import { must, VtdWalk } from './vtd-walk.ts';
+import type { WalkAccess, WalkEnd, WalkQuestion, WalkResult } from './walk.ts';
+import { WalkRefused, walkBoth } from './walk.ts';
 
 /** Bytes of a context entry in legacy and in scalable mode. */
 const CONTEXT_BYTES = { legacy: 16n, scalable: 32n } as const;
 const POINTER = ~0xfffn;
 /** The host address width is in no dump; no address has more bits than these. */
 const WIDEST = 52n;
+/** Of scalable-mode context entries dmar_translation_struct has two words. */
+const UPPER_WORDS_MAY_LACK: ReadOptions = { zeros: 2 };
 
 /** Where the context entry of a function is (9.1, 9.2). @param root words of the root entry of its bus */
 export function contextAddress(root: readonly [bigint, bigint], devfn: number, scalable: boolean): bigint {
@@ -36,16 +31,9 @@ export function contextAddress(root: readonly [bigint, bigint], devfn: number, s
 /** @throws WalkRefused where the inputs have not enough to begin */
 export function walkVtd(tables: Tables, question: WalkQuestion): WalkResult {
   const device = question.device ?? onlyDevice(tables);
-  const assumed = new Set<string>();
-  const of = question.pasid === null ? device : `${device} PASID 0x${question.pasid.toString(16)}`;
-  const run = (access: WalkAccess): { steps: WalkStep[]; end: WalkEnd } => {
-    const way = new Way(tables, { ...question, device }, access, assumed);
-    return { steps: way.steps, end: untilEnded(() => way.run()) };
-  };
-  const read = run('read');
-  const write = run('write');
-  const steps = write.steps.length > read.steps.length ? write.steps : read.steps;
-  return { of, address: question.address, steps, read: read.end, write: write.end, assumed: [...assumed] };
+  const run = (reader: Reader, access: WalkAccess) => new Way(reader, { ...question, device }, access).run();
+  const leavesOut = 'domain_translation_struct leaves out what is not mapped';
+  return walkBoth(tables, question, device, run, tables.domains.length > 0 ? leavesOut : null);
 }
 
 function matches({ pasid }: ContextRow, wanted: number | null): boolean {
@@ -82,19 +70,18 @@ function assumedRoot({ levels, looksFirstStage, table }: DomainTable, assumed: S
 
 /** One access, from where the inputs let it begin. */
 class Way {
-  readonly steps: WalkStep[] = [];
+  private readonly reader: Reader;
   private readonly tables: Tables;
   private readonly device: string;
   private readonly question: WalkQuestion;
-  private readonly assumed: Set<string>;
   private readonly walk: VtdWalk;
 
-  constructor(tables: Tables, question: WalkQuestion & { device: string }, access: WalkAccess, assumed: Set<string>) {
-    this.tables = tables;
+  constructor(reader: Reader, question: WalkQuestion & { device: string }, access: WalkAccess) {
+    this.reader = reader;
+    this.tables = reader.tables;
     this.device = question.device;
     this.question = question;
-    this.assumed = assumed;
-    this.walk = new VtdWalk(tables, access, this.steps);
+    this.walk = new VtdWalk(reader, access);
   }
 
   private get row(): ContextRow | undefined {
@@ -108,7 +95,7 @@ class Way {
     const root = rootTableOf(this.tables, this.row);
     if (root !== null) return this.fromRoot(root);
     const domain = this.tables.domains.find((table) => sameDevice(table.device, this.device) && table.pasid === pasid);
-    if (domain !== undefined) return this.walk.pages(assumedRoot(domain, this.assumed), address);
+    if (domain !== undefined) return this.walk.pages(assumedRoot(domain, this.reader.assumed), address);
     throw new WalkRefused(
       `nothing says where the tables of ${this.device} are; add iommu_regset, dmar_translation_struct or its domain_translation_struct`,
     );
@@ -121,8 +108,8 @@ class Way {
     const at = root.address + 16n * BigInt(bus);
     const what = `root entry of bus 0x${bus.toString(16)}`;
     return root.scalable
-      ? this.scalable(this.read('vtd.sm-root', what, at, 2), devfn)
-      : this.legacy(this.read('vtd.root', what, at, 2), devfn);
+      ? this.scalable(this.reader.read('vtd.sm-root', what, at), devfn)
+      : this.legacy(this.reader.read('vtd.root', what, at), devfn);
   }
 
   private legacy(root: DecodedStructure, devfn: number): WalkEnd {
@@ -130,7 +117,7 @@ class Way {
     must(fieldOf(root, 'P') === 1n, FAULT.rootNotPresent);
     must(isClean(root, 'CTP'), FAULT.rootReserved);
     const at = contextAddress([root.words[0] as bigint, 0n], devfn, false);
-    const context = this.read('vtd.context', `context entry of ${this.device}`, at, 2);
+    const context = this.reader.read('vtd.context', `context entry of ${this.device}`, at);
     must(fieldOf(context, 'P') === 1n, FAULT.contextNotPresent);
     const [type, width] = [fieldOf(context, 'TT'), Number(fieldOf(context, 'AW'))];
     must(type === 2n ? context.reserved.length === 0 : isClean(context, 'SSPTPTR'), FAULT.contextReserved);
@@ -150,7 +137,7 @@ class Way {
       SM_FAULT.rootReserved,
     );
     const at = contextAddress([root.words[0] as bigint, root.words[1] as bigint], devfn, true);
-    const context = this.read('vtd.sm-context', `context entry of ${this.device}`, at, 2, 2);
+    const context = this.reader.read('vtd.sm-context', `context entry of ${this.device}`, at, UPPER_WORDS_MAY_LACK);
     must(fieldOf(context, 'P') === 1n, SM_FAULT.contextNotPresent);
     must(isClean(context, 'PASIDDIRPTR'), SM_FAULT.contextReserved);
     const known = 2n ** (fieldOf(context, 'PDTS') + 13n);
@@ -205,20 +192,13 @@ class Way {
     const told = this.row?.entry;
     if (!this.tables.words.has(at) && told != null) {
       const structure = decodeNamed('vtd.pasid', [...told, 0n, 0n, 0n, 0n, 0n]);
-      this.steps.push({ what, address: null, structure, depth: 0 });
-      this.assumed.add('words 3 to 7 of the PASID-table entry are 0: the dump does not have them');
-      return structure;
+      this.reader.assumed.add('words 3 to 7 of the PASID-table entry are 0: the dump does not have them');
+      return this.reader.told(what, structure);
     }
-    const found = this.read('vtd.pasid-dir', `PASID-directory entry 0x${(pasid >> 6).toString(16)}`, at, 1);
+    const found = this.reader.read('vtd.pasid-dir', `PASID-directory entry 0x${(pasid >> 6).toString(16)}`, at);
     must(fieldOf(found, 'P') === 1n, SM_FAULT.directoryNotPresent);
     must(isClean(found, 'SMPTBLPTR'), SM_FAULT.directoryReserved);
-    return this.read('vtd.pasid', what, fieldOf(found, 'SMPTBLPTR') + 64n * BigInt(pasid & 63), 8);
-  }
-
-  private read(kind: string, what: string, at: bigint, words: number, zeros = 0): DecodedStructure {
-    const structure = readStructure(this.tables, kind, what, at, words, zeros);
-    this.steps.push({ what, address: at, structure, depth: 0 });
-    return structure;
+    return this.reader.read('vtd.pasid', what, fieldOf(found, 'SMPTBLPTR') + 64n * BigInt(pasid & 63));
   }
 }
 

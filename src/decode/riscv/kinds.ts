@@ -5,13 +5,16 @@ import * as DEBUG from '../../iommu/riscv/debug-registers.ts';
 import { FAULT_RECORD, GUEST_FAULT, PAGE_REQUEST } from '../../iommu/riscv/fault-structures.ts';
 import {
   GPTE,
+  GPTE_32,
   GPTE_TABLE,
+  GPTE_TABLE_32,
   MSI_PTE_BASIC,
   MSI_PTE_FORM,
   MSI_PTE_MRIF,
   PTE,
   PTE_32,
   PTE_TABLE,
+  PTE_TABLE_32,
 } from '../../iommu/riscv/page-structures.ts';
 import * as REGISTERS from '../../iommu/riscv/registers.ts';
 import * as STRUCTURES from '../../iommu/riscv/structures.ts';
@@ -56,7 +59,8 @@ export const RISCV_KINDS: readonly StructureKind[] = [
   kindOf('riscv.pc', STRUCTURES.PC, '0x0000000000005001', '0x8000000000080100'),
   entryOf('riscv.pte', isLeaf, PTE, PTE_TABLE, '0x00000000200400d7'),
   entryOf('riscv.gpte', isLeaf, GPTE, GPTE_TABLE, '0x00000000200400d7'),
-  kindOf('riscv.pte-32', PTE_32, '0x200400d7'),
+  entryOf('riscv.pte-32', isLeaf, PTE_32, PTE_TABLE_32, '0x200400d7'),
+  entryOf('riscv.gpte-32', isLeaf, GPTE_32, GPTE_TABLE_32, '0x200400d7'),
   {
     id: 'riscv.msi-pte',
     layout: (halves) => MSI_BY_FORM[get(MSI_PTE_FORM, halves)] ?? null,

@@ -55,12 +55,40 @@ export const GPTE = structure('leaf second-stage PTE', 64, 'RISC-V Privileged Sv
   N: bit(63),
 });
 
-/** Leaf of a first stage of 32 bits: addresses of 34 bits. */
+/** Of a first stage of 32 bits: addresses of 34 bits. */
+export const PTE_TABLE_32 = structure('non-leaf PTE, Sv32', 32, 'RISC-V Privileged Sv32', {
+  V: bit(0),
+  ...NO_RIGHTS,
+  G: bit(5),
+  RSW: ignored(9, 8),
+  PPN: address(31, 10, 12),
+});
+
 export const PTE_32 = structure('leaf PTE, Sv32', 32, 'RISC-V Privileged Sv32', {
   V: bit(0),
   ...RIGHTS,
   U: bit(4),
   G: bit(5),
+  A: bit(6),
+  D: bit(7),
+  RSW: ignored(9, 8),
+  PPN: address(31, 10, 12),
+});
+
+/** Of a second stage of 32 bits. */
+export const GPTE_TABLE_32 = structure('non-leaf second-stage PTE, Sv32x4', 32, 'RISC-V Privileged Sv32x4', {
+  V: bit(0),
+  ...NO_RIGHTS,
+  IGN_5: ignored(5, 5),
+  RSW: ignored(9, 8),
+  PPN: address(31, 10, 12),
+});
+
+export const GPTE_32 = structure('leaf second-stage PTE, Sv32x4', 32, 'RISC-V Privileged Sv32x4', {
+  V: bit(0),
+  ...RIGHTS,
+  U: bit(4),
+  IGN_5: ignored(5, 5),
   A: bit(6),
   D: bit(7),
   RSW: ignored(9, 8),

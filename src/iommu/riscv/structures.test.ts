@@ -24,7 +24,8 @@ const {
   PDTE,
   TC,
 } = structures;
-const { GPTE, GPTE_TABLE, MSI_PTE_BASIC, MSI_PTE_MRIF, PTE, PTE_32, PTE_TABLE } = pages;
+const { GPTE, GPTE_32, GPTE_TABLE, GPTE_TABLE_32, MSI_PTE_BASIC, MSI_PTE_MRIF, PTE, PTE_32, PTE_TABLE, PTE_TABLE_32 } =
+  pages;
 const one = (n: number): [number, number] => [n, n];
 
 describe("Linux's and QEMU's riscv-iommu-bits.h", () => {
@@ -69,6 +70,8 @@ test("Linux's page-table entries", () => {
   agrees(PTE, { ...bits, G: one(5) });
   agrees(GPTE, bits, ['IGN_5']);
   agrees(PTE_32, { ...flags, G: one(5), RSW: [9, 8], PPN: [31, 10] });
+  agrees(GPTE_32, { ...flags, RSW: [9, 8], PPN: [31, 10] }, ['IGN_5']);
+  for (const table of [PTE_TABLE_32, GPTE_TABLE_32]) expect(reservedOf(table)).toBe(0xd0n);
   expect(PTE.PBMT.values).toEqual({ 0: 'PMA', 1: 'NC', 2: 'IO' });
   for (const table of [PTE_TABLE, GPTE_TABLE]) {
     // U, A, D, PBMT, N and bits 60:54 are reserved where there is no leaf.

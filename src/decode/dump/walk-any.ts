@@ -1,0 +1,39 @@
+/** A walk of whatever IOMMU the inputs are of. */
+import type { Model } from '../finding.ts';
+import { RISCV_ROOTS, walkRiscv } from './riscv/walk.ts';
+import type { Tables } from './tables.ts';
+import { walkVtd } from './vtd-root.ts';
+import type { WalkQuestion, WalkResult } from './walk.ts';
+import { WalkRefused } from './walk.ts';
+
+interface Walker {
+  readonly model: Model;
+  /** What of it says where tables begin. */
+  readonly begins: string;
+  /** Whether the inputs have any of it. */
+  readonly has: (tables: Tables) => boolean;
+  readonly walk: (tables: Tables, question: WalkQuestion) => WalkResult;
+}
+
+const given = (tables: Tables, kinds: readonly string[]) => kinds.some((kind) => tables.given.has(kind));
+
+const WALKERS: readonly Walker[] = [
+  {
+    model: 'vtd',
+    begins: 'iommu_regset, dmar_translation_struct or domain_translation_struct of VT-d',
+    has: ({ contexts, domains, rootTables }) => rootTables.size + contexts.length + domains.length > 0,
+    walk: walkVtd,
+  },
+  { model: 'riscv', begins: 'ddtp of a RISC-V IOMMU', has: (tables) => given(tables, RISCV_ROOTS), walk: walkRiscv },
+];
+
+/** @param model of the one that is meant, if inputs may be of several @throws WalkRefused where they have not enough to begin */
+export function walkAny(tables: Tables, question: WalkQuestion, model: Model | null = null): WalkResult {
+  const found = WALKERS.filter((walker) => (model === null || walker.model === model) && walker.has(tables));
+  const [walker] = found;
+  if (walker === undefined)
+    throw new WalkRefused(`nothing says where tables begin; give ${WALKERS.map(({ begins }) => begins).join(', ')}`);
+  if (found.length > 1)
+    throw new WalkRefused(`the inputs are of several IOMMUs (${found.map((of) => of.model).join(', ')}): give one's`);
+  return walker.walk(tables, question);
+}
