@@ -131,22 +131,22 @@ class Way {
     const top = levels[0];
     if (pasid !== null && top !== undefined && BigInt(pasid) >> BigInt(top.shift + top.bits) !== 0n)
       fault(CAUSE.typeDisallowed, 'the process_id is too wide for the directory');
-    const process = pasid ?? (is('DPE') ? 0 : null);
-    if (process === null || top === undefined) return pages.translate(0, 0n, address);
-    const pc = this.process(dc, pages, levels, table, process);
+    const asked = pasid ?? (is('DPE') ? 0 : null);
+    if (asked === null || top === undefined) return pages.translate(0, 0n, address);
+    const pc = this.processContext(dc, pages, levels, table, asked);
     return pages.translate(Number(fieldOf(pc, 'fsc_MODE')), fieldOf(pc, 'fsc_PPN'), address);
   }
 
   /** Step 14. */
-  private process(
+  private processContext(
     dc: DecodedStructure,
     pages: RiscvPages,
     levels: typeof PROCESS_DIRECTORY,
     table: bigint,
-    process: number,
+    id: number,
   ): DecodedStructure {
     const pc = descend<DecodedStructure>(this.reader, {
-      ...{ levels, table, key: BigInt(process), of: `process 0x${process.toString(16)}` },
+      ...{ levels, table, key: BigInt(id), of: `process 0x${id.toString(16)}` },
       bigEndian: fieldOf(dc, 'tc_SBE') === 1n,
       place: (at) => pages.implicit(at, 'an entry of the process directory'),
       visit: (entry, { kind }) => {
