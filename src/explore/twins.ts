@@ -116,7 +116,8 @@ export class Twins {
   private compare(one: Member, other: Member): void {
     const { words } = this.machine.arena;
     const [a, b] = [this.configuration(one), this.configuration(other)];
-    if (this.machine.dma.translator !== null && a.length === 0)
+    const { requesters, translator } = this.machine.dma;
+    if ((requesters[one.device].translator ?? translator) !== null && a.length === 0)
       throw this.refusal(one, other, 'nobody says by which words hardware knows them; call machine.configures()');
     if (a.length !== b.length || a.some((at, i) => words[at] !== words[b[i]]))
       throw this.refusal(one, other, 'what memory tells hardware of them differs; give them equal context entries');

@@ -130,7 +130,7 @@ export class Ats {
   /** See `Agent.left`; of a transaction that is neither translated nor over. @param translating what the translator says of it */
   left(slot: number, translating: number): number {
     const flags = this.dma.get(slot, SLOT.flags);
-    const { translator } = this.dma;
+    const translator = this.dma.translatorOf(slot);
     if (translator !== null && translator.most === undefined) return -1;
     const most = translator?.most?.() ?? 1;
     const whole = 2 * most + 4;

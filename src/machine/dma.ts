@@ -80,6 +80,7 @@ export class Dma {
   readonly otherWrites: (() => number)[] = [];
   /** Takes everything at once when a DMA is issued, as `prompt` does. */
   immediate = false;
+  /** What devices are behind that name none of their own. */
   translator: Translator | null = null;
   /** Takes interrupts when they take effect; without it they are lost. */
   messages: Messages | null = null;
@@ -213,8 +214,9 @@ export class Dma {
 
   /** All of a transaction's life. */
   performAtOnce(slot: number): void {
-    if (this.translator === null) this.translated(slot, ...this.identity(slot));
-    else this.translator.immediate(slot);
+    const translator = this.translatorOf(slot);
+    if (translator === null) this.translated(slot, ...this.identity(slot));
+    else translator.immediate(slot);
     if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
   }
 
@@ -271,9 +273,18 @@ export class Dma {
     return sum;
   }
 
-  /** Whether some transaction bears one of the marks. */
-  anyMarked(marks: number): boolean {
-    for (let i = 0; i < this.slots; i++) if ((this.arena.words[this.at(i) + SLOT.flags] & marks) !== 0) return true;
+  /** The IOMMU that a transaction's device is behind, null for none. */
+  translatorOf(slot: number): Translator | null {
+    return this.requesters[this.get(slot, SLOT.device)].translator ?? this.translator;
+  }
+
+  /** Whether some transaction bears one of the marks. @param mine of which requesters (index): those behind one of several IOMMUs; all if absent */
+  anyMarked(marks: number, mine?: (requester: number) => boolean): boolean {
+    for (let i = 0; i < this.slots; i++) {
+      const slot = this.at(i);
+      if ((this.arena.words[slot + SLOT.flags] & marks) === 0) continue;
+      if (mine === undefined || mine(this.get(slot, SLOT.device))) return true;
+    }
     return false;
   }
 
@@ -406,22 +417,25 @@ export class Dma {
         if (phase === PHASE.translated) return isBehind(this, slot) ? 0 : 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
         if (this.ats?.takes(slot) === true) return this.ats.choices(slot);
-        return this.translator === null ? 1 : this.translator.choices(slot);
+        return this.translatorOf(slot)?.choices(slot) ?? 1;
       },
       left: () => {
-        const { translator } = this;
-        if (translator !== null && translator.left === undefined) return -1;
         const phase = this.get(slot, SLOT.phase);
         if (phase === PHASE.translated) return 1;
         if (phase !== PHASE.issued && phase !== PHASE.translating) return 0;
+        const translator = this.translatorOf(slot);
+        if (translator !== null && translator.left === undefined) return -1;
         const left = translator?.left === undefined ? 1 : translator.left(slot);
         return this.ats === null ? left + 1 : this.ats.left(slot, left);
       },
       step: (choice) => {
         if (this.get(slot, SLOT.phase) === PHASE.translated) this.perform(slot);
         else if (this.ats?.takes(slot) === true) this.ats.step(slot, choice);
-        else if (this.translator !== null) this.translator.step(slot, choice);
-        else this.translated(slot, ...this.identity(slot));
+        else {
+          const translator = this.translatorOf(slot);
+          if (translator !== null) translator.step(slot, choice);
+          else this.translated(slot, ...this.identity(slot));
+        }
       },
     };
   }

@@ -191,6 +191,8 @@ export class Machine {
       if (known.has(index)) throw new RangeError(`${name} is a twin already; name it once`);
       known.add(index);
       if (did !== firstDid) throw refuse(`domains ${did} and ${firstDid}; put them into one`);
+      if (requesters[index].translator !== requesters[first.index].translator)
+        throw refuse('they are behind two IOMMUs; put them behind one');
       if (sid >> 8 !== firstSid >> 8) throw refuse('they are on two buses; root entries are by bus');
       if (requesters.some((r, i) => i !== index && (r.sid === sid || r.name === name)))
         throw refuse('another device has its name or its source id; give each its own');

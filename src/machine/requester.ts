@@ -1,3 +1,5 @@
+import type { Translator } from './translator.ts';
+
 /** A bus-mastering function. */
 export interface Requester {
   readonly name: string;
@@ -16,6 +18,8 @@ export interface Requester {
    * it cannot wait for a page.
    */
   readonly pageRequests?: number;
+  /** The IOMMU that it is behind, where a machine has several; that of the machine ({@link Dma.translator}) if absent. */
+  readonly translator?: Translator;
 }
 
 /** What there is to a requester besides who it is. */
