@@ -54,15 +54,15 @@ const OF_MSIS = [
   ...[EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG1, EVENTQ_IRQ_CFG2],
 ];
 
-/** Of page requests; what there is else is RES0 without IDR0.PRI, or without IDR0.MSI (6.3.21 – 6.3.36). */
 const OF_PAGE_REQUESTS = [queues.PRIQ_BASE, PRIQ_PROD, PRIQ_CONS];
-const OF_PAGE_REQUEST_MSIS = [PRIQ_IRQ_CFG0, PRIQ_IRQ_CFG1];
+const OF_PAGE_REQUEST_MSIS = [PRIQ_IRQ_CFG0, PRIQ_IRQ_CFG1, PRIQ_IRQ_CFG2];
 
+/** What is left out is RES0: without IDR0.MSI, without IDR0.PRI (6.3.21 – 6.3.36). */
 export function registersOf({ idr0 }: SmmuCapabilities): object[] {
   return [
     ...ALWAYS,
     ...(idr0.MSI === 1 ? OF_MSIS : []),
-    ...(idr0.PRI === 1 ? [...OF_PAGE_REQUESTS, PRIQ_IRQ_CFG2] : []),
+    ...(idr0.PRI === 1 ? OF_PAGE_REQUESTS : []),
     ...(idr0.PRI === 1 && idr0.MSI === 1 ? OF_PAGE_REQUEST_MSIS : []),
   ];
 }

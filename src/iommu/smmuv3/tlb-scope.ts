@@ -14,7 +14,7 @@ export interface TlbScope {
   vmid: number;
   /** Bits of a VMID that count (CR0.VMW, 6.3.9). */
   vmidMask: number;
-  /** −1: of any, and global ones. */
+  /** −1: of any, and global ones. Otherwise of this one; global ones as well where an address is given, and not where `whole` (4.4.2.2, 4.4.2.4). */
   asid: number;
   /** See {@link SCOPE_STAGE}: `one` what stage 1 made, combined with stage 2 or not; `two` what stage 2 made alone; `both`. */
   stage: number;
@@ -42,15 +42,27 @@ export function tlbScope(): TlbScope {
 
 /** What the programming interface asks of the caches. StreamIDs are unsigned numbers of up to 32 bits. */
 export interface InvalidatedCaches {
-  /** @param leafOnly keeps cached level-1 descriptors of the stream table */
+  /** The STE of a stream. @param leafOnly keeps cached level-1 descriptors of the stream table. Its CDs go by {@link dropCdAll} */
   dropSte(sid: number, leafOnly: boolean): void;
-  /** STEs of 2^log2 StreamIDs, that of `sid` among them, aligned. */
+  /** STEs of 2^log2 StreamIDs, that of `sid` among them, aligned, with their level-1 descriptors and all CDs that were found through them. */
   dropSteRange(sid: number, log2: number): void;
+  /** All that is cached of stream tables and context descriptors. */
   dropAllConfig(): void;
   /** @param leafOnly keeps cached level-1 context descriptors */
   dropCd(sid: number, ssid: number, leafOnly: boolean): void;
+  /** All CDs and level-1 context descriptors that were found through the STE of a stream. */
   dropCdAll(sid: number): void;
   dropTlb(scope: TlbScope): void;
   /** What is cached, a line each. */
   describe(): string[];
 }
+
+/** Requests in flight that an invalidation concerns: what they have read may not be cached any more, and a CMD_SYNC waits for them (3.21.1, 3.21.3). */
+export interface RequestMarks {
+  forTlb(scope: TlbScope): void;
+  /** Of 2^log2 StreamIDs, that of `sid` among them, aligned; 32 for all. @param ssid −1: STE and all CDs; else that CD */
+  forConfig(sid: number, log2: number, ssid: number): void;
+}
+
+/** Where nothing is in flight. */
+export const NO_MARKS: RequestMarks = { forTlb: () => {}, forConfig: () => {} };

@@ -2,6 +2,7 @@
 import { Arena } from '../../machine/index.ts';
 import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 import { guestMemory } from '../kit/guest-memory.ts';
+import { Settling } from '../kit/settle.ts';
 import type { VtdOptions } from './core.ts';
 import type { DeviceTlbSink } from './device-tlb.ts';
 import type { MessageSink } from './events.ts';
@@ -72,7 +73,8 @@ export class VtdEmulator {
   readonly unit: Vtd;
   private readonly arena: Arena;
   private readonly fresh: Int32Array;
-  private settling = false;
+  /** The queue and the commands under way. A queue ends: its tail stays meanwhile. */
+  private readonly settling: Settling;
   private readonly message: MessageSink | undefined;
 
   constructor(options: VtdEmulatorOptions) {
@@ -97,6 +99,7 @@ export class VtdEmulator {
       ...(pageGroupResponse === undefined ? {} : { pageGroupResponse }),
     };
     this.unit = new Vtd({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
+    this.settling = new Settling(this.unit.agents);
     this.fresh = this.arena.snapshot();
   }
 
@@ -122,24 +125,7 @@ export class VtdEmulator {
     if (typeof value === 'bigint')
       this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
     else this.unit.write(offset, size, value | 0, Math.floor(value / 2 ** 32) | 0);
-    this.settle();
-  }
-
-  /** Lets the queue and the commands under way run until there is nothing left to do. A queue ends: its tail stays meanwhile. */
-  private settle(): void {
-    // A message handler may write registers; what that sets off is done in the loop that is running.
-    if (this.settling) return;
-    this.settling = true;
-    try {
-      for (let moved = true; moved; ) {
-        moved = false;
-        for (const agent of this.unit.agents) {
-          for (; agent.choices() > 0; moved = true) agent.step(0);
-        }
-      }
-    } finally {
-      this.settling = false;
-    }
+    this.settling.run();
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Invalidations as both interfaces do them (VT-d 6.5.1, 6.5.2): write buffers first, what is drained, what is told of it. */
 import { hex } from '../../bits/index.ts';
 import { PHASE, SLOT } from '../../machine/index.ts';
+import { sayDropped } from '../kit/dropped.ts';
 import { PASID_GRANULARITY, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { VtdCore } from './core.ts';
 import { TABLE_MODE } from './core.ts';
@@ -102,8 +103,7 @@ export class Invalidator {
   }
 
   private tellDropped(before: readonly string[]): void {
-    const after = this.held();
-    for (const line of before) if (!after.includes(line)) this.core.say(`  drops ${line}`);
+    sayDropped(before, this.held(), (text) => this.core.say(text));
   }
 
   /** Of scalable mode. @param granularity see {@link PASID_GRANULARITY} */
