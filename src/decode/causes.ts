@@ -269,6 +269,36 @@ export const CAUSES = {
     tell: 'Bad address, in newer versions with "PCI BAR?": a region of MMIO; or a migration in its postcopy phase',
     mend: 'none where no peer does DMA to that BAR; no postcopy with assigned devices',
   },
+  'unmap-splits': {
+    title: 'the range that is unmapped begins or ends amid a mapping, which VFIO does not split',
+    tell: 'compare it with what was mapped (QEMU: -trace vfio_*); a guest whose IOMMU has smaller pages than the mapping, or a region that changed its size',
+    mend: 'unmap what was mapped as one; type1 v2 and iommufd split nothing, v1 unmapped more than was asked for',
+  },
+  'group-not-viable': {
+    title: 'other devices of the same IOMMU group are still used by drivers of the host',
+    tell: 'ls /sys/kernel/iommu_groups/N/devices, and the driver of each: all but bridges must be bound to vfio-pci or to none',
+    mend: 'bind them all to vfio-pci, or leave them without a driver; another slot, or firmware with ACS, for smaller groups (pcie_acs_override makes them smaller on paper only)',
+  },
+  'no-unit': {
+    title: 'no IOMMU translates the device: there is none, it is off, or firmware does not name it',
+    tell: 'dmesg has no DMAR, AMD-Vi or SMMU lines at boot, and /sys/kernel/iommu_groups is empty or has not the device',
+    mend: 'switch VT-d, AMD-Vi (IOMMU) or the SMMU on in the firmware setup; intel_iommu=on where it is off by default; in a guest, give the machine a virtual IOMMU',
+  },
+  'no-interrupt-isolation': {
+    title: 'interrupts are not remapped: an assigned device could send any interrupt to the host',
+    tell: 'dmesg of boot says whether interrupt remapping is on (DMAR-IR, AMD-Vi), and why not',
+    mend: 'switch interrupt remapping on (firmware, x2APIC, no intremap=off); allow_unsafe_interrupts=1 only where the guest is trusted',
+  },
+  'one-to-one': {
+    title: "firmware wants memory of its own mapped one to one for this device, so no one else's tables will do",
+    tell: "DMAR's RMRR, IVRS's IVMD or IORT's RMR names the device; /sys/kernel/iommu_groups/N/reserved_regions has lines of type direct",
+    mend: 'a firmware option that releases the device (on some servers: shared memory features of the slot or the controller); another slot; the host may use it, a guest may not',
+  },
+  'host-granule': {
+    title: "the guest's IOMMU has smaller pages than the host's can map",
+    tell: 'a host with pages of 64 KiB and a guest with 4 KiB; virtio-iommu: page_size_mask of its configuration',
+    mend: "granule=host for virtio-iommu; a guest kernel with the host's page size",
+  },
   'needs-platform-dma': {
     title: 'the virtual device does DMA past the IOMMU, and the guest must not allow that',
     tell: 'a confidential guest, a secure guest (pSeries, s390) or one with restricted memory access: the device offers no VIRTIO_F_ACCESS_PLATFORM (formerly IOMMU_PLATFORM)',

@@ -146,3 +146,45 @@ describe('mappings that VFIO refused', () => {
     ).toEqual([]);
   });
 });
+
+describe('a device that cannot be assigned', () => {
+  test.each([
+    [
+      'qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio 0000:01:00.0: group 15 is not viable',
+      '0000:01:00.0 cannot be assigned: its group is used by others',
+      'group-not-viable',
+    ],
+    [
+      '2017-04-24T06:39:32Z qemu-kvm: -device vfio-pci,host=04:00.0: vfio: error, group 26 is not viable, please ensure all devices within the iommu_group are bound to their vfio bus driver.',
+      'a device cannot be assigned',
+      'group-not-viable',
+    ],
+    [
+      '[  205.1] vfio-pci 0000:03:00.0: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.',
+      '0000:03:00.0 cannot be assigned: firmware keeps memory',
+      'one-to-one',
+    ],
+    [
+      'iommufd: MSI interrupts are not secure, they cannot be isolated by the platform. Check that platform features like interrupt remapping are enabled. Use the "allow_unsafe_interrupts" module parameter to override',
+      'its interrupts are not isolated',
+      'no-interrupt-isolation',
+    ],
+    [
+      'qemu-system-x86_64: device 00.04.0 requires caching mode',
+      "cannot be behind a guest's intel-iommu",
+      'caching-mode',
+    ],
+  ])('%s', (line, said, cause) => {
+    const finding = only(line);
+    expect(finding.summary).toContain(said);
+    expect(finding.causes).toEqual([{ id: cause, sure: 'certain' }]);
+  });
+});
+
+test('an unmapping that VFIO refused: it would split a mapping', () => {
+  const finding = only(
+    'qemu-kvm: vfio_container_dma_unmap(0x55a21b03a150, 0x380000001000, 0x3000) = -22 (Invalid argument)',
+  );
+  expect(finding.summary).toBe('VFIO: the unmapping of 0x3000 bytes at 0x380000001000 was refused: EINVAL');
+  expect(finding.causes).toEqual([{ id: 'unmap-splits', sure: 'likely' }]);
+});

@@ -1,6 +1,12 @@
 import type { LineFormat } from '../line-format.ts';
+import { ASSIGNMENT_LINES } from './assignment-lines.ts';
 import { DMA_API_LINES } from './dma-api-lines.ts';
 import { MAPPING_LINES } from './mapping-lines.ts';
 import { VFIO_LINES } from './vfio-lines.ts';
 
-export const LINUX_LINES: readonly LineFormat[] = [...MAPPING_LINES, ...DMA_API_LINES, ...VFIO_LINES];
+export const LINUX_LINES: readonly LineFormat[] = [
+  ...MAPPING_LINES,
+  ...DMA_API_LINES,
+  ...VFIO_LINES,
+  ...ASSIGNMENT_LINES,
+];

@@ -2,69 +2,23 @@
  * One line of a trace, read where it stands in the text: no part of it becomes a string.
  *
  * ftrace: `task-pid [cpu] flags time: event: …`; `trace-cmd report`: the same, the event padded; `perf script`: `task pid [cpu] time: group:event: …`;
- * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`; QEMU's `-trace`: `[pid@time:]event …`. Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
+ * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`; QEMU's `-trace`: `[pid@time:]event …` (`qemu-event.ts`). Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
  */
 
-import { isDigit, LineCursor, PAGE_BYTES, SPACE } from './line-cursor.ts';
+import { isDigit, PAGE_BYTES, SPACE } from './line-cursor.ts';
+import { QemuEvent } from './qemu-event.ts';
+import type { EventKind } from './trace-event.ts';
+import { ATTACH, DAMAGED, DETACH, FAULT, LOST, MAP, NONE, OTHER, PAGES, QI_SUBMIT, UNMAP } from './trace-event.ts';
 
-/** What a line is. */
-export const NONE = 0;
-export const MAP = 1;
-export const UNMAP = 2;
-export const FAULT = 3;
-export const QI_SUBMIT = 4;
-export const ATTACH = 5;
-export const DETACH = 6;
-export const LOST = 7;
-/** It has the event's name, and the rest is damaged, or of pages that are smaller than 4 KiB. */
-export const DAMAGED = 8;
-
-/** An event that says nothing here; known, so that nobody else has to look at it. */
-export const OTHER = 9;
-
-/** A domain is gone, with all that is mapped in it. */
-export const DOMAIN_FREED = 10;
-
-export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
-
-/** How the events of QEMU's virtio-iommu begin. */
-const QEMU = 'virtio_iommu';
-
-/** Pages of the largest address. */
-const PAGES = 2 ** 52;
 /** Of include/linux/iommu.h: drivers give the event this, or 0 for a read. */
 const IOMMU_FAULT_WRITE = 1;
 const COLON = 0x3a;
 const MINUS = 0x2d;
 const EQUALS = 0x3d;
 
-export class EventLine extends LineCursor {
-  /** Seconds. */
-  time = 0;
-  /** The name of the task is at `taskStart` … `taskEnd`: see {@link findTask}. */
-  taskStart = 0;
-  taskEnd = 0;
-  /** Pages `start` … before `end` of a map or unmap; `start` of a fault. */
-  start = 0;
-  end = 0;
-  /** Domain that the event names; -1 for none, as with Linux. */
-  domain = -1;
-  /** Byte in the page, of a fault. */
-  offset = 0;
-  /** The fault was of a write. */
-  isWrite = false;
-  /** Physical page of a map. */
-  target = 0;
-  /** Pages that an unmap unmapped. */
-  unmapped = 0;
-  /** Events that were lost, where the line says how many; else 1. */
-  lost = 0;
-  /** The device is at `deviceStart` … `deviceEnd`, of a fault, an attach, or a map or unmap of a kernel that names it. */
-  deviceStart = 0;
-  deviceEnd = 0;
-  /** Words of a descriptor, low halves first. */
-  readonly halves = new Int32Array(8);
-
+export class EventLine extends QemuEvent {
+  /** The line says itself who made the event. */
+  private hasMaker = false;
   /** The first colon from `colonFrom` on. */
   private colon = -1;
   private colonFrom = 0;
@@ -82,11 +36,12 @@ export class EventLine extends LineCursor {
     this.lineStart = from;
     this.last = to;
     this.domain = -1;
+    this.hasMaker = false;
     this.deviceStart = this.deviceEnd = 0;
     const colon = this.findTime(from);
     if (colon < 0) {
       const lost = this.readLost(from);
-      return lost === NONE ? this.readQemu(from) : lost;
+      return lost === NONE ? this.readTraced(from) : lost;
     }
     this.at = colon + 2;
     this.skipSpaces();
@@ -114,6 +69,8 @@ export class EventLine extends LineCursor {
         return this.is(name, 'attach_device_to_domain') ? this.readDevice(ATTACH) : NONE;
       case 25:
         return this.is(name, 'detach_device_from_domain') ? this.readDevice(DETACH) : NONE;
+      case 10:
+        return this.is(name, 'prq_report') ? OTHER : NONE;
       default:
         return this.is(name, 'cache_tag_') ? OTHER : NONE;
     }
@@ -121,7 +78,7 @@ export class EventLine extends LineCursor {
 
   /** Finds the name of the task, without its number, of the line that was read last. */
   findTask(): void {
-    if (this.domain >= 0) return;
+    if (this.hasMaker) return;
     const { text, lineStart } = this;
     let at = this.backOverSpaces(this.timeStart);
     if (text.charCodeAt(at - 1) !== 0x5d) at = this.backOverSpaces(this.backOverToken(at));
@@ -328,40 +285,16 @@ export class EventLine extends LineCursor {
     return named || this.skipKey('EVENTS DROPPED') ? LOST : NONE;
   }
 
-  /**
-   * What QEMU's `-trace virtio_iommu_*` says of a domain, each line with `pid@time:` before it or not. A request to unmap is told first; what
-   * was unmapped is told by the lines behind it, one a mapping.
-   */
-  private readQemu(from: number): EventKind {
+  /** A line of QEMU's `-trace`, with `pid@time:` before it or not. */
+  private readTraced(from: number): EventKind {
     this.at = from;
     if (isDigit(this.text.charCodeAt(from))) {
       const colon = this.nextColon(from);
       if (colon >= this.last || !this.takeSeconds(colon, from)) return NONE;
       this.at = colon + 1;
     }
-    const name = this.at;
-    if (!this.is(name, QEMU)) return NONE;
-    if (this.skipKey(`${QEMU}_put_domain Free domain=`)) {
-      this.domain = this.readCount();
-      return DOMAIN_FREED;
-    }
-    const isMap = this.skipKey(`${QEMU}_map domain=`);
-    if (!isMap && !this.skipKey(`${QEMU}_unmap_done domain=`))
-      return this.is(name, `${QEMU}_unmap domain=`) ? OTHER : NONE;
-    this.domain = this.readCount();
-    this.taskStart = name;
-    this.taskEnd = name + QEMU.length;
-    if (!this.skipKey('virt_start=') || !this.readHex() || (this.low & (PAGE_BYTES - 1)) !== 0) return DAMAGED;
-    this.start = this.page();
-    if (!this.skipKey('virt_end=') || !this.readHex() || (this.low & (PAGE_BYTES - 1)) !== PAGE_BYTES - 1)
-      return DAMAGED;
-    this.end = this.page() + 1;
-    if (this.end <= this.start) return DAMAGED;
-    this.unmapped = this.end - this.start;
-    if (!isMap) return UNMAP;
-    if (!this.skipKey('phys_start=') || !this.readHex()) return DAMAGED;
-    this.target = this.page();
-    return MAP;
+    this.hasMaker = true;
+    return this.readQemu();
   }
 
   private takeDevice(): void {

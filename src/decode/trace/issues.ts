@@ -4,7 +4,7 @@ import type { Detail, Finding } from '../finding.ts';
 import { NOTHING } from '../finding.ts';
 import type { Origin } from './interval-table.ts';
 import type { Met } from './live-mappings.ts';
-import { addressOf, hexPage, rangeText, sizeText, spanText } from './wording.ts';
+import { addressOf, domainText, hexPage, rangeText, sizeText, spanText } from './wording.ts';
 
 /** Of an issue with the pages from `start` on. */
 function issue(
@@ -99,12 +99,12 @@ export function mappedTwice(twice: TwiceMapped): Finding {
   const { afterLoss, domain, end, maker, of, proved, sameRange, sameTarget, severalDomains, start } = twice;
   const details: Detail[] = [
     ['range', `${rangeText(start, end)}, mapped on line ${of.other} and again on line ${of.line}`],
-    ['memory', sameTarget ? 'the same pages both times' : 'not the same pages'],
   ];
+  if (of.target >= 0) details.push(['memory', sameTarget ? 'the same pages both times' : 'not the same pages']);
   if (domain >= 0)
     details.push([
       'domain',
-      `both maps are of domain ${domain}: a mistake, unless it was freed between and that was not traced`,
+      `both maps are of ${domainText(domain)}: a mistake, unless it was freed between and that was not traced`,
     ]);
   else if (proved) details.push(['proof', 'the first unmap took both away: they were of one domain']);
   else if (severalDomains)

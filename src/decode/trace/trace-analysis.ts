@@ -1,20 +1,8 @@
 /** Events of a trace in, findings out: as they come, and at the end. */
 import type { Detail, Finding } from '../finding.ts';
 import { NOTHING } from '../finding.ts';
-import {
-  ATTACH,
-  DAMAGED,
-  DETACH,
-  DOMAIN_FREED,
-  type EventKind,
-  type EventLine,
-  FAULT,
-  LOST,
-  MAP,
-  OTHER,
-  QI_SUBMIT,
-  UNMAP,
-} from './event-line.ts';
+import { isTaken, refusedDescriptor } from './descriptor-check.ts';
+import type { EventLine } from './event-line.ts';
 import type { Fault } from './fault-finding.ts';
 import { faultFinding } from './fault-finding.ts';
 import { type FaultMatch, matchFault } from './fault-match.ts';
@@ -24,8 +12,21 @@ import { mappedTwice, reused, unmapsMore, unmapsNothing, unmapsPart } from './is
 import { leftOverFindings } from './left-over.ts';
 import { LAYERS, LiveMappings, SAME_RANGE, SAME_TARGET, TAG_BITS } from './live-mappings.ts';
 import { Makers } from './makers.ts';
+import {
+  ATTACH,
+  DAMAGED,
+  DETACH,
+  DOMAIN_FREED,
+  type EventKind,
+  FAULT,
+  LOST,
+  MAP,
+  OTHER,
+  QI_SUBMIT,
+  UNMAP,
+} from './trace-event.ts';
 import { summaryDetails } from './trace-summary.ts';
-import { countText } from './wording.ts';
+import { countText, domainText } from './wording.ts';
 
 /** Takes a finding of an event. @param time seconds; @param input where the line is, if not in the trace */
 export type Emit = (finding: Finding, line: number, time: number, input?: string) => void;
@@ -35,7 +36,7 @@ const MAX_WAITING = 4096;
 const MAX_MATCHED = 4096;
 
 export class TraceAnalysis {
-  /** Of the domain of the last event; of Linux's events, which name none, there is one only. */
+  /** Of the domain of the last event; of Linux's and VFIO's events, which name none, there is one only. */
   mappings = new LiveMappings();
   /** By domain. */
   readonly spaces: LiveMappings[] = [this.mappings];
@@ -99,8 +100,10 @@ export class TraceAnalysis {
     this.lastLine = line;
     if (kind === MAP) this.map(event, text, line);
     else if (kind === UNMAP) this.unmap(event, text, line);
-    else if (kind === QI_SUBMIT) this.flushes.submit(event.halves);
-    else if (kind === DOMAIN_FREED)
+    else if (kind === QI_SUBMIT) {
+      this.flushes.submit(event.halves);
+      if (!isTaken(event.halves)) this.emit(refusedDescriptor(event.halves), line, event.time);
+    } else if (kind === DOMAIN_FREED)
       this.spaces[this.spaces.indexOf(this.mappings)] = this.mappings = new LiveMappings(event.domain);
     else if (kind === FAULT) {
       const device = text.slice(event.deviceStart, event.deviceEnd);
@@ -137,7 +140,7 @@ export class TraceAnalysis {
     for (const space of this.spaces) {
       this.mappings = space;
       this.endTwice();
-      const of = space.domain < 0 ? '' : ` (domain 0x${space.domain.toString(16)})`;
+      const of = space.domain < 0 ? '' : ` (${domainText(space.domain)})`;
       const name = (maker: number) => `${this.makers.name(maker)}${of}`;
       const left = leftOverFindings(space, name, (maker) => this.made[maker], this.lastTime);
       for (const { finding, line } of left) this.emit(finding, line, this.lastTime);

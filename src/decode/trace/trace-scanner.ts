@@ -1,8 +1,10 @@
 /** Finds a trace in text that comes in pieces, and gives its lines to the analysis. */
 import type { Found } from '../finding.ts';
-import { EventLine, NONE } from './event-line.ts';
+import { NeedleSearch } from '../needle-search.ts';
+import { EventLine } from './event-line.ts';
 import type { Fault } from './fault-finding.ts';
 import { TraceAnalysis } from './trace-analysis.ts';
+import { NONE } from './trace-event.ts';
 import { timeText } from './wording.ts';
 
 /** Characters of a line that are looked at. */
@@ -10,7 +12,10 @@ const MAX_LINE = 16384;
 /** Faults of logs that are kept for a trace. */
 const MAX_FAULTS = 4096;
 /** Text of which every trace of these events has one. */
-const SIGNS = ['IOMMU: iova=0x', ' iova=0x', ': IOMMU: device=', 'qi_submit:', 'virtio_iommu_map domain='];
+const SIGNS = new NeedleSearch([
+  ...[' iova=0x', ': IOMMU: device=', 'qi_submit:', 'virtio_iommu_map domain='],
+  ...['region_add [ram] 0x', 'iommu MAP @ 0x', 'vhost_vdpa_dma_map ', ' ioba=0x'],
+]);
 /** Seconds that a fault of a log may lie outside the trace. */
 const AROUND = 1;
 
@@ -96,8 +101,7 @@ export class TraceScanner {
   /** The lines at `from` … `to`. */
   private take(text: string, from: number, to: number): void {
     if (from >= to) return;
-    if (this.analysis === null && !SIGNS.some((sign) => text.includes(sign, from)))
-      this.sink.others(text.slice(from, to));
+    if (this.analysis === null && SIGNS.next(text, from) < 0) this.sink.others(text.slice(from, to));
     else this.scan(text, from, to);
   }
 

@@ -1,9 +1,9 @@
 /** What a trace had, what could be checked in it, and what could not. */
 import type { Detail } from '../finding.ts';
 import { descriptorOf } from '../vtd/kinds.ts';
-import { ATTACH, DAMAGED, DETACH, FAULT, MAP, QI_SUBMIT, UNMAP } from './event-line.ts';
 import type { LiveMappings } from './live-mappings.ts';
 import type { TraceAnalysis } from './trace-analysis.ts';
+import { ATTACH, DAMAGED, DETACH, FAULT, MAP, QI_SUBMIT, UNMAP } from './trace-event.ts';
 import { countText, sizeText, spanText, timeText } from './wording.ts';
 
 export function summaryDetails(analysis: TraceAnalysis): Detail[] {

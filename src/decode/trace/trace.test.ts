@@ -334,9 +334,92 @@ describe("QEMU's virtio-iommu, whose events name the domain", () => {
   test('an overlap in one domain is told, one after the domain was freed is none', () => {
     const [first] = findings(map(1, 5, 8) + map(1, 8, 9));
     expect(first).toMatchObject({ kind: 'trace.overlap', severity: 'warning' });
-    expect(detail(first, 'domain')).toMatch(/^both maps are of domain 1/);
+    expect(detail(first, 'domain')).toMatch(/^both maps are of domain 0x1/);
     const freed = findings(`${map(1, 5, 8)}virtio_iommu_put_domain Free domain=1\n${map(1, 8, 9)}`);
     expect(freed.map(({ kind }) => kind)).toEqual(['trace.left', 'trace.summary']);
+  });
+});
+
+describe("QEMU's VFIO, iommufd, vDPA and TCEs", () => {
+  const events = (text: string) => detail(findings(text).at(-1), 'events');
+
+  test("VFIO's regions and notifications: a region that is gone; the container is not named", () => {
+    const text =
+      'vfio_listener_region_add_ram region_add [ram] 0x0 - 0x9ffff [0x7f55b7e00000]\n' +
+      'vfio_listener_region_add_iommu region_add [iommu] vtd-00.0-dmar 0x100000000 - 0x1ffffffff\n' +
+      '42@1763740800.000001:vfio_iommu_map_notify iommu MAP @ 0xfffff000 - 0xffffffff\n' +
+      '42@1763740800.000201:vfio_iommu_map_notify iommu UNMAP @ 0xfffff000 - 0xffffffff\n' +
+      'vfio_listener_region_del region_del 0x0 - 0x9ffff\n';
+    const [summary, ...more] = findings(text);
+    expect(more).toEqual([]);
+    expect(detail(summary, 'events')).toBe('2 maps, 2 unmaps');
+    expect(detail(summary, 'limit')).toContain('name no domain');
+  });
+
+  test('iommufd: by IOAS; what failed is no map; what was not there is no unmap', () => {
+    const map = (ioas: number, iova: string, result: number) =>
+      `iommufd_backend_map_dma  iommufd=9 ioas=${ioas} iova=${iova} size=0x2000 addr=0x7f0000000000 readonly=0 (${result})\n`;
+    const text =
+      map(2, '0x1000', 0) +
+      map(3, '0x1000', 0) +
+      map(3, '0x9000', -1) +
+      'iommufd_backend_unmap_dma_non_exist  Unmap nonexistent mapping: iommufd=9 ioas=2 iova=0xf000 size=0x1000 (-1)\n' +
+      'iommufd_backend_unmap_dma  iommufd=9 ioas=2 iova=0x1000 size=0x2000 (0)\n';
+    const found = findings(text);
+    expect(found.map(({ kind }) => kind)).toEqual(['linux.iommufd-call', 'trace.left', 'trace.summary']);
+    expect(found[1]?.summary).toBe('iommufd (IOAS 0x3): 1 mapping of 8 KiB is left when the trace ends');
+    expect(events(text)).toBe('2 maps, 1 unmap');
+  });
+
+  test('vDPA: an overlap in one address space', () => {
+    const map = (asid: number, iova: string) =>
+      `vhost_vdpa_dma_map vdpa_shared:0x55 fd: 12 msg_type: 2 asid: ${asid} iova: ${iova} size: 0x2000 uaddr: 0x7f0000000000 perm: 0x3 type: 2\n`;
+    const [first, ...more] = findings(map(0, '0x1000') + map(1, '0x1000') + map(0, '0x2000'));
+    expect(first?.kind).toBe('trace.overlap');
+    expect(detail(first, 'domain')).toMatch(/^both maps are of ASID 0x0/);
+    expect(more.filter(({ kind }) => kind === 'trace.overlap')).toEqual([]);
+  });
+
+  test('TCEs: by LIOBN; a put without permissions is an unmap, a stuff of zeros one of many', () => {
+    const put = (liobn: string, ioba: string, tce: string, ret = 0) =>
+      `spapr_iommu_pci_put liobn=${liobn} ioba=${ioba} tce=${tce} ret=${ret}\n`;
+    const text =
+      put('0x80000000', '0x1000', '0x61ee0003') +
+      put('0x80000000', '0x2000', '0x61ee1003') +
+      put('0x80000100', '0x1000', '0x7a000001') +
+      put('0x80000000', '0x3000', '0x61ee2003', -4) +
+      'spapr_iommu_pci_stuff liobn=0x80000000 ioba=0x1000 tcevalue=0x0 npages=2 ret=0\n' +
+      put('0x80000100', '0x1000', '0x0');
+    const found = findings(text);
+    expect(found.map(({ kind }) => kind)).toEqual(['spapr.qemu-trace.pci-put', 'trace.summary']);
+    expect(events(text)).toBe('3 maps, 2 unmaps');
+  });
+
+  test('TCEs: several at once, and those of a window whose pages are of an unknown size', () => {
+    const text =
+      'spapr_iommu_pci_indirect liobn=0x80000000 ioba=0x10000 tcelist=0x7a000 iobaN=0x14000 tceN=0x61ee0003 ret=0\n' +
+      'spapr_iommu_pci_indirect liobn=0x80000001 ioba=0x800000000000000 tcelist=0x7a000 iobaN=0x800000000200000 tceN=0x3 ret=0\n' +
+      'spapr_iommu_pci_stuff liobn=0x80000000 ioba=0x10000 tcevalue=0x0 npages=4 ret=0\n';
+    expect(findings(text).map(({ kind }) => kind)).toEqual(['trace.summary']);
+    expect(events(text)).toBe('1 map, 1 unmap');
+  });
+});
+
+describe('descriptors', () => {
+  test('with a reserved bit, or of no type, are told with their fields', () => {
+    const [first, second, ...more] = new Trace()
+      .add('qi_submit: iotlb_inv dmar0: 0x8000000000400f2 0xffe59040 0x0 0x0')
+      .add('qi_submit: inv_wait dmar0: 0xf 0x1000 0x0 0x0')
+      .flushDomain().found;
+    expect(more).toEqual([]);
+    expect(first).toMatchObject({
+      kind: 'trace.descriptor',
+      severity: 'error',
+      causes: [{ id: 'descriptor-damaged', sure: 'certain' }],
+      structures: [{ kind: 'vtd.inv' }],
+    });
+    expect(first?.summary).toContain('reserved bit 59 is set');
+    expect(second?.summary).toContain('no type of the specification');
   });
 });
 

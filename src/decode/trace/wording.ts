@@ -1,4 +1,5 @@
 /** Numbers of a trace in words. */
+import { DOMAIN_IDS, DOMAIN_KINDS } from './qemu-event.ts';
 
 const PAGE = 4096n;
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
@@ -39,4 +40,9 @@ export function spanText(seconds: number): string {
   if (size >= 1) return `${Number(seconds.toPrecision(4))} s`;
   if (size >= 0.9995e-3) return `${Number((seconds * 1e3).toPrecision(3))} ms`;
   return `${Math.round(seconds * 1e6)} µs`;
+}
+
+/** `IOAS 0x2`: an id that events give a domain, hexadecimal as all that varies in a summary. */
+export function domainText(domain: number): string {
+  return `${DOMAIN_KINDS[Math.floor(domain / DOMAIN_IDS)] ?? 'domain'} 0x${(domain % DOMAIN_IDS).toString(16)}`;
 }
