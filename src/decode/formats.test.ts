@@ -1,6 +1,7 @@
 /** What every format of a line must do: its example is known, whatever stands before it, and damage never throws. */
 import { describe, expect, test } from 'vitest';
 import { CAUSES, explain, LINE_FORMATS } from './index.ts';
+import { SHORTEST } from './needle-search.ts';
 
 const PREFIXES = [
   ['none', ''],
@@ -14,7 +15,7 @@ const PREFIXES = [
 describe.each(LINE_FORMATS.map((format) => [format.id, format] as const))('%s', (_, format) => {
   test('has its needle in its example, and no global or sticky pattern', () => {
     expect(format.example).toContain(format.needle);
-    expect(format.needle.length).toBeGreaterThan(3);
+    expect(format.needle.length).toBeGreaterThanOrEqual(SHORTEST);
     expect(format.pattern.flags).not.toMatch(/[gy]/);
     expect(format.printedBy).not.toBe('');
   });

@@ -4,6 +4,7 @@ import { takeRootLine } from './dump/roots.ts';
 import type { Tables } from './dump/tables.ts';
 import type { Finding, Found, Position } from './finding.ts';
 import type { FollowingLines, Groups, LineFormat } from './line-format.ts';
+import { NeedleSearch } from './needle-search.ts';
 import type { Section } from './section.ts';
 import { messageOf } from './text.ts';
 
@@ -45,7 +46,9 @@ interface Pending {
 
 export class LineScanner {
   private readonly formats: readonly LineFormat[];
-  private readonly needles: RegExp;
+  private readonly needles: NeedleSearch;
+  /** By needle, the formats that have it, by their place among all. */
+  private readonly byNeedle: readonly (readonly number[])[];
   private readonly sink: Sink;
   private readonly tables: Tables | null;
   private input = '-';
@@ -59,7 +62,10 @@ export class LineScanner {
     this.sink = sink;
     this.tables = tables;
     const literals = [...new Set([...formats.map(({ needle }) => needle), ...SUSPICIOUS])];
-    this.needles = new RegExp(literals.map(quoted).join('|'), 'g');
+    this.needles = new NeedleSearch(literals);
+    this.byNeedle = literals.map((literal) =>
+      formats.flatMap(({ needle }, place) => (needle === literal ? [place] : [])),
+    );
   }
 
   /** Lines so far, of this input. */
@@ -105,10 +111,9 @@ export class LineScanner {
     let at = 0;
     for (;;) {
       if (this.pending === null && this.tables === null) {
-        this.needles.lastIndex = at;
-        const hit = this.needles.exec(text);
-        if (hit === null) break;
-        const start = text.lastIndexOf('\n', hit.index) + 1;
+        const hit = this.needles.next(text, at);
+        if (hit < 0) break;
+        const start = text.lastIndexOf('\n', hit) + 1;
         this.line += countLines(text, at, start);
         at = start;
       }
@@ -129,8 +134,8 @@ export class LineScanner {
     if (long) this.sink.cut(position);
     if (this.belongs(text)) return;
     let known = false;
-    for (const format of this.formats) {
-      if (!text.includes(format.needle)) continue;
+    for (const place of this.candidates(text)) {
+      const format = this.formats[place];
       const match = format.pattern.exec(text);
       if (match === null) continue;
       const section = sectionOf(format, match.groups ?? {}, this.tables);
@@ -147,6 +152,12 @@ export class LineScanner {
     if (known || (this.tables !== null && (takeMemoryLine(text, this.tables) || takeRootLine(text, this.tables))))
       return;
     if (LOOKS_LIKE_FAULT.test(text)) this.sink.unknown(text, position);
+  }
+
+  /** Places of the formats whose needles the line has, first one first. */
+  private candidates(text: string): number[] {
+    const places = this.needles.all(text).flatMap((id) => this.byNeedle[id]);
+    return places.sort((a, b) => a - b);
   }
 
   /** Whether the line is one of what is pending. */
@@ -208,10 +219,6 @@ class Following implements Section {
     const finding = rest.length === 0 ? format.decode?.(first) : follow.decode(first, rest);
     return finding == null ? [] : [finding];
   }
-}
-
-function quoted(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** Line ends from `from` to before `to`. */

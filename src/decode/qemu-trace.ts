@@ -18,13 +18,13 @@ export interface QemuEvent {
   readonly say: Say;
 }
 
-/** Formats of the events of a unit. @param family how all their names begin: the text that they are found by */
+/** Formats of the events of a unit. @param family how all their names begin */
 export function qemuTraceLines(model: Model, family: string, events: readonly QemuEvent[]): LineFormat[] {
   return events.map(({ body, example, name, say }) => {
     const id = `${model}.qemu-trace.${name.replace(family, '').replaceAll('_', '-')}`;
     return {
       id,
-      needle: family,
+      needle: `${name} `,
       pattern: new RegExp(String.raw`(?:^|[\s:])${name} {1,2}${body}`),
       example: `${name} ${example}`,
       printedBy: 'QEMU with -trace',

@@ -118,7 +118,7 @@ class Rows {
 
 export const PAGE_TABLES_DUMP: LineFormat = {
   id: 'vtd.page-tables',
-  needle: ' @0x',
+  needle: 'Device ',
   pattern:
     /\bDevice (?<device>(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?: with pasid (?<pasid>[0-9a-f]{1,5}))? @(?<base>0x[0-9a-f]{1,16})\s*$/i,
   example: 'Device 0000:00:02.0 @0x1017f8000',

@@ -96,7 +96,7 @@ export const QUEUE_LINES: readonly LineFormat[] = [
   },
   {
     id: 'vtd.queue-descriptor',
-    needle: 'qw0 = ',
+    needle: ', qw1 = ',
     pattern:
       /QI (?<place>HEAD|PRIOR): .{0,60}?qw0 = (?:0x)?(?<low>[0-9a-f]{1,16}), qw1 = (?:0x)?(?<high>[0-9a-f]{1,16})/i,
     example: 'DMAR: QI HEAD: Invalidation Wait qw0 = 0x200000025, qw1 = 0x100059c04',
