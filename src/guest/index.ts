@@ -1,2 +1,3 @@
 export * from './kit/index.ts';
+export * from './smmuv3/index.ts';
 export * from './vtd/index.ts';

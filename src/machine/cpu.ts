@@ -141,16 +141,21 @@ export class Cpu {
     );
   }
 
-  /** Waits until `test` holds of the register's halves. A poll loop, written as the guard that it amounts to. */
+  /**
+   * Waits until `test` holds of the register's halves. A poll loop, written as the guard that it amounts to.
+   * @param on what `test` depends on beside the register, if that is all: see `Op.on`
+   */
   *mmioWait(
     block: MmioBlock,
     offset: number,
     size: 4 | 8,
     what: string,
     test: (lo: number, hi: number) => boolean,
+    on?: readonly number[],
   ): Program {
     yield {
       name: `${this.name} wait ${what}`,
+      ...(on === undefined ? {} : { on }),
       ready: () => {
         const { lo, hi } = block.peek === undefined ? block.read(offset, size) : block.peek(offset, size);
         return test(lo, hi);

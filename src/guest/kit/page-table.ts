@@ -190,19 +190,23 @@ export class PageTable {
     return old;
   }
 
-  /** Makes a table that nothing leads to yet, of what a 2 MiB leaf says in 4 KiB leaves. @returns the entry that leads to it */
-  *prepareSplit(leaf: bigint): Program<bigint> {
+  /**
+   * Makes a table that nothing leads to yet, of what a 2 MiB leaf says in 4 KiB leaves.
+   * @param leftOut indices of entries that stay empty
+   * @returns the entry that leads to it
+   */
+  *prepareSplit(leaf: bigint, leftOut: readonly number[] = []): Program<bigint> {
     const first = leaf ^ this.format.size;
     const fill = this.fill.bind(this);
-    return yield* atomic(() => fill(first));
+    return yield* atomic(() => fill(first, leftOut));
   }
 
-  private *fill(first: bigint): Program<bigint> {
+  private *fill(first: bigint, leftOut: readonly number[]): Program<bigint> {
     const { cpu } = this;
     const page = yield* this.pool.alloc(this.owner);
     for (let i = 0n; i < 512n; i++) {
       const addr = page + 8n * i;
-      if (!cpu.named(addr)) continue;
+      if (!cpu.named(addr) || leftOut.includes(Number(i))) continue;
       const entry = first + i * 4096n;
       yield* cpu.write64(addr, entry, `${this.format.names[1]}[${i}] = ${hex(entry)} at ${hex(addr)}`);
       if (this.writesBack) yield* cpu.clflush(addr);
