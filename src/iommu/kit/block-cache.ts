@@ -1,0 +1,217 @@
+/**
+ * A cache of aligned blocks of an address space, of several sizes, which may overlap: translations, or tables that cover blocks. Addresses are
+ * byte addresses in two int32 halves. An entry's words: a tag (bit 0: there is one; bits 6:1: log2 of its bytes, less 12; the rest is its
+ * owner's), whose it is, and halves of where it begins and of what it gives.
+ */
+import type { Arena } from '../../machine/index.ts';
+import { Cache } from './cache.ts';
+
+const WORDS = ['tag', 'id', 'hi', 'lo', 'outHi', 'outLo'] as const;
+
+/** Offsets in an entry. */
+export const BLOCK = { tag: 0, id: 1, hi: 2, lo: 3, outHi: 4, outLo: 5 } as const;
+
+/** Where the owner's bits of a tag begin. */
+export const BLOCK_TAG = { valid: 0, size: 1, owner: 7 } as const;
+
+/** Blocks have 2^12 bytes at least, and 2^(12 + 31) at most: a bit each in one word. */
+const SMALLEST = 12;
+
+// Again as this module's own, which V8 folds.
+const ID = BLOCK.id;
+const HI = BLOCK.hi;
+const LO = BLOCK.lo;
+const OUT_HI = BLOCK.outHi;
+const OUT_LO = BLOCK.outLo;
+const SIZE = BLOCK_TAG.size;
+const ENTRY = WORDS.length;
+
+/** Bits of a tag that say that there is an entry, and its size. */
+const VALID_AND_SIZE = 0x7f;
+
+/** log2 of an entry's bytes. */
+export function blockBits(tag: number): number {
+  return ((tag >>> SIZE) & 0x3f) + SMALLEST;
+}
+
+/** Tag of an entry of 2^bits bytes, but for the owner's bits. */
+export function blockTag(bits: number): number {
+  return 1 | ((bits - SMALLEST) << SIZE);
+}
+
+/** A word with the bits of some sizes set, by their log2. */
+export function sizesOf(bits: Iterable<number>): number {
+  let sizes = 0;
+  for (const size of bits) sizes |= 1 << (size - SMALLEST);
+  return sizes;
+}
+
+/** Lower half of where the block of 2^bits bytes around an address begins. */
+export function blockLo(bits: number, lo: number): number {
+  return bits >= 32 ? 0 : lo & (-1 << bits);
+}
+
+/** Upper half. */
+export function blockHi(bits: number, hi: number): number {
+  return bits <= 32 ? hi : hi & (-1 << (bits - 32));
+}
+
+/** Whether two addresses lie in one block of 2^bits bytes. */
+export function sameBytes(bits: number, hiA: number, loA: number, hiB: number, loB: number): boolean {
+  if (bits >= 64) return true;
+  if (bits >= 32) return (hiA ^ hiB) >>> (bits - 32) === 0;
+  return hiA === hiB && (loA ^ loB) >>> bits === 0;
+}
+
+export class BlockCache {
+  readonly cache: Cache;
+  private readonly words: Int32Array;
+  private readonly arena: Arena;
+  private readonly base: number;
+  private readonly mask: number;
+  /** Words of a set. */
+  readonly stride: number;
+  private readonly setBits: number;
+  private readonly sizes: number;
+  /**
+   * Offset of a word with the bits of sizes that may be there: the others need no look. −1 where the owner is explored: the word would tell apart
+   * states that nobody can tell apart.
+   */
+  private readonly sizesAt: number;
+
+  /**
+   * @param sizes that entries can have; see {@link sizesOf}
+   * @param replaces a full set replaces its entries in turn; otherwise it is an error
+   */
+  constructor(arena: Arena, name: string, sets: number, ways: number, sizes: number, replaces: boolean) {
+    this.arena = arena;
+    this.words = arena.words;
+    this.sizes = sizes;
+    this.sizesAt = replaces ? arena.region(`${name}-sizes`, ['sizes']).base : -1;
+    this.cache = new Cache(arena, name, WORDS, sets, ways, replaces);
+    this.base = this.cache.base;
+    this.mask = sets - 1;
+    this.stride = ways * ENTRY;
+    this.setBits = Math.log2(sets);
+  }
+
+  /** Offset of the first entry of the set in which a block of 2^bits bytes is. Neighbouring blocks get different sets: a buffer of as many pages as there are sets fits. */
+  setAt(bits: number, id: number, hi: number, lo: number): number {
+    const block = bits >= 32 ? hi >>> (bits - 32) : (lo >>> bits) | (hi << (32 - bits));
+    const hash = block ^ (block >>> this.setBits) ^ Math.imul(id, 0x85ebca6b | 0);
+    return this.base + (hash & this.mask) * this.stride;
+  }
+
+  /**
+   * Offset of the first entry that covers the address, smaller blocks first; −1 for none.
+   * @param kind bits of the tag that `kindMask` selects must be these
+   * @param need bits of the tag that must be set
+   */
+  find(id: number, hi: number, lo: number, kind: number, kindMask: number, need: number): number {
+    const { words } = this;
+    const mask = kindMask | need | VALID_AND_SIZE;
+    for (let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt]; sizes !== 0; sizes &= sizes - 1) {
+      const size = 31 - Math.clz32(sizes & -sizes);
+      const bits = size + SMALLEST;
+      const startHi = bits <= 32 ? hi : hi & (-1 << (bits - 32));
+      const startLo = bits >= 32 ? 0 : lo & (-1 << bits);
+      const wanted = kind | need | 1 | (size << SIZE);
+      let at = this.setAt(bits, id, hi, lo);
+      for (const end = at + this.stride; at < end; at += ENTRY) {
+        if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
+        if ((words[at] & mask) === wanted) return at;
+      }
+    }
+    return -1;
+  }
+
+  /** The `n`th of what {@link find} finds the first of; −1 when there are no more. */
+  nth(id: number, hi: number, lo: number, kind: number, kindMask: number, need: number, n: number): number {
+    const { words } = this;
+    const mask = kindMask | need;
+    let left = n;
+    for (let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt]; sizes !== 0; sizes &= sizes - 1) {
+      const bits = 31 - Math.clz32(sizes & -sizes) + SMALLEST;
+      const first = this.setAt(bits, id, hi, lo);
+      for (let at = first; at < first + this.stride; at += ENTRY) {
+        const tag = words[at];
+        if ((tag & 1) === 0 || blockBits(tag) !== bits || words[at + ID] !== id) continue;
+        if ((tag & mask) !== (kind | need)) continue;
+        if (!sameBytes(bits, words[at + HI], words[at + LO], hi, lo)) continue;
+        if (left-- === 0) return at;
+      }
+    }
+    return -1;
+  }
+
+  /** What an entry gives, and for translations where the address in its block leads. */
+  outHi(at: number, hi: number): number {
+    const bits = blockBits(this.words[at]);
+    return bits <= 32 ? this.words[at + OUT_HI] : this.words[at + OUT_HI] | (hi & ~(-1 << (bits - 32)));
+  }
+
+  outLo(at: number, lo: number): number {
+    const bits = blockBits(this.words[at]);
+    return bits >= 32 ? lo : this.words[at + OUT_LO] | (lo & ~(-1 << bits));
+  }
+
+  /**
+   * Takes the place of the entry of the same block, or of one that makes room.
+   * @param tag with {@link blockTag}. @param kindMask bits of the tag by which entries of the same block differ
+   * @param outHi aligned to the block, if it is a translation
+   */
+  fill(tag: number, kindMask: number, id: number, hi: number, lo: number, outHi: number, outLo: number): void {
+    const { arena, words } = this;
+    const bits = blockBits(tag);
+    const startHi = blockHi(bits, hi);
+    const startLo = blockLo(bits, lo);
+    const mask = kindMask | VALID_AND_SIZE;
+    const first = this.setAt(bits, id, hi, lo);
+    const end = first + this.stride;
+    let entry = -1;
+    let empty = -1;
+    for (let at = first; at < end; at += ENTRY) {
+      if (words[at] === 0) {
+        if (empty < 0) empty = at;
+        continue;
+      }
+      if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
+      if (((words[at] ^ tag) & mask) !== 0) continue;
+      entry = at;
+      break;
+    }
+    if (entry < 0) entry = empty >= 0 ? empty : this.cache.replaced(first);
+    if (arena.tracked) {
+      arena.set(entry, tag);
+      arena.set(entry + ID, id);
+      arena.set(entry + HI, startHi);
+      arena.set(entry + LO, startLo);
+      arena.set(entry + OUT_HI, outHi);
+      arena.set(entry + OUT_LO, outLo);
+    } else {
+      words[entry] = tag;
+      words[entry + ID] = id;
+      words[entry + HI] = startHi;
+      words[entry + LO] = startLo;
+      words[entry + OUT_HI] = outHi;
+      words[entry + OUT_LO] = outLo;
+    }
+    const { sizesAt } = this;
+    const size = 1 << (bits - SMALLEST);
+    if (sizesAt >= 0 && (words[sizesAt] & size) === 0) arena.set(sizesAt, words[sizesAt] | size);
+  }
+
+  dropAll(): void {
+    this.cache.dropAll();
+    if (this.sizesAt >= 0) this.arena.set(this.sizesAt, 0);
+  }
+
+  /** Sizes that may be there; see {@link sizesOf}. */
+  get present(): number {
+    return this.sizesAt < 0 ? this.sizes : this.words[this.sizesAt];
+  }
+
+  word(at: number, field: number): number {
+    return this.words[at + field];
+  }
+}
