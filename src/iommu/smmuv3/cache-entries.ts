@@ -1,13 +1,14 @@
 /** What cached translations and tables consist of (IHI 0070, 3.17, 16.2), besides what every {@link BlockCache} entry has. */
 import { BLOCK_TAG, sizesOf } from '../kit/block-cache.ts';
 import type { SmmuCapabilities } from './capabilities.ts';
+import { RIGHT } from './event-record.ts';
 import { LAST_LEVEL, strideOf } from './geometry.ts';
 import { isGranuleSupported } from './legality.ts';
 
-/** Rights of a translation: of unprivileged and of privileged accesses. Read and write lie as bits of an access do. */
-export const RIGHT = { ur: 1, uw: 2, ux: 4, pr: 8, pw: 16, px: 32 } as const;
+/** Rights of a translation, see {@link RIGHT}: unprivileged ones lie as bits of an access do. */
 export const ALL_RIGHTS = 63;
-export const WRITES = RIGHT.uw | RIGHT.pw;
+export const WRITES = RIGHT.uW | RIGHT.pW;
+export const PRIVILEGED_RIGHTS = RIGHT.pR | RIGHT.pW | RIGHT.pX;
 /** From an unprivileged right to the privileged one. */
 export const PRIVILEGED_SHIFT = 3;
 

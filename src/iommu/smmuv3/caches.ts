@@ -42,12 +42,17 @@ export class SmmuCaches implements InvalidatedCaches {
   private readonly arena: Arena;
   private readonly configurationMask: number;
   private readonly replaces: boolean;
+  private readonly separate: boolean;
   /** Whether there was ever a global entry: most software has none. */
   private globals = false;
 
-  /** @param replaces a full cache replaces; see {@link Cache} */
-  constructor(arena: Arena, has: SmmuCapabilities, sizes: CacheSizes, replaces: boolean) {
+  /**
+   * @param replaces a full cache replaces; see {@link Cache}
+   * @param separate an STE and its CDs are dropped by themselves
+   */
+  constructor(arena: Arena, has: SmmuCapabilities, sizes: CacheSizes, replaces: boolean, separate = true) {
     this.arena = arena;
+    this.separate = separate;
     this.words = arena.words;
     this.replaces = replaces;
     const sets = sizes.configurationSets ?? 1;
@@ -156,6 +161,16 @@ export class SmmuCaches implements InvalidatedCaches {
     return this.tlb.nth(id & ~0xffff, hi, lo, kind | (1 << ENTRY.global), KIND_MASK, need, left);
   }
 
+  /** Offset of the first translation of stage 2 that serves an access to an IPA, −1 for none. @param id any of the VMID */
+  findIpa(id: number, hi: number, lo: number, rights: number): number {
+    return this.ipa.find(id & ~0xffff, hi, lo, 0, 0, rights << ENTRY.rights);
+  }
+
+  /** Offset of the cached table nearest to the leaf, −1 for none. @param kind its regime */
+  findTable(of: BlockCache, kind: number, id: number, hi: number, lo: number): number {
+    return of.find(id, hi, lo, kind & ID_KIND_MASK, ID_KIND_MASK, 0);
+  }
+
   /** @param tag with size, {@link ENTRY}, and `global` where the ASID does not count */
   fillTranslation(tag: number, id: number, hi: number, lo: number, outHi: number, outLo: number): void {
     const global = (tag >>> ENTRY.global) & 1;
@@ -202,6 +217,7 @@ export class SmmuCaches implements InvalidatedCaches {
   }
 
   dropCd(sid: number, ssid: number, leafOnly: boolean): void {
+    if (!this.separate) return this.dropStreams(sid | 0, -1, leafOnly);
     const { cd, l1cd, words } = this;
     const at = this.findCd(sid | 0, ssid);
     if (at >= 0) cd.drop(at);
@@ -214,6 +230,7 @@ export class SmmuCaches implements InvalidatedCaches {
   }
 
   dropCdAll(sid: number): void {
+    if (!this.separate) return this.dropStreams(sid | 0, -1, false);
     const { cd, l1cd, words } = this;
     for (let i = 0; i < cd.entries; i++) {
       const at = cd.at(i);

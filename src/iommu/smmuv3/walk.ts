@@ -3,10 +3,10 @@
  * Emulation loops over it, the explorer calls it once a step.
  */
 import type { Memory } from '../../machine/index.ts';
-import { RIGHT, WRITES } from './cache-entries.ts';
+import { WRITES } from './cache-entries.ts';
 import type { SmmuCapabilities } from './capabilities.ts';
 import { CD_TAG, CONTROL } from './configuration.ts';
-import { EVENT } from './event-codes.ts';
+import { EVENT, RIGHT } from './event-record.ts';
 import { LAST_LEVEL } from './geometry.ts';
 
 /** Outcome of a descriptor. `update`: flags of it are to be set first, see {@link StageWalk.update}. */
@@ -14,7 +14,7 @@ export const STEP = { more: 0, done: 1, update: 2, fault: 3 } as const;
 
 // Again as this module's own, which V8 folds.
 const { F_WALK_EABT, F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION } = EVENT;
-const { ur: UR, uw: UW, ux: UX, pr: PR, pw: PW, px: PX } = RIGHT;
+const { uR: UR, uW: UW, uX: UX, pR: PR, pW: PW, pX: PX } = RIGHT;
 const MORE = STEP.more;
 const DONE = STEP.done;
 const UPDATE = STEP.update;
@@ -108,6 +108,8 @@ export class StageWalk {
   outLo = 0;
   bits = 0;
   rights = 0;
+  /** Of stage 2: what it gave last was in a cache. */
+  cached = false;
   /** After {@link STEP}.fault. */
   event = 0;
   /** Whether the fault is one of reading: a write that may be written, but not read as it has to be (13.1.1). */

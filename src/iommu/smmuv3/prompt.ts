@@ -1,0 +1,131 @@
+/** Translation at once, as emulation needs it: caches are used where they can be, filled, and nothing is left undecided. */
+import { AtsRequests } from './ats-requests.ts';
+import type { SmmuCaches } from './caches.ts';
+import { LEVEL_ONE } from './caches.ts';
+import { contextLevelOne } from './context-table.ts';
+import type { SmmuCore } from './core.ts';
+import { INTERNAL } from './core.ts';
+import { Walker } from './nested.ts';
+import { ATS, BLOCKED, isTranslationRequest } from './request.ts';
+import { levelOneIndex } from './stream-table.ts';
+import { LOOK, NO_EVENT, TASK, Translation } from './translation.ts';
+
+export class Prompt {
+  readonly walker: Walker;
+  readonly ats: AtsRequests;
+  /** The last translation. */
+  readonly t: Translation;
+  /** What became of the last transaction that faulted: see OUTCOME. */
+  outcome = 0;
+  private readonly core: SmmuCore<SmmuCaches>;
+  private readonly caches: SmmuCaches;
+  private readonly words: Int32Array;
+  private readonly enabledAt: number;
+
+  constructor(core: SmmuCore<SmmuCaches>) {
+    this.core = core;
+    this.caches = core.caches;
+    this.words = core.arena.words;
+    this.walker = new Walker(core);
+    this.t = new Translation(core.has);
+    this.ats = new AtsRequests(core, this);
+    this.enabledAt = core.internal.base + INTERNAL.enabled;
+  }
+
+  /**
+   * Translates for a transaction.
+   * @param sid StreamID, unsigned. @param ssid SubstreamID; −1: none
+   * @param hi upper half of the address, as it is sent. @param kind see REQUEST
+   * @returns 0, with `outHi` and `outLo` of {@link t}; the event, which was recorded as the configuration says; BLOCKED
+   */
+  translate(sid: number, ssid: number, hi: number, lo: number, kind: number): number {
+    const { t } = this;
+    t.sid = sid;
+    t.ssid = ssid;
+    t.hi = hi;
+    t.lo = lo;
+    t.kind = kind;
+    t.mev = 0;
+    if ((kind & ATS) !== 0) return isTranslationRequest(kind) ? this.ats.ask(t, kind) : this.ats.direct(t, kind);
+    if (this.words[this.enabledAt] === 0) return this.disabled();
+    t.task = TASK.none;
+    t.look = LOOK.ste;
+    this.run(t);
+    return t.task === TASK.done ? 0 : this.refused();
+  }
+
+  /** Until it is done, or refused. */
+  run(t: Translation): void {
+    const { caches, walker } = this;
+    while (t.task < TASK.done || t.look !== LOOK.none) {
+      switch (t.look) {
+        case LOOK.none:
+          walker.step(t, true);
+          break;
+        case LOOK.ste: {
+          const at = caches.findSte(t.sid | 0);
+          if (at >= 0) walker.withSte(t, at);
+          else walker.withoutSte(t);
+          break;
+        }
+        default:
+          this.look(t);
+      }
+    }
+  }
+
+  private look(t: Translation): void {
+    const { caches, walker } = this;
+    switch (t.look) {
+      case LOOK.l1std: {
+        const at = caches.findLevelOne(caches.l1std, -1, levelOneIndex(this.core, t));
+        if (at < 0) return walker.withoutL1std(t);
+        return void walker.withL1std(t, this.words[at + LEVEL_ONE.lo], this.words[at + LEVEL_ONE.hi]);
+      }
+      case LOOK.cd: {
+        const at = caches.findCd(t.sid | 0, t.index);
+        if (at < 0) return walker.withoutCd(t);
+        return void walker.withCd(t, at);
+      }
+      case LOOK.l1cd: {
+        const at = caches.findLevelOne(caches.l1cd, t.sid | 0, contextLevelOne(t, this.words));
+        if (at < 0) return walker.withoutL1cd(t);
+        return void walker.withL1cd(t, this.words[at + LEVEL_ONE.lo], this.words[at + LEVEL_ONE.hi]);
+      }
+      case LOOK.tlb: {
+        const { first } = t;
+        // With split-stage ATS the answer is an IPA, which the TLB has not.
+        const split = t.split && t.asks;
+        const at = split ? -1 : caches.findTranslation(t.owner, t.id, first.inHi, first.inLo, t.want | t.dirties);
+        if (at >= 0) return walker.withTranslation(t, at);
+        if (!walker.mayWalkFirst(t)) return;
+        const table = caches.findTable(caches.walk1, t.owner, t.id, first.inHi, first.inLo);
+        return table >= 0 ? walker.withFirstTable(t, table) : walker.withoutFirstTable(t);
+      }
+      default: {
+        const { second } = t;
+        const at = caches.findIpa(t.id, second.inHi, second.inLo, second.want | second.dirties);
+        if (at >= 0) return void walker.withIpa(t, at);
+        if (!walker.mayWalkSecond(t)) return;
+        const table = caches.findTable(caches.walk2, 0, t.id & ~0xffff, second.inHi, second.inLo);
+        return table >= 0 ? walker.withSecondTable(t, table) : walker.withoutSecondTable(t);
+      }
+    }
+  }
+
+  /** The event of the translation is recorded, or not. */
+  private refused(): number {
+    const { t } = this;
+    if (t.event === NO_EVENT) return BLOCKED;
+    this.outcome = this.core.events.record(t);
+    return t.event;
+  }
+
+  /** SMMUEN is 0: all is aborted, or goes out as it is if it is not beyond the OAS (3.4, 6.3.14). */
+  private disabled(): number {
+    const { core, t } = this;
+    if (core.aborts || t.hi >>> (core.has.oas - 32) !== 0) return BLOCKED;
+    t.finish(t.hi, t.lo);
+    return 0;
+  }
+}
