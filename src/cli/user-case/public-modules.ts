@@ -7,6 +7,7 @@ export const PUBLIC_MODULES: Readonly<Record<string, string>> = Object.freeze({
   'pinhole/guest': 'guest/index',
   'pinhole/cases': 'cases/index',
   'pinhole/vtd': 'iommu/vtd/index',
+  'pinhole/smmuv3': 'iommu/smmuv3/index',
   'pinhole/decode': 'decode/index',
 });
 

@@ -33,7 +33,7 @@ export const TABLE_AT = { control: 0, hi: 1, lo: 2 } as const;
 /** Where the fields of an STE's `tag` are; of more than one bit: `config` 3, `fmt` 2, `cdMax` 5, `dss`, `strw`, `eats`, `priv`, `inst` 2. */
 export const STE_TAG = {
   ...{ valid: 0, config: 1, bad: 4, fmt: 5, cdMax: 7, dss: 12, strw: 14, eats: 16, mev: 18, stallDisabled: 19 },
-  ...{ priv: 20, inst: 22, record: 24, stall: 25, ptw: 26 },
+  ...{ priv: 20, inst: 22, record: 24, stall: 25, ptw: 26, ppar: 27 },
 } as const;
 
 /** Where the bits of a CD's `tag` are. */
@@ -98,6 +98,8 @@ export function decodeSte(has: SmmuCapabilities, sid: number, halves: Int32Array
       ((has.idr0.ATS === 1 ? get(STE.EATS, halves) : 0) << STE_TAG.eats) |
       bool(get(STE.MEV, halves), STE_TAG.mev) |
       bool(get(STE.S1STALLD, halves), STE_TAG.stallDisabled) |
+      // With PPS answers have a PASID whatever PPAR says (5.2).
+      bool(has.idr0.PRI & (has.idr3.PPS | get(STE.PPAR, halves)), STE_TAG.ppar) |
       ((overrides ? get(STE.PRIVCFG, halves) : 0) << STE_TAG.priv) |
       ((overrides ? get(STE.INSTCFG, halves) : 0) << STE_TAG.inst);
     if ((config & 1) !== 0) putTable(into, STE_AT.contextHi, getAddress(STE.S1ContextPtr, halves), 0, 0);

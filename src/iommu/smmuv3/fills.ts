@@ -82,8 +82,8 @@ export class Fills {
       blockTag(bits) |
       (rights << ENTRY.rights) |
       t.owner |
-      // Without ASIDs nG says nothing (3.17.1).
-      ((t.both && first.global ? 1 : 0) << ENTRY.global) |
+      // Without ASIDs nG says nothing, and no ASID matches (3.17.1, 4.4.2.10).
+      ((!t.both || first.global ? 1 : 0) << ENTRY.global) |
       originOf(first.granule, first.level) |
       ((nested ? 1 : 0) << ENTRY.both);
     const hi = blockHi(bits, outHi);

@@ -2,11 +2,12 @@
 import { AtsRequests } from './ats-requests.ts';
 import type { SmmuCaches } from './caches.ts';
 import { LEVEL_ONE } from './caches.ts';
+import { STE_TAG } from './configuration.ts';
 import { contextLevelOne } from './context-table.ts';
 import type { SmmuCore } from './core.ts';
 import { INTERNAL } from './core.ts';
 import { Walker } from './nested.ts';
-import { ATS, BLOCKED, isTranslationRequest } from './request.ts';
+import { ATS, BLOCKED, isTranslationRequest, REQUEST } from './request.ts';
 import { levelOneIndex } from './stream-table.ts';
 import { LOOK, NO_EVENT, TASK, Translation } from './translation.ts';
 
@@ -18,6 +19,7 @@ export class Prompt {
   /** What became of the last transaction that faulted: see OUTCOME. */
   outcome = 0;
   private readonly core: SmmuCore<SmmuCaches>;
+  private readonly probe: Translation;
   private readonly caches: SmmuCaches;
   private readonly words: Int32Array;
   private readonly enabledAt: number;
@@ -28,6 +30,7 @@ export class Prompt {
     this.words = core.arena.words;
     this.walker = new Walker(core);
     this.t = new Translation(core.has);
+    this.probe = new Translation(core.has);
     this.ats = new AtsRequests(core, this);
     this.enabledAt = core.internal.base + INTERNAL.enabled;
   }
@@ -56,27 +59,19 @@ export class Prompt {
 
   /** Until it is done, or refused. */
   run(t: Translation): void {
-    const { caches, walker } = this;
     while (t.task < TASK.done || t.look !== LOOK.none) {
-      switch (t.look) {
-        case LOOK.none:
-          walker.step(t, true);
-          break;
-        case LOOK.ste: {
-          const at = caches.findSte(t.sid | 0);
-          if (at >= 0) walker.withSte(t, at);
-          else walker.withoutSte(t);
-          break;
-        }
-        default:
-          this.look(t);
-      }
+      if (t.look === LOOK.none) this.walker.step(t, true);
+      else this.look(t);
     }
   }
 
   private look(t: Translation): void {
     const { caches, walker } = this;
     switch (t.look) {
+      case LOOK.ste: {
+        const at = caches.findSte(t.sid | 0);
+        return void (at >= 0 ? walker.withSte(t, at) : walker.withoutSte(t));
+      }
       case LOOK.l1std: {
         const at = caches.findLevelOne(caches.l1std, -1, levelOneIndex(this.core, t));
         if (at < 0) return walker.withoutL1std(t);
@@ -111,6 +106,24 @@ export class Prompt {
         return table >= 0 ? walker.withSecondTable(t, table) : walker.withoutSecondTable(t);
       }
     }
+  }
+
+  /** STE.PPAR of a stream, which is read if it is not cached; −1 where it has no valid STE (8.1). */
+  pparOf(sid: number): number {
+    const { probe, walker } = this;
+    probe.sid = sid;
+    probe.ssid = -1;
+    probe.kind = REQUEST.read;
+    probe.ste = 0;
+    probe.task = TASK.none;
+    probe.look = LOOK.ste;
+    while (probe.ste === 0 && probe.task !== TASK.refused) {
+      if (probe.look === LOOK.none) walker.step(probe, true);
+      else this.look(probe);
+    }
+    if (probe.ste === 0) return -1;
+    const tag = this.words[probe.ste];
+    return ((tag >>> STE_TAG.bad) & 1) !== 0 ? -1 : (tag >>> STE_TAG.ppar) & 1;
   }
 
   /** The event of the translation is recorded, or not. */

@@ -1,0 +1,36 @@
+/**
+ * What a conformance test can see of an SMMU, whoever has built it: registers, memory, what becomes of transactions of devices. The model has one
+ * (model.ts).
+ */
+import type { SmmuUnitOptions } from '../../../../src/iommu/smmuv3/index.ts';
+
+export interface BenchOptions extends SmmuUnitOptions {
+  /** Pages of memory; 1024 if absent. */
+  readonly frames?: number;
+}
+
+/** A transaction of a device. */
+export interface Asked {
+  readonly sid: number;
+  /** −1 or absent: none. */
+  readonly ssid?: number;
+  /** As the device sends it: 64 bits. */
+  readonly address: bigint;
+  /** A code of REQUEST. */
+  readonly kind: number;
+}
+
+/** Where it went, or the number of the event that it led to; 0: it was refused without one. */
+export type Answer = { readonly address: bigint } | { readonly event: number };
+
+export interface Driver {
+  /** @param size of the access in bytes */
+  read(offset: number, size: 4 | 8): bigint;
+  write(offset: number, size: 4 | 8, value: bigint): void;
+  /** @throws RangeError where there is no memory */
+  poke(address: bigint, value: bigint): void;
+  peek(address: bigint): bigint;
+  /** Lets the SMMU go on until it rests. */
+  run(): void;
+  request(asked: Asked): Answer;
+}
