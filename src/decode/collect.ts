@@ -19,7 +19,8 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   amdvi: [
     TRACE,
     GROUPS,
-    'cat /sys/kernel/debug/iommu/amd/iommu*/{mmio,capability,cmdbuf} (Linux 6.17 and later)',
+    'cd /sys/kernel/debug/iommu/amd; for u in iommu*; do for o in 0x0 0x18 0x30 0x2020; do echo $o > $u/mmio; cat $u/mmio; done; cat $u/cmdbuf; done (Linux 6.17 and later)',
+    'cd /sys/kernel/debug/iommu/amd; echo DEVICE > devid; cat devtbl irqtbl (Linux 6.17 and later)',
     'the log of a boot with amd_iommu_dump on the command line: what IVRS says, and the command buffer after a time-out',
     '/sys/firmware/acpi/tables/IVRS',
   ],

@@ -27,8 +27,23 @@ export function kindOf(id: string, layout: AnyLayout, ...example: string[]): Str
 export function registerKinds(model: string, exported: object): StructureKind[] {
   return Object.entries(exported).flatMap(([key, value]) => {
     const register: unknown = Array.isArray(value) && areEqual(value) ? value[0] : value;
-    return isRegister(register) ? [kindOf(`${model}.${key.toLowerCase().replaceAll('_', '-')}`, register, '0x0')] : [];
+    return isRegister(register) ? [kindOf(idOf(model, key), register, '0x0')] : [];
   });
+}
+
+/** The kind of the register at each offset; of an array of equal ones, at the offsets of all. */
+export function kindsByOffset(model: string, exported: object): ReadonlyMap<number, { id: string; name: string }> {
+  return new Map(
+    Object.entries(exported).flatMap(([key, value]) =>
+      (Array.isArray(value) ? (areEqual(value) ? value : []) : [value])
+        .filter(isRegister)
+        .map(({ name, offset }) => [offset, { id: idOf(model, key), name }] as const),
+    ),
+  );
+}
+
+function idOf(model: string, key: string): string {
+  return `${model}.${key.toLowerCase().replaceAll('_', '-')}`;
 }
 
 /** A paging entry above the lowest level, where a field tells a page from a table. */

@@ -19,7 +19,7 @@ import {
   PTE,
 } from '../../iommu/amdvi/structures.ts';
 import type { AnyLayout, StructureKind } from '../structure-kinds.ts';
-import { entryOf, kindOf, registerKinds } from '../structure-kinds.ts';
+import { entryOf, kindOf, kindsByOffset, registerKinds } from '../structure-kinds.ts';
 
 /** Entries of the device table that Linux has for a device that may do nothing, and for one in a domain of 4 KiB pages and 3 levels. */
 export const AMD_DTE = kindOf('amdvi.dte', DTE, '0x6000000103f0c603', '0x0000000000000013', '0x0', '0x0');
@@ -40,6 +40,10 @@ export const AMD_EVENT: StructureKind = {
   wordBits: 64,
   example: ['0x2070000000000500', '0x0000000169801800'],
 };
+
+/** Registers by their offset in MMIO space, and in the capability block. */
+export const AMD_MMIO = kindsByOffset('amdvi', { ...REGISTERS, ...FEATURES });
+export const AMD_CAPABILITY = kindsByOffset('amdvi', CAPABILITY);
 
 /** What every present paging entry has: which of the two it is. */
 const NEXT_LEVEL = PTE.fields.NextLevel;

@@ -1,3 +1,4 @@
+export * from './amdvi/walk.ts';
 export * from './requester-number.ts';
 export * from './riscv/walk.ts';
 export * from './tables.ts';

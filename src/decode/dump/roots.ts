@@ -1,11 +1,12 @@
 /** Registers and entries that tables begin at, as lines that name them: `ddtp: 0x…`, `STRTAB_BASE = 0x…`, `amdvi.dte: 0x… 0x… 0x… 0x…`. */
 import { decodedOrNull, kindNamed } from '../structure.ts';
 import { wordsOfText } from '../words.ts';
+import { AMD_REGISTERS, AMD_ROOTS } from './amdvi/walk.ts';
 import { RISCV_REGISTERS, RISCV_ROOTS } from './riscv/walk.ts';
 import type { Tables } from './tables.ts';
 
 /** What a walk takes from lines, by kind. */
-const KINDS: readonly string[] = [...RISCV_ROOTS, ...RISCV_REGISTERS];
+const KINDS: readonly string[] = [...AMD_ROOTS, ...AMD_REGISTERS, ...RISCV_ROOTS, ...RISCV_REGISTERS];
 
 /** By the name alone, as registers are spelt: `strtab_base`. */
 const BY_NAME: ReadonlyMap<string, string> = new Map(
@@ -19,7 +20,7 @@ const BY_NAME: ReadonlyMap<string, string> = new Map(
 const LONGEST = 400;
 const WORD = '(?:0x)?[0-9a-f]{1,16}';
 const LINE = new RegExp(
-  `^\\s*(?:smmu_)?([a-z][\\w.-]{1,40})\\s*[:=]\\s*(${WORD}(?:[\\s,:]{1,4}${WORD}){0,7})\\s*$`,
+  `^\\s*(?:smmu_)?([a-z][\\w.-]{1,40})\\s*[:=]\\s*(${WORD}(?:(?::|[\\s,]{1,8})${WORD}){0,7})\\s*$`,
   'i',
 );
 

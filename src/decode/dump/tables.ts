@@ -41,6 +41,8 @@ export class Tables {
   readonly domains: DomainTable[] = [];
   /** Registers and entries that tables begin at, by kind: of the command line, or of lines that name them. The last one holds. */
   readonly given = new Map<string, DecodedStructure>();
+  /** Device table entries that devtbl of AMD-Vi has, by device. */
+  readonly deviceEntries = new Map<string, DecodedStructure>();
   /** Words that two inputs, or two lines, say differently: the later one holds. */
   contradictions = 0;
 

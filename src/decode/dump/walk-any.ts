@@ -1,5 +1,6 @@
 /** A walk of whatever IOMMU the inputs are of. */
 import type { Model } from '../finding.ts';
+import { AMD_ROOTS, walkAmd } from './amdvi/walk.ts';
 import { RISCV_ROOTS, walkRiscv } from './riscv/walk.ts';
 import type { Tables } from './tables.ts';
 import { walkVtd } from './vtd-root.ts';
@@ -23,6 +24,12 @@ const WALKERS: readonly Walker[] = [
     begins: 'iommu_regset, dmar_translation_struct or domain_translation_struct of VT-d',
     has: ({ contexts, domains, rootTables }) => rootTables.size + contexts.length + domains.length > 0,
     walk: walkVtd,
+  },
+  {
+    model: 'amdvi',
+    begins: 'devtbl of AMD-Vi, or its device table base (mmio, offset 0)',
+    has: (tables) => tables.deviceEntries.size > 0 || given(tables, AMD_ROOTS),
+    walk: walkAmd,
   },
   { model: 'riscv', begins: 'ddtp of a RISC-V IOMMU', has: (tables) => given(tables, RISCV_ROOTS), walk: walkRiscv },
 ];
