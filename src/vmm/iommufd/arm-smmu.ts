@@ -1,0 +1,185 @@
+/** Linux's driver of SMMUv3 as iommufd meets it: its page tables, attachments and vSMMUs (drivers/iommu/arm/arm-smmu-v3 of Linux 6.18). */
+import { encodeHalves } from '../../bits/index.ts';
+import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
+import { ArmVsmmu } from './arm-vsmmu.ts';
+import type { Errno } from './errno.ts';
+import { refused } from './errno.ts';
+import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VIOMMU_TYPE } from './flags.ts';
+import type { HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
+import type { Kernel } from './kernels.ts';
+import type { GuestSte } from './nested-ste.ts';
+import { countOf, rangeCommands } from './range-commands.ts';
+import type { HostTable, SmmuHardware, Stream } from './smmu-hardware.ts';
+import { IdAllocator } from './smmu-ids.ts';
+import { HW_INFO_ARM_SMMUV3 } from './structures.ts';
+import type { UserData } from './user-array.ts';
+import { bytesOf } from './user-array.ts';
+import type { UserMemory } from './user-memory.ts';
+
+const { DIRTY_TRACKING, NEST_PARENT, PASID } = HWPT_ALLOC_FLAGS;
+
+/** What all SMMUs of a host share. */
+export class ArmSmmuHost {
+  /** ASIDs of the kernel's own stage-1 tables are of all SMMUs; VMIDs are of each (arm_smmu_asid_xa, smmu.vmid_map). */
+  readonly asids = new IdAllocator(16);
+  readonly kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+}
+
+/** A table of the kernel's on one SMMU. */
+export class ArmDomain implements PagingDomain {
+  readonly kind = 'paging';
+  readonly iommu: ArmSmmu;
+  readonly stage: 1 | 2;
+  readonly isParent: boolean;
+  readonly table: HostTable;
+  /** ASID of stage 1, VMID of stage 2. */
+  readonly tag: number;
+
+  constructor(iommu: ArmSmmu, stage: 1 | 2, isParent: boolean, tag: number) {
+    this.iommu = iommu;
+    this.stage = stage;
+    this.isParent = isParent;
+    this.tag = tag;
+    this.table = iommu.hardware.table(stage, isParent);
+  }
+
+  get pageSizes(): bigint {
+    return this.table.pageSizes;
+  }
+
+  get aperture() {
+    return { start: 0n, last: (1n << BigInt(this.table.bits)) - 1n };
+  }
+
+  get dirty() {
+    return this.stage === 1 ? this.table.dirty : null;
+  }
+
+  map(iova: bigint, address: bigint, length: bigint, rights: Rights): Errno | null {
+    return this.table.map(iova, address, length, rights);
+  }
+
+  /** What is cached by guests' ASIDs goes as well: nobody knows which of them used the range. */
+  unmap(iova: bigint, length: bigint): void {
+    this.table.unmap(iova, length);
+    const { features } = this.iommu.hardware;
+    const scope = this.stage === 1 ? { vmid: 0, asid: this.tag } : { vmid: this.tag, asid: null };
+    const commands = rangeCommands(scope, iova, length, features.rangeInvalidation);
+    this.iommu.run(commands);
+    if (this.isParent) this.iommu.run(encodeHalves(CMD_TLBI_NH_ALL, { VMID: this.tag }));
+  }
+
+  /** Its tag may mean something else afterwards: nothing with it stays in the caches. */
+  free(): void {
+    this.table.free();
+    const { host, vmids } = this.iommu;
+    if (this.stage === 1) {
+      this.iommu.run(encodeHalves(CMD_TLBI_NH_ASID, { ASID: this.tag }));
+      host.asids.free(this.tag);
+    } else {
+      this.iommu.run(encodeHalves(CMD_TLBI_S12_VMALL, { VMID: this.tag }));
+      vmids.free(this.tag);
+    }
+  }
+}
+
+/** A guest's STE behind a stage 2. */
+export interface ArmNested {
+  readonly vsmmu: ArmVsmmu;
+  readonly guest: GuestSte;
+}
+
+export class ArmSmmu implements HostIommu {
+  readonly driver = 'arm-smmu-v3';
+  readonly host: ArmSmmuHost;
+  readonly hardware: SmmuHardware;
+  readonly vmids: IdAllocator;
+  /** Nesting is by vIOMMU. */
+  readonly allocateNested = null;
+  /** By nested domain. */
+  private readonly nested = new WeakMap<HostDomain, ArmNested>();
+
+  constructor(host: ArmSmmuHost, hardware: SmmuHardware) {
+    this.host = host;
+    this.hardware = hardware;
+    this.vmids = new IdAllocator(hardware.vmidBits);
+  }
+
+  get name(): string {
+    return this.hardware.name;
+  }
+
+  /** Issues commands in batches, each with a CMD_SYNC. */
+  run(commands: Int32Array): void {
+    const errno = this.hardware.queue.issue(commands, 0, countOf(commands));
+    if (errno !== null) throw new Error(`${this.name}: a command of the kernel's was not completed: ${errno}`);
+  }
+
+  allocatePaging(_device: HostDevice, flags: number, data: UserData | null): PagingDomain | Errno {
+    const { s1, s2 } = this.hardware.stages;
+    if (data !== null) return 'EOPNOTSUPP';
+    if (flags === 0) return this.allocate(s1 ? 1 : 2, false);
+    if (flags === NEST_PARENT) return s1 && s2 ? this.allocate(2, true) : 'EOPNOTSUPP';
+    const known = flags === DIRTY_TRACKING || flags === PASID || flags === (DIRTY_TRACKING | PASID);
+    return known && s1 ? this.allocate(1, false) : 'EOPNOTSUPP';
+  }
+
+  private allocate(stage: 1 | 2, isParent: boolean): ArmDomain | Errno {
+    const tag = (stage === 1 ? this.host.asids : this.vmids).allocate();
+    return tag === 0 ? 'ENOSPC' : new ArmDomain(this, stage, isParent, tag);
+  }
+
+  supportsViommu(type: number): boolean {
+    const { cmdqv, forcesCoherency, stages } = this.hardware;
+    if (!stages.s1 || !stages.s2 || !forcesCoherency) return false;
+    return type === VIOMMU_TYPE.ARM_SMMUV3 || (type === VIOMMU_TYPE.TEGRA241_CMDQV && cmdqv !== null);
+  }
+
+  /** Stage 2 belongs to one SMMU: EINVAL for a parent of another. */
+  createViommu(type: number, parent: PagingDomain, memory: UserMemory, data: UserData | null): HostViommu | Errno {
+    if (!(parent instanceof ArmDomain) || parent.iommu !== this) return 'EINVAL';
+    return ArmVsmmu.create(this, type, parent, memory, data);
+  }
+
+  /** Keeps what a nested domain is made of. */
+  addNested(domain: HostDomain, nested: ArmNested): void {
+    this.nested.set(domain, nested);
+  }
+
+  attach(devices: readonly HostDevice[], domain: HostDomain | null): Errno | null {
+    if (domain !== null && domain.iommu !== this) return 'EINVAL';
+    const streams: Stream[] = [];
+    for (const device of devices) {
+      const stream = this.streamFor(device, domain);
+      if (refused(stream)) return stream;
+      streams.push(stream);
+    }
+    devices.forEach((device, i) => this.hardware.install(device.sid, streams[i]));
+    return null;
+  }
+
+  private streamFor(device: HostDevice, domain: HostDomain | null): Stream | Errno {
+    if (domain === null) return { kind: 'abort' };
+    if (domain instanceof ArmDomain) {
+      const { stage, table, tag } = domain;
+      return stage === 1 ? { kind: 'stage 1', table, asid: tag } : { kind: 'stage 2', table, vmid: tag };
+    }
+    const nested = this.nested.get(domain);
+    if (nested === undefined) throw new Error(`${this.name}: a domain that is nobody's`);
+    const { guest, vsmmu } = nested;
+    // Without a vStreamID neither invalidations nor events would find the device.
+    if (!vsmmu.knows(device) && !guest.isUntranslated) return 'ENOENT';
+    return { kind: 'nested', table: vsmmu.parent.table, vmid: vsmmu.vmid, guest };
+  }
+
+  info(type: number): { type: number; bytes: Uint8Array } | Errno {
+    if (type !== HW_INFO_TYPE.NONE && type !== HW_INFO_TYPE.ARM_SMMUV3) return 'EOPNOTSUPP';
+    const [idr0, idr1, idr2, idr3, idr4, idr5, iidr, aidr] = this.hardware.registers;
+    const halves = encodeHalves(HW_INFO_ARM_SMMUV3, { idr0, idr1, idr2, idr3, idr4, idr5, iidr, aidr });
+    return { type: HW_INFO_TYPE.ARM_SMMUV3, bytes: bytesOf(halves) };
+  }
+}
