@@ -152,14 +152,14 @@ export function option(fd: Iommufd, cmd: Cmd<typeof uapi.OPTION>): Errno | null 
 function limitMode(fd: Iommufd, cmd: Cmd<typeof uapi.OPTION>): Errno | null {
   if (cmd.object_id !== 0) return 'EOPNOTSUPP';
   if (cmd.op === OPTION_OP.GET) {
-    cmd.val64 = fd.accountMode === 'process' ? 1n : 0n;
+    cmd.val64 = fd.accountMode === 'mm' ? 1n : 0n;
     return null;
   }
   if (cmd.op !== OPTION_OP.SET) return 'EOPNOTSUPP';
   if (!fd.options.mayChangeLimits) return 'EPERM';
   if (!fd.objects.isEmpty) return 'EBUSY';
   if (cmd.val64 > 1n) return 'EINVAL';
-  fd.accountMode = cmd.val64 === 1n ? 'process' : 'user';
+  fd.accountMode = cmd.val64 === 1n ? 'mm' : 'user';
   return null;
 }
 

@@ -4,14 +4,15 @@ import type { UserMemory } from './user-memory.ts';
 import { PAGE_SIZE } from './user-memory.ts';
 
 /** Whom pinned pages are charged to: RLIMIT_MODE. */
-export type AccountMode = 'user' | 'process' | 'none';
+export type AccountMode = 'user' | 'mm' | 'none';
 
 /** Pages that are locked, against RLIMIT_MEMLOCK. */
 export class Accounts {
   /** Pages that each may lock. */
   readonly limit: number;
   user = 0;
-  process = 0;
+  /** Of the process (`mm`). */
+  mm = 0;
 
   constructor(limit = Number.POSITIVE_INFINITY) {
     this.limit = limit;
