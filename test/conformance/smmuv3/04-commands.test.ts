@@ -1,0 +1,529 @@
+/** SMMUv3 chapter 4: what commands do, and which are refused. */
+import { describe, expect, test } from 'vitest';
+import type { Fields, Layout } from '../../../src/bits/index.ts';
+import {
+  CMD_ATC_INV,
+  CMD_CFGI_ALL,
+  CMD_CFGI_CD,
+  CMD_CFGI_CD_ALL,
+  CMD_CFGI_STE,
+  CMD_CFGI_STE_RANGE,
+  CMD_PREFETCH_ADDR,
+  CMD_PREFETCH_CONFIG,
+  CMD_PRI_RESP,
+  CMD_RESUME,
+  CMD_STALL_TERM,
+  CMD_SYNC,
+  CMD_TLBI_EL2_ALL,
+  CMD_TLBI_EL2_ASID,
+  CMD_TLBI_EL2_VA,
+  CMD_TLBI_EL2_VAA,
+  CMD_TLBI_NH_ALL,
+  CMD_TLBI_NH_ASID,
+  CMD_TLBI_NH_VA,
+  CMD_TLBI_NH_VAA,
+  CMD_TLBI_NSNH_ALL,
+  CMD_TLBI_S2_IPA,
+  CMD_TLBI_S12_VMALL,
+} from '../../../src/iommu/smmuv3/commands.ts';
+import { PROFILES } from '../../../src/iommu/smmuv3/profiles.ts';
+import type { Command, Options } from './interface-bench.ts';
+import { CMDQ, CMDQ_ERR, CMDQEN, command, EVENTQEN, InterfaceBench, MSI_CMDQ_ABT_ERR, REG } from './interface-bench.ts';
+
+const [EL1, EL2] = [0, 1];
+const [ONE, TWO, BOTH] = [1, 2, 12];
+const ILL = 1;
+
+const sync = (values = {}) => command(CMD_SYNC, values);
+
+/** A bench that has done some commands. */
+function benchAfter(commands: readonly Command[], options: Options = {}): InterfaceBench {
+  const bench = new InterfaceBench(options).start();
+  bench.submit(...commands);
+  return bench;
+}
+
+describe('4.3 invalidation of configuration', () => {
+  const cases: [string, Command, string[]][] = [
+    [
+      '4.3.1 the STE, its level-1 descriptor and its CDs',
+      command(CMD_CFGI_STE, { StreamID: 0x1234 }),
+      ['ste 4660', 'cds 4660', 'mark 4660 2^0 -1'],
+    ],
+    [
+      '4.3.1 Leaf: the STE and its CDs',
+      command(CMD_CFGI_STE, { StreamID: 7, Leaf: 1 }),
+      ['ste 7 leaf', 'cds 7', 'mark 7 2^0 -1'],
+    ],
+    [
+      '4.3.2 a range of 2^(Range + 1)',
+      command(CMD_CFGI_STE_RANGE, { StreamID: 0x8003, Range: 3 }),
+      ['stes 32771 2^4', 'mark 32771 2^4 -1'],
+    ],
+    [
+      '4.3.3 one CD',
+      command(CMD_CFGI_CD, { StreamID: 9, SubstreamID: 0xfffff }),
+      ['cd 9 1048575', 'mark 9 2^0 1048575'],
+    ],
+    [
+      '4.3.3 Leaf: not its level-1 descriptor',
+      command(CMD_CFGI_CD, { StreamID: 9, SubstreamID: 1, Leaf: 1 }),
+      ['cd 9 1 leaf', 'mark 9 2^0 1'],
+    ],
+    ['4.3.4 all CDs', command(CMD_CFGI_CD_ALL, { StreamID: 0xffffffff }), ['cds 4294967295', 'mark 4294967295 2^0 -1']],
+    ['4.3.6 everything', command(CMD_CFGI_ALL), ['all configuration', 'mark 0 2^32 -1']],
+  ];
+  test.each(cases)('%s', (_, one, calls) => {
+    expect(benchAfter([one]).calls).toEqual(calls);
+  });
+});
+
+describe('4.4 invalidation of translations', () => {
+  const whole = { whole: true, hi: 0, lo: 0, granule: 0, count: 1, leafOnly: false, ttl: 0 };
+  const at = (address: bigint, more = {}) => ({
+    ...{ whole: false, hi: Number(BigInt.asIntN(32, address >> 32n)), lo: Number(BigInt.asIntN(32, address)) },
+    ...{ granule: 0, count: 1, leafOnly: false, ttl: 0, ...more },
+  });
+  const VA = 0xffff_8765_4321_0000n;
+  const cases: [string, Command, object][] = [
+    [
+      '4.4.2.1 NH_ALL',
+      command(CMD_TLBI_NH_ALL, { VMID: 0x8001 }),
+      { regime: EL1, stage: ONE, vmid: 0x8001, asid: -1, ...whole },
+    ],
+    [
+      '4.4.2.2 NH_ASID',
+      command(CMD_TLBI_NH_ASID, { VMID: 1, ASID: 0xffff }),
+      { regime: EL1, stage: ONE, vmid: 1, asid: 0xffff, ...whole },
+    ],
+    [
+      '4.4.2.3 NH_VAA',
+      command(CMD_TLBI_NH_VAA, { VMID: 1, Address: VA }),
+      { regime: EL1, stage: ONE, vmid: 1, asid: -1, ...at(VA) },
+    ],
+    [
+      '4.4.2.4 NH_VA',
+      command(CMD_TLBI_NH_VA, { VMID: 1, ASID: 2, Address: VA, Leaf: 1 }),
+      { regime: EL1, stage: ONE, vmid: 1, asid: 2, ...at(VA, { leafOnly: true }) },
+    ],
+    ['4.4.2.7 EL2_ALL', command(CMD_TLBI_EL2_ALL), { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...whole }],
+    [
+      '4.4.2.8 EL2_VA: without E2H the ASID is ignored',
+      command(CMD_TLBI_EL2_VA, { ASID: 2, Address: VA }),
+      { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...at(VA) },
+    ],
+    [
+      '4.4.2.9 EL2_VAA',
+      command(CMD_TLBI_EL2_VAA, { Address: VA }),
+      { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...at(VA) },
+    ],
+    [
+      '4.4.2.10 EL2_ASID',
+      command(CMD_TLBI_EL2_ASID, { ASID: 3 }),
+      { regime: EL2, stage: ONE, vmid: -1, asid: 3, ...whole },
+    ],
+    [
+      '4.4.3.1 S2_IPA',
+      command(CMD_TLBI_S2_IPA, { VMID: 5, Address: 0xf_ffff_f000n }),
+      { regime: EL1, stage: TWO, vmid: 5, asid: -1, ...at(0xf_ffff_f000n) },
+    ],
+    [
+      '4.4.3.2 S12_VMALL',
+      command(CMD_TLBI_S12_VMALL, { VMID: 5 }),
+      { regime: EL1, stage: BOTH, vmid: 5, asid: -1, ...whole },
+    ],
+    ['4.4.4.1 NSNH_ALL', command(CMD_TLBI_NSNH_ALL), { regime: EL1, stage: BOTH, vmid: -1, asid: -1, ...whole }],
+  ];
+  test.each(cases)('%s', (_, one, scope) => {
+    const bench = benchAfter([one]);
+    expect(bench.scopes).toEqual([{ ...scope, vmidMask: 0xffff }]);
+    expect(bench.calls).toEqual(['tlb', 'mark tlb']);
+  });
+
+  test('4.4.2.8 EL2_VA with E2H matches the ASID', () => {
+    const bench = new InterfaceBench();
+    bench.write32(REG.CR2, 1);
+    bench.start().submit(command(CMD_TLBI_EL2_VA, { ASID: 2, Address: VA }));
+    expect(bench.scopes[0]).toMatchObject({ regime: EL2, asid: 2 });
+  });
+
+  test('4.4.2 without stage 2 VMIDs are not matched', () => {
+    const bench = benchAfter([command(CMD_TLBI_NH_ALL, { VMID: 7 })], { idr0: { S2P: 0, VMID16: 0 } });
+    expect(bench.scopes[0].vmid).toBe(-1);
+  });
+
+  test('3.17.6 VMID wildcards', () => {
+    const bench = new InterfaceBench().start(4, CMDQEN | (3 << 6));
+    bench.submit(command(CMD_TLBI_NH_ALL, { VMID: 7 }));
+    expect(bench.scopes[0]).toMatchObject({ vmid: 7, vmidMask: 0xfff8 });
+  });
+
+  test.each([
+    [
+      { TG: 1, NUM: 0, SCALE: 0, TTL: 3 },
+      { granule: 12, count: 1, ttl: 3 },
+    ],
+    [
+      { TG: 2, NUM: 1, SCALE: 0, TTL: 0 },
+      { granule: 14, count: 2, ttl: 0 },
+    ],
+    [
+      { TG: 3, NUM: 31, SCALE: 31, TTL: 2 },
+      { granule: 16, count: 32 * 2 ** 31, ttl: 2 },
+    ],
+    [
+      { TG: 2, NUM: 1, SCALE: 3, TTL: 1 },
+      { granule: 14, count: 16, ttl: 0 },
+    ],
+  ])('4.4.1.1 a range: %j', (range, scope) => {
+    expect(benchAfter([command(CMD_TLBI_NH_VA, { Address: 0x10_0000n, ...range })]).scopes[0]).toMatchObject(scope);
+  });
+
+  test.each([
+    ['TG alone', { TG: 1 }, {}],
+    ['16 KiB and level 1, which is taken for none', { TG: 2, TTL: 1 }, {}],
+    ['TG = 0 with NUM', { NUM: 1 }, {}],
+    ['TG = 0 with SCALE', { SCALE: 1 }, {}],
+    ['TG = 0 with TTL', { TTL: 2 }, {}],
+    ['TTL128', { TG: 1, TTL: 1, TTL128: 1 }, {}],
+    ['SCALE of 6 bits', { TG: 1, SCALE: 32 }, {}],
+    ['a range without IDR3.RIL', { TG: 1, NUM: 1 }, { idr3: { RIL: 0 } }],
+  ])('4.4.1.1 %s is illegal', (_, range, options) => {
+    for (const one of [
+      command(CMD_TLBI_NH_VAA, range),
+      command(CMD_TLBI_S2_IPA, range),
+      command(CMD_TLBI_EL2_VA, range),
+    ]) {
+      const bench = benchAfter([one], options);
+      expect(bench.commandState).toEqual({ rd: 0, err: ILL, active: true });
+      expect(bench.calls).toEqual([]);
+    }
+  });
+});
+
+describe('4.1.3, 7.1 CERROR_ILL', () => {
+  const noStage1 = { idr0: { S1P: 0, ASID16: 0, CD2L: 0, Hyp: 0 } };
+  const noStage2 = { idr0: { S2P: 0, VMID16: 0 } };
+  const opcode = (op: number): Command => [BigInt(op), 0n];
+  const cases: [string, Command, Options][] = [
+    ...[
+      0x00, 0x08, 0x0a, 0x14, 0x19, 0x1b, 0x24, 0x29, 0x2b, 0x31, 0x3f, 0x42, 0x43, 0x47, 0x54, 0x61, 0x71, 0x80, 0x90,
+      0xff,
+    ].map((op): [string, Command, Options] => [`4.1.1 opcode 0x${op.toString(16)}`, opcode(op), {}]),
+    ...[0x18, 0x1a, 0x50, 0x51, 0x52, 0x53, 0x58, 0x5a, 0x60].map((op): [string, Command, Options] => [
+      `4.4 opcode 0x${op.toString(16)}, of the Secure queue`,
+      opcode(op),
+      {},
+    ]),
+    ['4.3.5 CFGI_VMS_PIDM without MPAM', opcode(0x07), {}],
+    ['4.6 DPTI_ALL without DPT', opcode(0x70), {}],
+    ['4.3.3 CFGI_CD without stage 1', command(CMD_CFGI_CD), noStage1],
+    ['4.3.4 CFGI_CD_ALL without stage 1', command(CMD_CFGI_CD_ALL), noStage1],
+    ['4.4.2 NH_ALL without stage 1', command(CMD_TLBI_NH_ALL), noStage1],
+    ['4.4.2 NH_ASID without stage 1', command(CMD_TLBI_NH_ASID), noStage1],
+    ['4.4.2 NH_VA without stage 1', command(CMD_TLBI_NH_VA), noStage1],
+    ['4.4.2 NH_VAA without stage 1', command(CMD_TLBI_NH_VAA), noStage1],
+    ['4.4.2 EL2_ALL without Hyp', command(CMD_TLBI_EL2_ALL), { idr0: { Hyp: 0 } }],
+    ['4.4.2 EL2_VA without Hyp', command(CMD_TLBI_EL2_VA), { idr0: { Hyp: 0 } }],
+    ['4.4.3.1 S2_IPA without stage 2', command(CMD_TLBI_S2_IPA), noStage2],
+    ['4.4.3.2 S12_VMALL without stage 2', command(CMD_TLBI_S12_VMALL), noStage2],
+    ['4.5.1 ATC_INV without ATS', command(CMD_ATC_INV), {}],
+    ['4.5.1 ATC_INV of more than everything', command(CMD_ATC_INV, { Size: 53 }), { idr0: { ATS: 1 } }],
+    ['4.5.2 PRI_RESP without PRI', command(CMD_PRI_RESP), { idr0: { ATS: 1 } }],
+    ['4.5.2 Resp 3', command(CMD_PRI_RESP, { Resp: 3 }), { idr0: { ATS: 1, PRI: 1 } }],
+    ['4.7.1 RESUME where nothing stalls', command(CMD_RESUME), { idr0: { STALL_MODEL: 1 }, idr5: { STALL_MAX: 0 } }],
+    [
+      '4.7.2 STALL_TERM where nothing stalls',
+      command(CMD_STALL_TERM),
+      { idr0: { STALL_MODEL: 1 }, idr5: { STALL_MAX: 0 } },
+    ],
+    ['4.7.3 CS 3', sync({ CS: 3 }), {}],
+    ...[
+      CMD_PREFETCH_CONFIG,
+      CMD_PREFETCH_ADDR,
+      CMD_CFGI_STE,
+      CMD_CFGI_STE_RANGE,
+      CMD_CFGI_ALL,
+      CMD_CFGI_CD,
+      CMD_CFGI_CD_ALL,
+      CMD_RESUME,
+      CMD_STALL_TERM,
+    ].map((of): [string, Command, Options] => [
+      `4.1.6 SSec of ${of.name}`,
+      command(of as Layout<Fields>, { SSec: 1 }),
+      {},
+    ]),
+    ['4.1.5 a reserved bit', [0x46n | (1n << 8n), 0n], {}],
+    ['4.1.5 a reserved bit of the second word', [0x30n, 1n], {}],
+  ];
+  test.each(cases)('%s', (_, one, options) => {
+    const bench = benchAfter([sync(), one, sync()], options);
+    expect(bench.commandState).toEqual({ rd: 1, err: ILL, active: true });
+    expect([bench.calls, bench.atcRequests, bench.responses]).toEqual([[], [], []]);
+  });
+
+  test('4.1.3 illegal goes before ignored: ATC_INV while SMMUEN is 0', () => {
+    const bench = new InterfaceBench().start(4, CMDQEN);
+    bench.submit(command(CMD_ATC_INV));
+    expect(bench.commandState.err).toBe(ILL);
+  });
+});
+
+describe('7.1 recovery', () => {
+  test('the command can be replaced; the acknowledgement alone restarts the queue', () => {
+    const bench = benchAfter([sync(), [0n, 0n], command(CMD_TLBI_NSNH_ALL), sync()]);
+    expect([bench.commandState.rd, bench.calls]).toEqual([1, []]);
+    bench.poke(CMDQ + 16, 0x46n);
+    expect(bench.commandState.rd).toBe(1);
+    bench.write32(REG.GERRORN, bench.read32(REG.GERROR));
+    expect([bench.commandState, bench.calls]).toEqual([{ rd: 4, err: ILL, active: false }, ['tlb', 'mark tlb']]);
+  });
+
+  test('the same command is refused again, and the flag is toggled back', () => {
+    const bench = benchAfter([[0n, 0n]]);
+    expect(bench.read32(REG.GERROR)).toBe(CMDQ_ERR);
+    bench.write32(REG.GERRORN, CMDQ_ERR);
+    expect([bench.read32(REG.GERROR), bench.commandState]).toEqual([0, { rd: 0, err: ILL, active: true }]);
+  });
+
+  test('PROD can be moved back to CONS while the error is active', () => {
+    const bench = benchAfter([sync(), [0n, 0n], sync()]);
+    bench.write32(REG.CMDQ_PROD, 1);
+    bench.write32(REG.GERRORN, CMDQ_ERR);
+    expect(bench.commandState).toEqual({ rd: 1, err: ILL, active: false });
+  });
+
+  test('CERROR_ABT: the command cannot be read', () => {
+    const bench = new InterfaceBench();
+    bench.write64(REG.CMDQ_BASE, 0x10_0000_0000n | 4n);
+    bench.write32(REG.CR0, CMDQEN);
+    bench.write32(REG.CMDQ_PROD, 1);
+    expect(bench.commandState).toEqual({ rd: 0, err: 2, active: true });
+  });
+
+  test('CMDQEN does not acknowledge it, and other queues go on', () => {
+    const bench = benchAfter([[0n, 0n]]);
+    bench.write32(REG.CR0, EVENTQEN);
+    bench.write32(REG.CR0, EVENTQEN | CMDQEN);
+    expect(bench.commandState.active).toBe(true);
+    expect([bench.fault(), bench.read32(REG.EVENTQ_PROD)]).toEqual([0, 1]);
+  });
+});
+
+describe('3.5.1 the queue', () => {
+  test('is used round and round, full and empty', () => {
+    const bench = new InterfaceBench().start(2);
+    for (let round = 1; round <= 5; round++) {
+      bench.submit(...Array.from({ length: 4 }, () => command(CMD_TLBI_NSNH_ALL)));
+      expect(bench.scopes.length).toBe(4 * round);
+      expect(bench.commandState.rd).toBe((4 * round) % 8);
+    }
+  });
+
+  test('of one entry', () => {
+    const bench = new InterfaceBench();
+    bench.write64(REG.CMDQ_BASE, BigInt(CMDQ));
+    bench.write32(REG.CR0, CMDQEN);
+    bench.poke(CMDQ, 0x30n);
+    for (const prod of [1, 0, 1]) bench.write32(REG.CMDQ_PROD, prod);
+    expect([bench.scopes.length, bench.commandState.rd]).toEqual([3, 1]);
+  });
+
+  test('its base is aligned to its size', () => {
+    const bench = new InterfaceBench();
+    bench.write64(REG.CMDQ_BASE, BigInt(CMDQ | 0x60 | 4));
+    bench.write32(REG.CR0, CMDQEN);
+    bench.submit(command(CMD_TLBI_NSNH_ALL));
+    expect(bench.scopes.length).toBe(1);
+  });
+
+  test('a size above IDR1.CMDQS counts as that, and reads as written', () => {
+    const bench = new InterfaceBench({ idr1: { CMDQS: 2 } });
+    bench.write64(REG.CMDQ_BASE, BigInt(CMDQ | 19));
+    bench.write32(REG.CR0, CMDQEN);
+    bench.poke(CMDQ, 0x30n);
+    bench.write32(REG.CMDQ_CONS, 0);
+    bench.write32(REG.CMDQ_PROD, 1);
+    expect([bench.read32(REG.CMDQ_BASE) & 0x1f, bench.scopes.length]).toEqual([19, 1]);
+    bench.write32(REG.CMDQ_PROD, 9);
+    expect(bench.commandState.rd, 'bit 3 is above the wrap bit').toBe(1);
+  });
+
+  test('nothing is consumed while the indexes say more than the queue holds', () => {
+    const bench = new InterfaceBench().start(2);
+    bench.write32(REG.CMDQ_PROD, 5);
+    expect(bench.commandState).toEqual({ rd: 0, err: 0, active: false });
+    bench.submit(command(CMD_TLBI_NSNH_ALL));
+    expect([bench.scopes.length, bench.commandState.rd]).toEqual([1, 1]);
+  });
+
+  test('4.1.2 nothing is consumed while CMDQEN is 0', () => {
+    const bench = new InterfaceBench().start(4, EVENTQEN);
+    bench.submit(command(CMD_TLBI_NSNH_ALL));
+    expect(bench.scopes).toEqual([]);
+    bench.write32(REG.CR0, CMDQEN);
+    expect(bench.scopes.length).toBe(1);
+  });
+
+  test('4.1.2 with SEV an event is sent when the queue is no longer full', () => {
+    const bench = new InterfaceBench().start(1);
+    bench.submit(sync());
+    expect(bench.sentEvents).toBe(0);
+    bench.submit(sync(), sync());
+    expect(bench.sentEvents).toBe(1);
+    const without = new InterfaceBench({ idr0: { SEV: 0 } }).start(1);
+    without.submit(sync(), sync());
+    expect(without.sentEvents).toBe(0);
+  });
+});
+
+describe('4.7.3 CMD_SYNC tells of its completion', () => {
+  test('CS 0: not', () => {
+    const bench = benchAfter([sync({ MSIAddress: 0x2000n, MSIData: 7 })]);
+    expect([bench.peek(0x2000), bench.pulses, bench.sentEvents]).toEqual([0n, [], 0]);
+  });
+
+  test('CS 1: by an MSI, a write of 32 bits, and by a wire', () => {
+    const bench = new InterfaceBench().start();
+    bench.poke(0x2000, 0x1111_1111_2222_2222n);
+    bench.submit(sync({ CS: 1, MSIAddress: 0x2004n, MSIData: 0x89abcdef }));
+    expect([bench.peek(0x2000), bench.pulses]).toEqual([0x89ab_cdef_2222_2222n, ['cmd-sync']]);
+    bench.submit(sync({ CS: 1, MSIAddress: 0x8000_0040n, MSIData: 3 }));
+    expect(bench.messages).toEqual([[0x8000_0040, 3]]);
+  });
+
+  test('with the address 0 there is a wire only; the whole field has to be 0', () => {
+    const bench = benchAfter([sync({ CS: 1, MSIData: 7 })]);
+    expect([bench.peek(0), bench.pulses]).toEqual([0n, ['cmd-sync']]);
+    // Bits above the physical address size: the address is cut to 0, and written.
+    bench.submit(sync({ CS: 1, MSIData: 7, MSIAddress: 1n << 54n }));
+    expect(bench.peek(0)).toBe(7n);
+  });
+
+  test('an MSI that is aborted is GERROR.MSI_CMDQ_ABT_ERR, and the queue goes on', () => {
+    const bench = benchAfter([sync({ CS: 1, MSIAddress: 0x10_0000_0000n, MSIData: 7 }), command(CMD_TLBI_NSNH_ALL)]);
+    expect([bench.read32(REG.GERROR), bench.scopes.length]).toEqual([MSI_CMDQ_ABT_ERR, 1]);
+  });
+
+  test('CS 2: by an event, with IDR0.SEV', () => {
+    expect(benchAfter([sync({ CS: 2 })]).sentEvents).toBe(1);
+    expect(benchAfter([sync({ CS: 2 })], { idr0: { SEV: 0 } }).sentEvents).toBe(0);
+  });
+
+  test('without IDR0.MSI the MSI is ignored, and the wire is not', () => {
+    const bench = benchAfter([sync({ CS: 1, MSIAddress: 0x2000n, MSIData: 7 })], { idr0: { MSI: 0 } });
+    expect([bench.peek(0x2000), bench.pulses]).toEqual([0n, ['cmd-sync']]);
+  });
+
+  test('it is consumed before anybody is told', () => {
+    const seen: number[] = [];
+    const bench: InterfaceBench = new InterfaceBench({ wire: () => void seen.push(bench.commandState.rd) }).start();
+    bench.submit(sync({ CS: 1 }), sync({ CS: 1 }));
+    expect(seen).toEqual([1, 2]);
+  });
+});
+
+describe('4.5 ATS and PRI', () => {
+  const ats = { idr0: { ATS: 1, PRI: 1 } };
+
+  test('4.5.1 ATC_INV: the span is aligned to its size', () => {
+    const bench = benchAfter(
+      [
+        command(CMD_ATC_INV, { StreamID: 8, Address: 0x1234_5000n }),
+        command(CMD_ATC_INV, { StreamID: 8, SSV: 1, SubstreamID: 5, Address: 0xffff_0000_1234_5000n, Size: 9 }),
+        command(CMD_ATC_INV, { StreamID: 8, SSV: 1, SubstreamID: 5, Global: 1, Address: 0x1234_5000n, Size: 52 }),
+        command(CMD_ATC_INV, { StreamID: 8, Global: 1, Size: 1 }),
+        sync(),
+      ],
+      ats,
+    );
+    expect(bench.atcRequests).toEqual([
+      { sid: 8, pasid: -1, address: 0x1234_5000n, size: 0x1000n },
+      { sid: 8, pasid: 5, address: 0xffff_0000_1220_0000n, size: 0x20_0000n },
+      { sid: 8, pasid: -2, address: 0n, size: 1n << 64n },
+      { sid: 8, pasid: -1, address: 0n, size: 0x2000n },
+    ]);
+    expect(bench.commandState).toEqual({ rd: 5, err: 0, active: false });
+  });
+
+  test('4.5.1 SSV without substreams counts as 0', () => {
+    const bench = benchAfter([command(CMD_ATC_INV, { SSV: 1, SubstreamID: 5 })], { ...ats, idr1: { SSIDSIZE: 0 } });
+    expect(bench.atcRequests).toMatchObject([{ pasid: -1 }]);
+  });
+
+  test('4.5, 6.3.9.6 both are ignored while SMMUEN is 0', () => {
+    const bench = new InterfaceBench(ats).start(4, CMDQEN);
+    bench.submit(command(CMD_ATC_INV), command(CMD_PRI_RESP, { Resp: 2 }), sync());
+    expect([bench.atcRequests, bench.responses, bench.commandState.rd]).toEqual([[], [], 3]);
+  });
+
+  test('3.9.1.4, 7.1 CERROR_ATC_INV_SYNC: the CMD_SYNC after one that was not completed; the next one completes', () => {
+    const bench = new InterfaceBench(ats).start();
+    bench.completes = false;
+    bench.submit(command(CMD_ATC_INV), command(CMD_TLBI_NSNH_ALL), sync({ CS: 1 }), sync({ CS: 1 }));
+    expect([bench.commandState, bench.pulses, bench.scopes.length]).toEqual([{ rd: 2, err: 3, active: true }, [], 1]);
+    bench.write32(REG.GERRORN, CMDQ_ERR);
+    expect([bench.commandState.rd, bench.pulses]).toEqual([4, ['cmd-sync', 'cmd-sync']]);
+  });
+
+  test('4.5.2 PRI_RESP', () => {
+    const resp = (values = {}) => command(CMD_PRI_RESP, { StreamID: 8, PRGIndex: 0x1ff, ...values });
+    const bench = benchAfter([resp({ Resp: 0 }), resp({ Resp: 1, SSV: 1, SubstreamID: 3 }), resp({ Resp: 2 })], ats);
+    expect(bench.responses).toEqual([
+      [8, -1, 0x1ff, 15],
+      [8, 3, 0x1ff, 1],
+      [8, -1, 0x1ff, 0],
+    ]);
+  });
+});
+
+test('4.2 prefetches are consumed, and do nothing that can be seen', () => {
+  const bench = benchAfter([
+    command(CMD_PREFETCH_CONFIG, { StreamID: 0xffff, SSV: 1 }),
+    command(CMD_PREFETCH_ADDR, { Size: 31 }),
+    sync(),
+  ]);
+  expect([bench.commandState, bench.calls]).toEqual([{ rd: 3, err: 0, active: false }, []]);
+});
+
+describe('profiles', () => {
+  const profile = (name: string) => PROFILES.find((of) => of.name === name) as (typeof PROFILES)[number];
+
+  test('qemu-10 takes no notice of reserved bits and combinations, knows no EL2 and no stalls, and has one signal', () => {
+    const bench = benchAfter(
+      [
+        [0x46n | (1n << 8n), 0n],
+        command(CMD_TLBI_NH_VA, { TG: 1 }),
+        command(CMD_TLBI_EL2_ALL),
+        command(CMD_RESUME, { SSec: 1 }),
+        [0x18n, 0n],
+        sync({ CS: 3, MSIAddress: 0x2000n, MSIData: 1 }),
+      ],
+      { profile: profile('qemu-10') },
+    );
+    expect([bench.commandState.rd, bench.pulses, bench.peek(0x2000)]).toEqual([6, ['cmd-sync'], 0n]);
+    expect(bench.calls).toEqual(['tlb', 'mark tlb']);
+    for (const one of [command(CMD_CFGI_STE, { SSec: 1 }), [0x07n, 0n], [0x50n, 0n], [0x99n, 0n]] as Command[])
+      expect(benchAfter([one], { profile: profile('qemu-10') }).commandState.err).toBe(ILL);
+  });
+
+  test('gem5 has no case for CMD_SYNC, nor for what it does not know', () => {
+    const bench = benchAfter(
+      [sync({ CS: 1, MSIAddress: 0x2000n, MSIData: 1 }), [0x99n, 0n], command(CMD_TLBI_NSNH_ALL)],
+      {
+        profile: profile('gem5'),
+      },
+    );
+    expect([bench.commandState, bench.pulses, bench.peek(0x2000)]).toEqual([{ rd: 3, err: 0, active: false }, [], 0n]);
+    expect(bench.scopes.length).toBe(1);
+  });
+
+  test('gem5 before v19.0 takes a full queue for an empty one', () => {
+    const bench = new InterfaceBench({ profile: profile('gem5-18') }).start(1);
+    bench.submit(command(CMD_TLBI_NSNH_ALL), command(CMD_TLBI_NSNH_ALL));
+    expect([bench.scopes.length, bench.commandState.rd]).toEqual([0, 0]);
+    const now = new InterfaceBench({ profile: profile('gem5') }).start(1);
+    now.submit(command(CMD_TLBI_NSNH_ALL), command(CMD_TLBI_NSNH_ALL));
+    expect([now.scopes.length, now.commandState.rd]).toEqual([2, 2]);
+  });
+});

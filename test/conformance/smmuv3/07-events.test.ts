@@ -1,0 +1,411 @@
+/** SMMUv3 chapter 7 and 5.5, 3.12, 3.18: events, where they are recorded, what becomes of their transactions, global errors. */
+import { describe, expect, test } from 'vitest';
+import { CMD_RESUME, CMD_STALL_TERM } from '../../../src/iommu/smmuv3/commands.ts';
+import { OUTCOME } from '../../../src/iommu/smmuv3/event-queue.ts';
+import { CLASS, EVENT, RIGHT } from '../../../src/iommu/smmuv3/event-record.ts';
+import { EVENTS } from '../../../src/iommu/smmuv3/events.ts';
+import { PROFILES } from '../../../src/iommu/smmuv3/profiles.ts';
+import { STALL } from '../../../src/iommu/smmuv3/stalls.ts';
+import {
+  CMDQ_ERR,
+  CMDQEN,
+  command,
+  EVENTQ,
+  EVENTQ_ABT_ERR,
+  EVENTQEN,
+  InterfaceBench,
+  MSI_EVENTQ_ABT_ERR,
+  MSI_GERROR_ABT_ERR,
+  REG,
+  SMMUEN,
+} from './interface-bench.ts';
+
+/** A source with something in each field. */
+const FULL = {
+  ...{ sid: 0x89abcdef, ssid: 0xfedcb, rnw: 1, pnu: 1, ind: 1, s2: 1, class: CLASS.TTD },
+  ...{ hi: 0x01234567, lo: 0x89abcdef | 0, ipaHi: 0x000f_edcb, ipaLo: 0xa987_6543 | 0 },
+  ...{ fetchHi: 0x00fe_dcba, fetchLo: 0x9876_5438 | 0, ttrnw: 1, span: 5, r: 1, a: 1 },
+  rights: RIGHT.uR | RIGHT.pW | RIGHT.uX,
+};
+const STREAM = 0x89abcdef_fedcb800n;
+const INPUT = 0x0123_4567_89ab_cdefn;
+const IPA = 0x000f_edcb_a987_6000n;
+const FETCH = 0x00fe_dcba_9876_5438n;
+/** RnW, InD, PnU are bits 35 – 33 of the second word; S2 is bit 39, CLASS 41:40. */
+const ACCESS = 0xen << 32n;
+const TTD_S2 = (1n << 39n) | (1n << 40n);
+
+describe('7.3 records, word by word', () => {
+  const cases: [keyof typeof EVENT, bigint[]][] = [
+    ['F_UUT', [STREAM, ACCESS, INPUT, 0n]],
+    ['C_BAD_STREAMID', [STREAM, 0n, 0n, 0n]],
+    ['F_STE_FETCH', [STREAM, 0n, 0n, FETCH]],
+    ['C_BAD_STE', [STREAM, 0n, 0n, 0n]],
+    // Span 3:0, Priv 28, X 29, W 30, R 31 of the second word; the page of the address.
+    ['F_BAD_ATS_TREQ', [STREAM, 5n | (0xfn << 28n), INPUT & ~0xfffn, 0n]],
+    ['F_STREAM_DISABLED', [0x89abcdef_00000000n, 0n, 0n, 0n]],
+    ['F_TRANSL_FORBIDDEN', [0x89abcdef_00000000n, 1n << 35n, INPUT, 0n]],
+    // No SSV.
+    ['C_BAD_SUBSTREAMID', [STREAM & ~0x800n, 0n, 0n, 0n]],
+    ['F_CD_FETCH', [STREAM, 0n, 0n, FETCH]],
+    ['C_BAD_CD', [STREAM, 0n, 0n, 0n]],
+    ['F_WALK_EABT', [STREAM, ACCESS | TTD_S2, INPUT, FETCH]],
+    ['F_TRANSLATION', [STREAM, ACCESS | TTD_S2, INPUT, IPA]],
+    ['F_ADDR_SIZE', [STREAM, ACCESS | TTD_S2, INPUT, IPA]],
+    ['F_ACCESS', [STREAM, ACCESS | TTD_S2, INPUT, IPA]],
+    // TTRnW is bit 44.
+    ['F_PERMISSION', [STREAM, ACCESS | TTD_S2 | (1n << 44n), INPUT, IPA]],
+    ['F_TLB_CONFLICT', [STREAM, ACCESS | (1n << 39n), INPUT, IPA]],
+    ['F_CFG_CONFLICT', [STREAM, 0n, 0n, 0n]],
+    // uX 33, uW 34, uR 35, pX 37, pW 38, pR 39; Span 51:44.
+    ['E_PAGE_REQUEST', [STREAM, (1n << 33n) | (1n << 35n) | (1n << 38n) | (5n << 44n), INPUT & ~0xfffn, 0n]],
+    ['F_VMS_FETCH', [STREAM, 0n, 0n, FETCH]],
+  ];
+  test('each event of the specification is here', () => {
+    expect(cases.map(([name]) => EVENT[name])).toEqual(Object.keys(EVENTS).map(Number));
+  });
+
+  test.each(cases)('%s', (name, words) => {
+    const bench = new InterfaceBench();
+    bench.write32(REG.CR2, 2);
+    bench.start().fault({ ...FULL, event: EVENT[name] });
+    expect(bench.eventWords(0).map((word) => word.toString(16))).toEqual(
+      [words[0] | BigInt(EVENT[name]), ...words.slice(1)].map((word) => word.toString(16)),
+    );
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(1);
+  });
+
+  test('without a SubstreamID SSV is 0; without S2 there is no IPA', () => {
+    const bench = new InterfaceBench().start();
+    bench.fault({ ...FULL, event: EVENT.F_ACCESS, ssid: -1, s2: 0, class: CLASS.IN, rnw: 0 });
+    expect(bench.event(0)).toMatchObject({ SSV: 0, S2: 0, CLASS: 2, IPA: 0n, RnW: 0, InputAddr: INPUT });
+  });
+
+  test('E_PAGE_REQUEST is not about a transaction', () => {
+    const bench = new InterfaceBench().start();
+    const of = { ...FULL, event: EVENT.E_PAGE_REQUEST, s: 0, mev: 0 };
+    expect(bench.core.events.announce(of)).toBe('recorded');
+    expect(bench.event(0)).toMatchObject({ ID: EVENT.E_PAGE_REQUEST, Span: 5 });
+  });
+});
+
+describe('5.5 A, R and S', () => {
+  const { abort, razwi, stalled } = OUTCOME;
+  const RELATED = [EVENT.F_TRANSLATION, EVENT.F_ADDR_SIZE, EVENT.F_ACCESS, EVENT.F_PERMISSION];
+  test.each([
+    // A, R, S; what becomes of the transaction; events.
+    [0, 0, 0, razwi, 0],
+    [0, 1, 0, razwi, 1],
+    [1, 0, 0, abort, 0],
+    [1, 1, 0, abort, 1],
+    [0, 0, 1, stalled, 1],
+    [1, 1, 1, stalled, 1],
+  ])('A %i R %i S %i: %i, %i events', (a, r, s, outcome, events) => {
+    for (const event of RELATED) {
+      const bench = new InterfaceBench().start();
+      expect(bench.fault({ event, a, r, s })).toBe(outcome);
+      expect(bench.read32(REG.EVENTQ_PROD)).toBe(events);
+      if (events === 1) expect(bench.event(0)).toMatchObject({ ID: event, Stall: s, STAG: 0 });
+    }
+  });
+
+  test('other events abort and are recorded, whatever the flags say', () => {
+    for (const event of Object.values(EVENT)) {
+      if (RELATED.includes(event as never)) continue;
+      const bench = new InterfaceBench();
+      bench.write32(REG.CR2, 2);
+      expect(bench.start().fault({ event, a: 0, r: 0, s: 1 })).toBe(abort);
+      expect(bench.read32(REG.EVENTQ_PROD)).toBe(1);
+    }
+  });
+
+  test('6.3.1 TERM_MODEL: an SMMU that can only abort', () => {
+    const bench = new InterfaceBench({ idr0: { TERM_MODEL: 1 } }).start();
+    expect(bench.fault({ a: 0 })).toBe(abort);
+  });
+
+  test('7.3.3 C_BAD_STREAMID is recorded with CR2.RECINVSID only', () => {
+    const bench = new InterfaceBench().start();
+    expect([bench.fault({ event: EVENT.C_BAD_STREAMID }), bench.read32(REG.EVENTQ_PROD)]).toEqual([abort, 0]);
+  });
+});
+
+describe('7.2.1, 7.4 where an event goes that cannot be written', () => {
+  test('EVENTQEN = 0: it is discarded, and nothing overflows', () => {
+    const bench = new InterfaceBench().start(1, SMMUEN);
+    bench.fault();
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(0);
+  });
+
+  test('a full queue: OVFLG is toggled once, until it is acknowledged', () => {
+    const bench = new InterfaceBench().start(1);
+    const prod = () => bench.read32(REG.EVENTQ_PROD);
+    for (const want of [1, 2, 0x80000002, 0x80000002]) {
+      bench.fault();
+      expect(prod()).toBe(want);
+    }
+    // Room without an acknowledgement: events are recorded, and the next overflow is not told of.
+    bench.write32(REG.EVENTQ_CONS, 1);
+    for (const want of [0x80000003, 0x80000003]) {
+      bench.fault();
+      expect(prod()).toBe(want);
+    }
+    bench.write32(REG.EVENTQ_CONS, 0x80000001);
+    bench.fault();
+    expect(prod()).toBe(3);
+    expect(bench.read32(REG.GERROR)).toBe(0);
+  });
+
+  test('the queue wraps, and each record is in its place', () => {
+    const bench = new InterfaceBench().start(1);
+    for (let n = 0; n < 9; n++) {
+      bench.fault({ lo: n << 12 });
+      expect(bench.event(n % 2).InputAddr).toBe(BigInt(n << 12));
+      bench.write32(REG.EVENTQ_CONS, bench.read32(REG.EVENTQ_PROD));
+    }
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(9 % 4);
+  });
+
+  test('3.5.1 indexes that cannot be: as a full queue', () => {
+    const bench = new InterfaceBench().start(1);
+    bench.write32(REG.EVENTQ_CONS, 1);
+    bench.fault();
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(0x80000000);
+  });
+
+  test('7.2.2 an aborted write: EVENTQ_ABT_ERR, PROD stays, and nothing is written until it is acknowledged', () => {
+    const bench = new InterfaceBench();
+    bench.write64(REG.EVENTQ_BASE, 0x10_0000_0000n | 4n);
+    bench.write32(REG.CR0, EVENTQEN);
+    bench.fault();
+    expect([bench.read32(REG.GERROR), bench.read32(REG.EVENTQ_PROD)]).toEqual([EVENTQ_ABT_ERR, 0]);
+    bench.write32(REG.CR0, 0);
+    bench.write64(REG.EVENTQ_BASE, BigInt(EVENTQ | 4));
+    bench.write32(REG.CR0, EVENTQEN);
+    bench.fault();
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(0);
+    bench.write32(REG.GERRORN, EVENTQ_ABT_ERR);
+    bench.fault();
+    expect([bench.read32(REG.GERROR), bench.read32(REG.EVENTQ_PROD)]).toEqual([EVENTQ_ABT_ERR, 1]);
+  });
+
+  test('qemu-10: a full queue is EVENTQ_ABT_ERR, OVFLG is never set', () => {
+    const profile = PROFILES.find(({ name }) => name === 'qemu-10');
+    const bench = new InterfaceBench({ ...(profile && { profile }) }).start(0);
+    bench.fault();
+    bench.fault();
+    expect([bench.read32(REG.GERROR), bench.read32(REG.EVENTQ_PROD)]).toEqual([EVENTQ_ABT_ERR, 1]);
+  });
+});
+
+describe('7.3.1 merging', () => {
+  const count = (events: Parameters<InterfaceBench['fault']>[0][], options = {}) => {
+    const bench = new InterfaceBench({ mergesEvents: true, ...options });
+    bench.write32(REG.CR2, 2);
+    bench.start();
+    for (const event of events) bench.fault(event);
+    return bench.read32(REG.EVENTQ_PROD);
+  };
+
+  test('two in a row that are alike, with STE.MEV', () => {
+    expect(count([{ mev: 1 }, { mev: 1 }])).toBe(1);
+    expect(count([{ mev: 0 }, { mev: 0 }]), 'MEV 0').toBe(2);
+    expect(count([{ mev: 1 }, { mev: 1 }], { mergesEvents: false }), 'it need not').toBe(2);
+    expect(count([{ mev: 1 }, { mev: 1, lo: 0x1000 }, { mev: 1 }])).toBe(3);
+  });
+
+  test('never one that stalls', () => {
+    expect(
+      count([
+        { mev: 1, s: 1 },
+        { mev: 1, s: 1 },
+      ]),
+    ).toBe(2);
+    expect(
+      count([
+        { mev: 1, s: 1 },
+        { mev: 1, s: 0 },
+      ]),
+    ).toBe(2);
+  });
+
+  test('events without an STE may always be merged', () => {
+    for (const event of [EVENT.F_UUT, EVENT.C_BAD_STREAMID, EVENT.F_STE_FETCH, EVENT.C_BAD_STE])
+      expect(count([{ event }, { event }])).toBe(1);
+    expect(count([{ event: EVENT.C_BAD_CD }, { event: EVENT.C_BAD_CD }])).toBe(2);
+  });
+
+  test('not with one that software has consumed', () => {
+    const bench = new InterfaceBench({ mergesEvents: true }).start();
+    bench.fault({ mev: 1 });
+    bench.write32(REG.EVENTQ_CONS, 1);
+    bench.fault({ mev: 1 });
+    expect(bench.read32(REG.EVENTQ_PROD)).toBe(2);
+  });
+});
+
+describe('3.12.2, 4.7.1 stalls', () => {
+  const stall = (bench: InterfaceBench, sid = 5) => [bench.fault({ s: 1, sid }), bench.core.events.stag];
+  const resume = (values = {}) => command(CMD_RESUME, { StreamID: 5, ...values });
+
+  test('each has a STAG of its own; IDR5.STALL_MAX of them', () => {
+    const bench = new InterfaceBench({ idr5: { STALL_MAX: 3 } }).start();
+    expect([stall(bench), stall(bench), stall(bench, 6), stall(bench)]).toEqual([
+      [OUTCOME.stalled, 0],
+      [OUTCOME.stalled, 1],
+      [OUTCOME.stalled, 2],
+      [OUTCOME.noPlace, -1],
+    ]);
+    expect([0, 1, 2].map((n) => [bench.event(n).STAG, bench.event(n).Stall, bench.event(n).StreamID])).toEqual([
+      [0, 1, 5],
+      [1, 1, 5],
+      [2, 1, 6],
+    ]);
+    expect([bench.read32(REG.EVENTQ_PROD), bench.core.stalls.hasRoom]).toEqual([3, false]);
+  });
+
+  test.each([
+    [{ Ac: 1, Ab: 1 }, STALL.retry],
+    [{ Ac: 0, Ab: 1 }, STALL.abort],
+    [{ Ac: 0, Ab: 0 }, STALL.razwi],
+  ])('4.7.1 CMD_RESUME %j', (how, becomes) => {
+    const bench = new InterfaceBench().start();
+    stall(bench);
+    stall(bench);
+    bench.submit(resume({ STAG: 1, ...how }));
+    expect(bench.resolved).toEqual([[1, becomes]]);
+    bench.submit(resume({ STAG: 1, ...how }));
+    expect(bench.resolved.length, 'it waits no more').toBe(1);
+    expect(stall(bench), 'its STAG may be used again').toEqual([OUTCOME.stalled, 1]);
+  });
+
+  test('4.7.1 with TERM_MODEL it always aborts', () => {
+    const bench = new InterfaceBench({ idr0: { TERM_MODEL: 1 } }).start();
+    stall(bench);
+    bench.submit(resume());
+    expect(bench.resolved).toEqual([[0, STALL.abort]]);
+  });
+
+  test('4.7.1 nothing happens where the STAG is another stream’s, free, or none at all', () => {
+    const bench = new InterfaceBench().start();
+    stall(bench);
+    bench.submit(resume({ StreamID: 6 }), resume({ STAG: 1 }), resume({ STAG: 0xffff }));
+    expect([bench.resolved, bench.commandState]).toEqual([[], { rd: 3, err: 0, active: false }]);
+  });
+
+  test('4.7.2 CMD_STALL_TERM ends all of a stream with an abort', () => {
+    const bench = new InterfaceBench().start();
+    stall(bench);
+    stall(bench, 6);
+    stall(bench);
+    bench.submit(command(CMD_STALL_TERM, { StreamID: 5 }));
+    expect(bench.resolved).toEqual([
+      [0, STALL.abort],
+      [2, STALL.abort],
+    ]);
+  });
+
+  test('6.3.9.6 SMMUEN = 0 ends all', () => {
+    const bench = new InterfaceBench().start();
+    stall(bench);
+    stall(bench, 6);
+    bench.write32(REG.CR0, EVENTQEN | CMDQEN);
+    expect(bench.resolved.map(([, becomes]) => becomes)).toEqual([STALL.abort, STALL.abort]);
+  });
+
+  test('7.2.1, 7.4 a stall whose event cannot be written is not lost: it is retried when there is room, and nothing overflows', () => {
+    const bench = new InterfaceBench().start(0);
+    bench.fault();
+    expect([stall(bench), bench.read32(REG.EVENTQ_PROD)]).toEqual([[OUTCOME.stalled, 0], 1]);
+    bench.submit(resume());
+    expect(bench.resolved, 'software has not been told of it').toEqual([]);
+    bench.write32(REG.EVENTQ_CONS, 1);
+    expect(bench.resolved).toEqual([[0, STALL.retry]]);
+  });
+
+  test('7.2.1 so where the queue was disabled, or had an abort', () => {
+    const bench = new InterfaceBench().start(4, SMMUEN);
+    stall(bench);
+    bench.write32(REG.CR0, SMMUEN | EVENTQEN);
+    expect(bench.resolved).toEqual([[0, STALL.retry]]);
+    const aborts = new InterfaceBench();
+    aborts.write64(REG.EVENTQ_BASE, 0x10_0000_0000n);
+    aborts.write32(REG.CR0, SMMUEN | EVENTQEN);
+    stall(aborts);
+    expect([aborts.read32(REG.GERROR), aborts.resolved]).toEqual([EVENTQ_ABT_ERR, []]);
+    aborts.write32(REG.GERRORN, EVENTQ_ABT_ERR);
+    expect(aborts.resolved).toEqual([[0, STALL.retry]]);
+  });
+});
+
+describe('7.5, 3.18 global errors and interrupts', () => {
+  const msi = (bench: InterfaceBench, base: number, address: bigint, data: number) => {
+    bench.write64(base, address);
+    bench.write32(base + 8, data);
+  };
+
+  test('an event interrupts where the queue was empty, by wire and MSI', () => {
+    const bench = new InterfaceBench();
+    msi(bench, REG.EVENTQ_IRQ_CFG0, 0x8000_0040n, 0x77);
+    bench.write32(REG.IRQ_CTRL, 4);
+    bench.start();
+    bench.fault();
+    bench.fault();
+    expect([bench.pulses, bench.messages]).toEqual([['eventq'], [[0x8000_0040, 0x77]]]);
+    bench.write32(REG.EVENTQ_CONS, 2);
+    bench.fault();
+    expect(bench.messages.length).toBe(2);
+  });
+
+  test('6.3.16 nothing interrupts that is not enabled, or not acknowledged to be', () => {
+    const bench = new InterfaceBench().start();
+    bench.fault();
+    expect(bench.pulses).toEqual([]);
+    bench.write32(REG.EVENTQ_CONS, 1);
+    bench.settles = false;
+    bench.write32(REG.IRQ_CTRL, 4);
+    bench.fault();
+    expect([bench.read32(REG.IRQ_CTRLACK), bench.pulses]).toEqual([0, []]);
+    bench.unit.settle();
+    bench.write32(REG.EVENTQ_CONS, 2);
+    bench.fault();
+    expect(bench.pulses).toEqual(['eventq']);
+  });
+
+  test('7.5.1 an error interrupts when it becomes active, not again while it is', () => {
+    const bench = new InterfaceBench();
+    bench.write32(REG.IRQ_CTRL, 1);
+    bench.start();
+    bench.submit([0n, 0n]);
+    expect([bench.pulses, bench.read32(REG.GERROR)]).toEqual([['gerror'], CMDQ_ERR]);
+    bench.write32(REG.GERRORN, CMDQ_ERR);
+    expect([bench.pulses.length, bench.read32(REG.GERROR)], 'refused again').toEqual([2, 0]);
+  });
+
+  test('an MSI goes to memory, too', () => {
+    const bench = new InterfaceBench();
+    msi(bench, REG.EVENTQ_IRQ_CFG0, 0x2008n, 5);
+    bench.write32(REG.IRQ_CTRL, 4);
+    bench.start().fault();
+    expect(bench.peek(0x2008)).toBe(5n);
+  });
+
+  test('7.5 an aborted MSI of the event queue; and one of GERROR, which interrupts no more', () => {
+    const bench = new InterfaceBench();
+    msi(bench, REG.EVENTQ_IRQ_CFG0, 0x10_0000_0000n, 5);
+    msi(bench, REG.GERROR_IRQ_CFG0, 0x10_0000_0000n, 6);
+    bench.write32(REG.IRQ_CTRL, 5);
+    bench.start().fault();
+    expect(bench.read32(REG.GERROR)).toBe(MSI_EVENTQ_ABT_ERR | MSI_GERROR_ABT_ERR);
+    expect(bench.pulses).toEqual(['eventq', 'gerror']);
+  });
+
+  test('6.3.20 an error that is toggled while it is not active becomes active (may be)', () => {
+    const bench = new InterfaceBench().start();
+    bench.write32(REG.GERRORN, CMDQ_ERR);
+    bench.submit([0x30n, 0n]);
+    expect(bench.scopes).toEqual([]);
+    bench.write32(REG.GERRORN, 0);
+    expect(bench.scopes.length).toBe(1);
+  });
+});
