@@ -213,3 +213,10 @@ export class InterfaceBench {
     return decode(EVENTS[Number(words[0] & 0xffn)].record, ...words);
   }
 }
+
+/** A bench that has done some commands. */
+export function benchAfter(commands: readonly Command[], options: Options = {}): InterfaceBench {
+  const bench = new InterfaceBench(options).start();
+  bench.submit(...commands);
+  return bench;
+}
