@@ -2,7 +2,7 @@
 import { decode, hex, join } from '../src/bits/index.ts';
 import { CMD_SYNC, COMMANDS } from '../src/iommu/smmuv3/commands.ts';
 import { CMDQ_CONS, CMDQ_PROD } from '../src/iommu/smmuv3/queue-registers.ts';
-import type { Machine, MmioBlock } from '../src/machine/index.ts';
+import type { Machine, MmioBlock, Program } from '../src/machine/index.ts';
 
 export const QUEUE = 0x9000000n;
 
@@ -64,4 +64,18 @@ export class SmmuRecorder implements MmioBlock {
 export function wordAt({ memory }: Machine, addr: bigint): bigint {
   const at = memory.locate(Number(addr >> 12n), Number(addr & 0xfffn) >> 3);
   return join(memory.lo(at), memory.hi(at));
+}
+
+/** Runs one program by itself, each operation once: what it keeps beside the machine is of that one run. @throws Error where it waits for ever */
+export function runAlone<T>(machine: Machine, program: Program<T>): T {
+  machine.start();
+  let next = program.next();
+  while (!next.done) {
+    const { name, ready, returns = 'nothing', run } = next.value;
+    if (ready?.() === false) throw new Error(`waits for ever: ${name}`);
+    const result = Number(run(0));
+    const word = returns === 'word' ? join(machine.result.lo, machine.result.hi) : result;
+    next = program.next(returns === 'nothing' ? undefined : word);
+  }
+  return next.value;
 }

@@ -6,8 +6,8 @@ export interface SmmuDriverVersion {
   /** Tables are visible before the entry that leads to them (6fabce53f6b9, v7.1). */
   readonly publishesEntries: boolean;
   /**
-   * When a device that changes its domain says whether it has ATS now: before the old domain forgets it, whose counter goes by that then
-   * (from v6.11 on), or after (794eee083948 in stable, v6.17).
+   * When a device that changes its domain says whether it has ATS now: before the old domain forgets it, whose counter goes by that then, or
+   * after ("Fix smmu_domain->nr_ats_masters decrement", v6.17 and stable).
    */
   readonly atsEnabledSet: 'before-removal' | 'after-removal';
 }

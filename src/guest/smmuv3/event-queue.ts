@@ -1,0 +1,84 @@
+/** The event queue as software reads it (`arm_smmu_evtq_thread`), and the answer to a transaction that is stalled (`arm_smmu_page_response`). */
+import { decode, encode, hex } from '../../bits/index.ts';
+import { CMD_RESUME } from '../../iommu/smmuv3/commands.ts';
+import { EVENT_BYTES, EVENT_ID, F_TRANSLATION } from '../../iommu/smmuv3/event-structures.ts';
+import { EVENTQ_CONS, EVENTQ_PROD } from '../../iommu/smmuv3/queue-registers.ts';
+import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
+import { bdf } from '../../machine/index.ts';
+import type { CommandQueue } from './command-queue.ts';
+
+/** An event that says of a transaction that it is stalled. */
+export interface StalledTransaction {
+  readonly sid: number;
+  readonly stag: number;
+  /** Byte address that it goes to. */
+  readonly address: bigint;
+}
+
+export interface EventQueueOptions {
+  readonly smmu: MmioBlock;
+  /** Byte address of its first entry. */
+  readonly base: bigint;
+  readonly log2size: number;
+}
+
+/** Bits of EVENTQ_PROD and EVENTQ_CONS that are an index. */
+const INDEX = 0xfffff;
+const ID_MASK = (1n << BigInt(EVENT_ID.hi + 1)) - 1n;
+
+export class EventQueueReader {
+  private readonly machine: Machine;
+  private readonly cpu: Cpu;
+  private readonly queue: CommandQueue;
+  private readonly options: EventQueueOptions;
+  /** EVENTQ_CONS, which software alone moves. */
+  private readonly cons: SoftwareWord;
+
+  /** @param cpu that handles events. @param queue by which it answers */
+  constructor(machine: Machine, cpu: Cpu, queue: CommandQueue, options: EventQueueOptions) {
+    this.machine = machine;
+    this.cpu = cpu;
+    this.queue = queue;
+    this.options = options;
+    this.cons = machine.word(`EVENTQ_CONS of ${options.smmu.name}`);
+  }
+
+  /** Waits for a stalled transaction, and takes its event out of the queue. @returns null when `over` is 1 and there is none */
+  *next(over: SoftwareWord): Program<StalledTransaction | null> {
+    const { cons, cpu } = this;
+    const { base, log2size, smmu } = this.options;
+    const isEmpty = () => ((prodOf(smmu) ^ cons.value) & ((2 << log2size) - 1)) === 0;
+    const there = yield {
+      name: `wait for an event of ${smmu.name}`,
+      ready: () => !isEmpty() || over.value === 1,
+      returns: 'number',
+      results: [0, 1],
+      run: () => (isEmpty() ? 0 : 1),
+    };
+    if (there === 0) return null;
+    const index = yield* cons.getOwn();
+    const at = base + BigInt((index & ((1 << log2size) - 1)) * EVENT_BYTES);
+    const words: bigint[] = [];
+    for (let i = 0; i < EVENT_BYTES / 8; i++) words.push(yield* cpu.readOwn64(at + BigInt(8 * i)));
+    if (Number(words[0] & ID_MASK) !== F_TRANSLATION.ID.fixed)
+      throw new Error(`event ${hex(words[0] & ID_MASK)}: only stalled transactions are expected here`);
+    const { InputAddr, Stall, STAG, StreamID } = decode(F_TRANSLATION, ...words);
+    if (Stall === 0) throw new Error(`a transaction of ${bdf(StreamID)} to ${hex(InputAddr)} is not stalled`);
+    yield* this.machine.note(`reads the event: ${bdf(StreamID)} is stalled at ${hex(InputAddr)}, STAG ${STAG}`);
+    const next = (index + 1) & ((2 << log2size) - 1);
+    yield* cons.set(next, true);
+    yield* cpu.mmioWrite(smmu, EVENTQ_CONS.offset, 4, BigInt(next), null);
+    return { sid: StreamID, stag: STAG, address: InputAddr };
+  }
+
+  /** CMD_RESUME. Nothing waits for it: there is nothing that a CMD_SYNC would add (4.7.1). @param retry otherwise it ends with an abort */
+  *resume({ sid, stag }: StalledTransaction, retry: boolean): Program {
+    const command = encode(CMD_RESUME, { StreamID: sid, STAG: stag, Ac: retry ? 1 : 0, Ab: retry ? 0 : 1 });
+    yield* this.queue.issue([command], `RESUME ${bdf(sid)} STAG ${stag}: ${retry ? 'retry' : 'abort'}`);
+  }
+}
+
+/** EVENTQ_PROD as a read finds it. */
+function prodOf(smmu: MmioBlock): number {
+  return (smmu.peek ?? smmu.read).call(smmu, EVENTQ_PROD.offset, 4).lo & INDEX;
+}
