@@ -14,8 +14,10 @@ export class Rules {
   /** How often each fired, by index in {@link list}. */
   readonly fired: number[] = [];
 
-  /** @returns the rule's index, for {@link fire} */
+  /** Declares a rule, or names one that is there: two units of a model share their rules. @returns the rule's index, for {@link fire} */
   declare(rule: Rule): number {
+    const known = this.list.findIndex(({ id }) => id === rule.id);
+    if (known >= 0) return known;
     this.fired.push(0);
     return this.list.push(rule) - 1;
   }

@@ -89,9 +89,10 @@ export class CommandQueue {
   }
 
   private agent(): Agent {
+    const { core } = this;
     const each = 1 + (this.atc === null ? 0 : ATC_INVALIDATION_STEPS) + (this.consumed === null ? 0 : 1);
     return {
-      name: 'SMMU command queue',
+      name: `${core.name} command queue`,
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => this.fetchChoices() + this.pending(),
@@ -294,9 +295,10 @@ export class CommandQueue {
 
   /** Notes whether a translated transaction is in flight that it did not have to wait for. */
   private overtakes(): void {
-    const { dma } = this.core;
+    const { core } = this;
+    const { dma } = core;
     if (dma === null) return;
     for (let i = 0; i < dma.slots; i++)
-      if (dma.get(dma.at(i), SLOT.phase) === PHASE.translated) this.core.fire('overtakes');
+      if (dma.get(dma.at(i), SLOT.phase) === PHASE.translated && core.isMine(dma.at(i))) core.fire('overtakes');
   }
 }

@@ -1,5 +1,5 @@
 import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
-import { MARK } from '../../machine/index.ts';
+import { MARK, SLOT } from '../../machine/index.ts';
 import type { AtcSink } from '../kit/atc-invalidations.ts';
 import { RegisterFile } from '../kit/register-file.ts';
 import type { SmmuCapabilities, SmmuCapabilityOptions } from './capabilities.ts';
@@ -39,6 +39,10 @@ export interface SmmuParts {
   /** Where commands are read, and events, page requests and MSIs are written. */
   readonly memory: Memory;
   readonly dma?: Dma;
+  /** Which requesters of `dma` (index) are behind this SMMU, where there are several: it waits for and marks no others. All if absent. */
+  readonly mine?: (requester: number) => boolean;
+  /** What stories and waits call it; `SMMU` if absent. */
+  readonly name?: string;
   readonly log?: EventLog;
   readonly rules?: Rules;
   /** Takes MSIs to where no memory is (3.18). */
@@ -75,6 +79,8 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
   readonly memory: Memory;
   readonly tables: Memory;
   readonly dma: Dma | null;
+  /** See {@link SmmuParts.name}. */
+  readonly name: string;
   /** See {@link INTERNAL}. */
   readonly internal: Region;
   readonly events: EventQueue;
@@ -99,6 +105,7 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
     this.memory = parts.memory;
     this.tables = parts.tables;
     this.dma = parts.dma ?? null;
+    this.name = parts.name ?? 'SMMU';
     this.log = parts.log ?? null;
     this.rules = parts.rules ?? null;
     this.message = parts.message;
@@ -146,8 +153,20 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
     if (this.rules !== null && this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
   }
 
+  /** A line of the story; it says which SMMU where there are several. */
   say(text: string): void {
-    this.log?.say('iommu', text);
+    this.log?.say('iommu', this.parts.name === undefined ? text : `${this.name}: ${text}`);
+  }
+
+  /** Whether a request in flight is of a device behind this SMMU. @param slot of {@link dma} */
+  isMine(slot: number): boolean {
+    const { mine } = this.parts;
+    return mine === undefined || this.dma === null || mine(this.dma.get(slot, SLOT.device));
+  }
+
+  /** Whether a request in flight that is this SMMU's bears one of the marks. */
+  anyMarked(marks: number): boolean {
+    return this.dma?.anyMarked(marks, this.parts.mine) === true;
   }
 
   get telling(): boolean {
@@ -233,7 +252,7 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
 
   /** Whether a CMD_SYNC, or an Update, has to wait for a request in flight. */
   isHeld(): boolean {
-    const held = this.profile.syncWaits && this.dma?.anyMarked(MARK.holdWalk | MARK.holdDrain | MARK.holdAtc) === true;
+    const held = this.profile.syncWaits && this.anyMarked(MARK.holdWalk | MARK.holdDrain | MARK.holdAtc);
     if (held) this.fire('held');
     return held;
   }

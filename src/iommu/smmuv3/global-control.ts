@@ -42,7 +42,7 @@ export class GlobalControl {
     this.usableCr0 = lacking.reduce((usable, field) => usable & ~bitsOf(field), ALL_CR0);
     this.usableIrq = PRI === 0 ? ~bitsOf(IRQ_CTRL.PRIQ_IRQEN) : -1;
     this.agent = {
-      name: 'SMMU registers',
+      name: `${core.name} registers`,
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => this.steps(-1),
@@ -162,14 +162,16 @@ export class GlobalControl {
 
   /** With SMMUEN = 0 no structures are read any more (6.3.9.6): walks that read some now are waited for. */
   private holdWalks(): void {
-    const { dma, profile } = this.core;
+    const { core } = this;
+    const { dma, profile } = core;
     if (dma === null || !profile.syncWaits) return;
     for (let i = 0; i < dma.slots; i++)
-      if (dma.get(dma.at(i), SLOT.phase) === PHASE.translating) dma.mark(dma.at(i), MARK.stale | MARK.holdWalk);
+      if (dma.get(dma.at(i), SLOT.phase) === PHASE.translating && core.isMine(dma.at(i)))
+        dma.mark(dma.at(i), MARK.stale | MARK.holdWalk);
   }
 
   private hasWalks(): boolean {
     const { core } = this;
-    return !core.enabled && core.profile.syncWaits && core.dma?.anyMarked(MARK.holdWalk) === true;
+    return !core.enabled && core.profile.syncWaits && core.anyMarked(MARK.holdWalk);
   }
 }

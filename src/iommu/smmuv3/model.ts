@@ -34,7 +34,7 @@ export function cacheSizesOf(profile: SmmuProfile, sizes: CacheSizes): CacheSize
 }
 
 export class Smmu implements MmioBlock {
-  readonly name = 'SMMU';
+  readonly name: string;
   readonly profile: SmmuProfile;
   readonly regs: RegisterFile;
   readonly caches: SmmuCaches;
@@ -49,6 +49,7 @@ export class Smmu implements MmioBlock {
       const sizes = cacheSizesOf(profile, { ...CACHES, ...options.caches });
       return new SmmuCaches(arena, has, sizes, parts.dma === undefined, profile.separateConfigurationCaches);
     });
+    this.name = this.core.name;
     this.profile = this.core.profile;
     this.regs = this.core.regs;
     this.caches = this.core.caches;
