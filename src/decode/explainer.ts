@@ -4,6 +4,7 @@ import { readTable } from './acpi/table.ts';
 import type { TableFromText } from './acpi/table-text.ts';
 import { TableText } from './acpi/table-text.ts';
 import type { Tables } from './dump/tables.ts';
+import { FactText } from './facts/fact-text.ts';
 import type { Found, Position } from './finding.ts';
 import { LINE_FORMATS } from './formats.ts';
 import { LineScanner } from './line-scanner.ts';
@@ -28,6 +29,7 @@ export class Explainer {
   private readonly scanner: LineScanner;
   private readonly tableText = new TableText((found) => this.addTextTable(found));
   private readonly traces: TraceScanner;
+  private readonly facts: FactText;
   private name: string | null = null;
 
   /** @param tables keeps what dumps say of memory, if it is to be walked */
@@ -37,6 +39,7 @@ export class Explainer {
       found: (found: Found) => {
         report.add(found);
         this.traces.saw(found);
+        this.facts.saw(found);
       },
       unknown: (line: string, at: Position) => report.addUnknown(line, at),
       cut: () => {
@@ -45,11 +48,14 @@ export class Explainer {
     };
     const scanner = new LineScanner(LINE_FORMATS, sink, tables);
     this.scanner = scanner;
+    this.facts = new FactText((found) => report.add(found));
     this.traces = new TraceScanner({
       found: (found) => report.add(found),
       others: (text) => {
+        const { lines } = scanner;
         scanner.push(text);
         this.tableText.push(text);
+        this.facts.push(text, lines);
       },
       skip: (lines) => scanner.skip(lines),
       get lines() {
@@ -63,6 +69,7 @@ export class Explainer {
     this.end();
     this.scanner.begin(name);
     this.traces.begin(name);
+    this.facts.begin(name);
     this.name = name;
   }
 
@@ -102,6 +109,7 @@ export class Explainer {
     this.traces.end();
     this.scanner.end();
     this.tableText.end();
+    this.facts.end();
     if (this.name !== null) this.inputs.push({ name: this.name, lines: this.scanner.lines });
     this.name = null;
   }

@@ -2,6 +2,7 @@ import type { LineFormat } from '../line-format.ts';
 import { ASSIGNMENT_LINES } from './assignment-lines.ts';
 import { DMA_API_LINES } from './dma-api-lines.ts';
 import { MAPPING_LINES } from './mapping-lines.ts';
+import { RESERVED_LINES } from './reserved-lines.ts';
 import { VFIO_LINES } from './vfio-lines.ts';
 
 export const LINUX_LINES: readonly LineFormat[] = [
@@ -9,4 +10,5 @@ export const LINUX_LINES: readonly LineFormat[] = [
   ...DMA_API_LINES,
   ...VFIO_LINES,
   ...ASSIGNMENT_LINES,
+  ...RESERVED_LINES,
 ];
