@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { TestCase, TestSuite } from 'vitest/node';
 import { startVitest } from 'vitest/node';
-import { findQemu, NoQemuError } from '../oracle/qemu-platform.ts';
+import { findQemu, NoQemuError } from '../oracle/qemu-process.ts';
 import type { Ran } from './judge.ts';
 import { judge } from './judge.ts';
 import { DEVIATIONS } from './vtd/qemu-deviations.ts';

@@ -108,13 +108,15 @@ function wasLacking(model: ModelPlatform, script: Script, op: number): boolean {
   return model.lacking.has(script.slice(0, op).filter((each) => each.op === 'edu').length);
 }
 
-/** The parts of a dump that differ. */
 function split(label: string, ours: string, theirs: string, at: number): [string, string, string][] {
   if (at < 0) return [[label, ours, theirs]];
   const isRegister = at >= MAP.iommu;
-  const base = isRegister ? at - MAP.iommu : at;
+  return isRegister ? splitDump('register', ours, theirs, at - MAP.iommu) : splitDump(label, ours, theirs, at);
+}
+
+/** The words of a dump that differ: which, the model's, QEMU's. @param base what the dump's first byte is called */
+export function splitDump(name: string, ours: string, theirs: string, base: number): [string, string, string][] {
   const parts: [string, string, string][] = [];
-  const name = isRegister ? 'register' : label;
   for (let i = 0; i < theirs.length; i += 8) {
     const [a, b] = [ours.slice(i, i + 8), theirs.slice(i, i + 8)];
     if (a !== b) parts.push([`${name} 0x${(base + i / 2).toString(16)}`, number(a), number(b)]);

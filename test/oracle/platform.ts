@@ -53,12 +53,24 @@ export interface Platform {
   close(): Promise<void>;
 }
 
+/** Where devices have their registers. */
+export interface Bars {
+  readonly edu: number;
+  readonly testdev: readonly number[];
+}
+
 /** A program as it is put together. */
 export class Program {
+  private readonly bars: Bars;
   readonly accesses: Access[] = [];
   readonly labels: string[] = [];
   /** Of each label the address of a dump, or −1. */
   readonly dumpedAt: number[] = [];
+
+  /** @param bars those of this machine if absent */
+  constructor(bars: Bars = MAP) {
+    this.bars = bars;
+  }
 
   write32(at: number, value: number): void {
     this.accesses.push({ do: 'write', at, size: 4, value: value >>> 0 });
@@ -70,6 +82,11 @@ export class Program {
 
   read32(at: number, label: string): void {
     this.accesses.push({ do: 'read', at, size: 4, label });
+    this.expect(label, -1);
+  }
+
+  read64(at: number, label: string): void {
+    this.accesses.push({ do: 'read', at, size: 8, label });
     this.expect(label, -1);
   }
 
@@ -98,7 +115,7 @@ export class Program {
 
   /** A DMA write of a test device, compared with what is at `gpa` afterwards. */
   testdev(which: number, iova: bigint, length: number, gpa: bigint, label: string): void {
-    const base = MAP.testdev[which];
+    const base = this.bars.testdev[which];
     this.write32(base + TESTDEV.IOVA_LO, Number(BigInt.asIntN(32, iova)));
     this.write32(base + TESTDEV.IOVA_HI, Number(BigInt.asIntN(32, iova >> 32n)));
     this.write32(base + TESTDEV.LEN, length);
@@ -113,10 +130,10 @@ export class Program {
   /** @param inside offset in the device's buffer */
   edu(toMemory: boolean, iova: bigint, inside: number, length: number): void {
     const buffer = BigInt(0x40000 + inside);
-    this.write64(MAP.edu + EDU.SOURCE, toMemory ? buffer : iova);
-    this.write64(MAP.edu + EDU.DESTINATION, toMemory ? iova : buffer);
-    this.write64(MAP.edu + EDU.COUNT, BigInt(length));
-    this.write64(MAP.edu + EDU.COMMAND, toMemory ? 3n : 1n);
+    this.write64(this.bars.edu + EDU.SOURCE, toMemory ? buffer : iova);
+    this.write64(this.bars.edu + EDU.DESTINATION, toMemory ? iova : buffer);
+    this.write64(this.bars.edu + EDU.COUNT, BigInt(length));
+    this.write64(this.bars.edu + EDU.COMMAND, toMemory ? 3n : 1n);
     this.elapse();
   }
 }

@@ -10,6 +10,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { and, campaign, stillThere } from './campaign.ts';
 import { compare, readFields } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf } from './configurations.ts';
@@ -17,22 +18,17 @@ import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
 import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
-import type { Qemu } from './qemu-platform.ts';
-import { findQemu, NoQemuError, QemuPlatform } from './qemu-platform.ts';
+import { QemuPlatform } from './qemu-platform.ts';
+import type { Qemu } from './qemu-process.ts';
+import { findQemu, NoQemuError } from './qemu-process.ts';
 import { SCALABLE_SCENARIOS } from './scalable-scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { parse, print } from './script.ts';
-import { shrink } from './shrink.ts';
-import { percent, Tally } from './tally.ts';
+import { Tally } from './tally.ts';
 
 /** DMA requests of one script. */
 const SCRIPT_LENGTH = 150;
-/** A script that shows a difference is printed where it is no longer than this; the shrinker is expected to get there. */
-const REPORT_LINES = 20;
-/** Mismatches that are shrunk and printed; more of them tell nothing new. */
-const MOST_REPORTS = 3;
-
 class Oracle {
   private passed = 0;
   private failed = 0;
@@ -55,36 +51,12 @@ class Oracle {
     try {
       const model = await modelOf(qemu);
       const pair = { configuration, qemu, model };
-      const tally = new Tally();
-      const start = performance.now();
-      let reports = 0;
-      let scripts = 0;
-      for (; tally.translations < requests && reports < MOST_REPORTS; scripts++) {
-        const script = new Generator(seed + scripts, configuration).script(SCRIPT_LENGTH);
-        const result = await compare(pair, script);
-        tally.add(result.tally);
-        if (result.unexplained === null) continue;
-        reports++;
-        const judge = async (of: typeof script) => (await compare(pair, of)).unexplained;
-        const least = await shrink(script, result.unexplained, judge);
-        const { op, field, model: ours, qemu: theirs } = (await judge(least)) ?? result.unexplained;
-        const lines = least.map(print).slice(0, REPORT_LINES);
-        const where = op < least.length ? `after line ${op + 1}` : 'at the end';
-        this.check(
-          `${configuration.name}, seed ${seed + scripts}: ${field} ${where}: model ${ours}, QEMU ${theirs}; replay:`,
-          false,
-          lines.join('\n'),
-        );
-      }
-      const seconds = (performance.now() - start) / 1000;
-      const rate = Math.round(tally.translations / seconds);
-      const { part, comparisons } = tally;
-      console.log(
-        `${configuration.name}: ${tally.translations} translations${and(tally.interrupts, 'interrupts')} in ${scripts} scripts, ${comparisons} values compared (${percent(part)} exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
-      );
-      const faults = tally.faults(DEVIATIONS);
-      this.check(`${configuration.name}: enough was compared`, faults.length === 0, faults.join('\n'));
-      this.check(`${configuration.name}: no mismatch`, reports === 0);
+      const tally = await campaign({
+        ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS },
+        script: (of) => new Generator(of, configuration).script(SCRIPT_LENGTH),
+        compare: (script) => compare(pair, script),
+        check: (what, good, detail) => this.check(what, good, detail),
+      });
       this.all.add(tally);
     } finally {
       await qemu.close();
@@ -100,13 +72,10 @@ class Oracle {
       for (const deviation of here) {
         const script = parse(deviation.proof);
         const others = DEVIATIONS.filter((each) => each !== deviation);
-        const { unexplained, tally } = await compare(pair, script);
-        const without = await compare(pair, script, others);
-        const good = unexplained === null && tally.met(deviation.name) > 0 && without.unexplained !== null;
-        this.check(
-          `deviation ${deviation.name} is still there`,
-          good,
-          JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
+        await stillThere(
+          deviation.name,
+          (without) => compare(pair, script, without ? others : DEVIATIONS),
+          (what, good, detail) => this.check(what, good, detail),
         );
       }
     } finally {
@@ -159,8 +128,6 @@ class Oracle {
     return this.failed > 0 ? 1 : 0;
   }
 }
-
-const and = (count: number, what: string) => (count === 0 ? '' : ` and ${count} ${what}`);
 
 /** Runs one script and prints every difference that nothing explains, the first one. */
 async function replay(qemu: Qemu, configuration: Configuration, file: string): Promise<number> {

@@ -1,22 +1,33 @@
 /** Cuts a script down to what a difference needs. */
 import type { Difference } from './compare.ts';
-import type { Op, Script } from './script.ts';
+
+/** What is cut is known of operations of any script: those that store a word, and those that are requests. */
+export interface AnyOp {
+  readonly op: string;
+  readonly value?: bigint;
+  readonly length?: number;
+  readonly inside?: number;
+}
 
 /** What becomes of a script, or null where nothing differs. */
-export type Judge = (script: Script) => Promise<Difference | null>;
+export type Judge<O extends AnyOp> = (script: readonly O[]) => Promise<Difference | null>;
 
 /**
  * The shortest script that this finds with the same kind of difference: the field, after the same kind of operation. Operations are left
  * out, first many at once; then values are made simpler.
  */
-export async function shrink(script: Script, found: Difference, judge: Judge): Promise<Script> {
-  const kind = (of: Script, { op, field }: Difference) => `${of[op]?.op ?? 'end'} ${field}`;
+export async function shrink<O extends AnyOp>(
+  script: readonly O[],
+  found: Difference,
+  judge: Judge<O>,
+): Promise<readonly O[]> {
+  const kind = (of: readonly O[], { op, field }: Difference) => `${of[op]?.op ?? 'end'} ${field}`;
   const wanted = kind(script, found);
-  const still = async (of: Script) => {
+  const still = async (of: readonly O[]) => {
     const difference = await judge(of);
     return difference !== null && kind(of, difference) === wanted;
   };
-  let best: Script = script.slice(0, found.op + 1);
+  let best: readonly O[] = script.slice(0, found.op + 1);
   if (!(await still(best))) best = script;
   for (let before = -1; before !== best.length; ) {
     before = best.length;
@@ -41,13 +52,14 @@ export async function shrink(script: Script, found: Difference, judge: Judge): P
 }
 
 /** A request of one word. */
-function shorter(op: Op): Op[] {
+function shorter<O extends AnyOp>(op: O): O[] {
   if (op.op === 'dma' && op.length !== 4) return [{ ...op, length: 4 }];
   if (op.op === 'edu' && op.length !== 4) return [{ ...op, length: 4, inside: 0 }];
   return [];
 }
 
 /** A store without one of the bits that it sets; null where it does not. */
-function without(op: Op, bit: bigint): Op | null {
-  return op.op === 'store' && (op.value & bit) !== 0n ? { ...op, value: op.value & ~bit } : null;
+function without<O extends AnyOp>(op: O, bit: bigint): O | null {
+  const { op: name, value = 0n } = op;
+  return name === 'store' && (value & bit) !== 0n ? { ...op, value: value & ~bit } : null;
 }

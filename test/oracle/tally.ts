@@ -1,6 +1,10 @@
 /** What a run compared, and which part of it deviations explained: of everything, and of each field. */
 
-import type { Deviation } from './deviation.ts';
+/** What a deviation says of how much it may explain. */
+interface Explains {
+  readonly name: string;
+  readonly most?: number;
+}
 
 /** Of the comparisons, at most this part may be exempted: of all, and of each field by one deviation. */
 export const MOST_EXEMPT = 0.01;
@@ -61,7 +65,7 @@ export class Tally {
    * What is wrong with a run that compared this: nothing was compared, too much was exempted, or one deviation explains too much of a field.
    * @returns a line each; none for a run that counts
    */
-  faults(deviations: readonly Deviation[]): string[] {
+  faults(deviations: readonly Explains[]): string[] {
     const found: string[] = [];
     if (this.translations === 0 || this.comparisons === 0) found.push('nothing was compared');
     else if (this.part > MOST_EXEMPT)

@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Qemu } from '../oracle/qemu-platform.ts';
-import { findQemu } from '../oracle/qemu-platform.ts';
+import type { Qemu } from '../oracle/qemu-process.ts';
+import { findQemu } from '../oracle/qemu-process.ts';
 import { initramfs, MODE } from './initramfs.ts';
 
 const SUITE = 'trixie';

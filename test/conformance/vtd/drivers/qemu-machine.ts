@@ -7,8 +7,8 @@ import { existsSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, r
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EDU, EDU_BUFFER, EDU_COMMAND } from '../../../../src/devices/edu.ts';
-import type { Qemu } from '../../../oracle/qemu-platform.ts';
-import { findQemu } from '../../../oracle/qemu-platform.ts';
+import type { Qemu } from '../../../oracle/qemu-process.ts';
+import { findQemu } from '../../../oracle/qemu-process.ts';
 import { MonitorPipe, QtestPipe } from './pipes.ts';
 
 export const UNIT = 0xfed90000;

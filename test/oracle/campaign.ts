@@ -1,0 +1,82 @@
+/** Random scripts on both back ends until enough was compared; what differs is shrunk and printed. */
+import type { Comparison } from './compare.ts';
+import type { AnyOp } from './shrink.ts';
+import { shrink } from './shrink.ts';
+import { percent, Tally } from './tally.ts';
+
+/** A script that shows a difference is printed where it is no longer than this; the shrinker is expected to get there. */
+const REPORT_LINES = 20;
+/** Mismatches that are shrunk and printed; more of them tell nothing new. */
+const MOST_REPORTS = 3;
+
+/** Told of everything that is checked. @param detail printed where it is not good */
+export type Check = (what: string, good: boolean, detail?: string) => void;
+
+export interface Campaign<O extends AnyOp> {
+  /** Of the configuration. */
+  readonly name: string;
+  readonly seed: number;
+  /** DMA requests in all. */
+  readonly requests: number;
+  readonly script: (seed: number) => readonly O[];
+  readonly compare: (script: readonly O[]) => Promise<Comparison>;
+  readonly print: (op: O) => string;
+  readonly deviations: readonly { readonly name: string; readonly most?: number }[];
+  readonly check: Check;
+}
+
+export async function campaign<O extends AnyOp>(of: Campaign<O>): Promise<Tally> {
+  const { name, seed, requests, compare, print, check } = of;
+  const tally = new Tally();
+  const start = performance.now();
+  let reports = 0;
+  let scripts = 0;
+  for (; tally.translations < requests && reports < MOST_REPORTS; scripts++) {
+    const script = of.script(seed + scripts);
+    const result = await compare(script);
+    tally.add(result.tally);
+    if (result.unexplained === null) continue;
+    reports++;
+    const judge = async (one: readonly O[]) => (await compare(one)).unexplained;
+    const least = await shrink(script, result.unexplained, judge);
+    const { op, field, model: ours, qemu: theirs } = (await judge(least)) ?? result.unexplained;
+    const lines = least.map(print).slice(0, REPORT_LINES);
+    const where = op < least.length ? `after line ${op + 1}` : 'at the end';
+    check(
+      `${name}, seed ${seed + scripts}: ${field} ${where}: model ${ours}, QEMU ${theirs}; replay:`,
+      false,
+      lines.join('\n'),
+    );
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const rate = Math.round(tally.translations / seconds);
+  const { part, comparisons } = tally;
+  console.log(
+    `${name}: ${tally.translations} translations${and(tally.interrupts, 'interrupts')} in ${scripts} scripts, ${comparisons} values compared (${percent(part)} exempted), ${seconds.toFixed(1)} s, ${rate} translations a second`,
+  );
+  const faults = tally.faults(of.deviations);
+  check(`${name}: enough was compared`, faults.length === 0, faults.join('\n'));
+  check(`${name}: no mismatch`, reports === 0);
+  return tally;
+}
+
+export const and = (count: number, what: string) => (count === 0 ? '' : ` and ${count} ${what}`);
+
+/**
+ * Whether a deviation is still there, and explains what it is said to explain.
+ * @param compare with all deviations, and with all others
+ */
+export async function stillThere(
+  name: string,
+  compare: (without: boolean) => Promise<Comparison>,
+  check: Check,
+): Promise<void> {
+  const { unexplained, tally } = await compare(false);
+  const without = await compare(true);
+  const good = unexplained === null && tally.met(name) > 0 && without.unexplained !== null;
+  check(
+    `deviation ${name} is still there`,
+    good,
+    JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
+  );
+}
