@@ -75,7 +75,7 @@ function interruptsText(dte: DecodedStructure): string {
 
 export const AMD_DEVICE_TABLE_DUMP: LineFormat = {
   id: 'amdvi.device-entry',
-  needle: 'QWORD[3]',
+  needle: 'DeviceId ',
   pattern: /DeviceId\s+QWORD\[3\]\s+QWORD\[2\]\s+QWORD\[1\]\s+QWORD\[0\]\s+iommu/,
   example: 'DeviceId             QWORD[3]         QWORD[2]         QWORD[1]         QWORD[0] iommu',
   printedBy: 'Linux 6.17 and later, debugfs iommu/amd/devtbl',

@@ -74,7 +74,7 @@ export const AMD_NO_INTERRUPTS: readonly LineFormat[] = [
   },
   {
     id: 'amdvi.interrupt-table-length',
-    needle: 'contains an invalid IRT length value',
+    needle: 'DTE contains an invalid IRT',
     pattern: /DTE contains an invalid IRT length value/,
     example: "The device's DTE contains an invalid IRT length value.",
     printedBy: 'Linux 6.17 and later, debugfs iommu/amd/irqtbl',
