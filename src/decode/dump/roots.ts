@@ -3,10 +3,18 @@ import { decodedOrNull, kindNamed } from '../structure.ts';
 import { wordsOfText } from '../words.ts';
 import { AMD_REGISTERS, AMD_ROOTS } from './amdvi/walk.ts';
 import { RISCV_REGISTERS, RISCV_ROOTS } from './riscv/walk.ts';
+import { SMMU_REGISTERS, SMMU_ROOTS } from './smmuv3/walk.ts';
 import type { Tables } from './tables.ts';
 
 /** What a walk takes from lines, by kind. */
-const KINDS: readonly string[] = [...AMD_ROOTS, ...AMD_REGISTERS, ...RISCV_ROOTS, ...RISCV_REGISTERS];
+const KINDS: readonly string[] = [
+  ...AMD_ROOTS,
+  ...AMD_REGISTERS,
+  ...RISCV_ROOTS,
+  ...RISCV_REGISTERS,
+  ...SMMU_ROOTS,
+  ...SMMU_REGISTERS,
+];
 
 /** By the name alone, as registers are spelt: `strtab_base`. */
 const BY_NAME: ReadonlyMap<string, string> = new Map(

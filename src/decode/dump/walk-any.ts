@@ -2,6 +2,7 @@
 import type { Model } from '../finding.ts';
 import { AMD_ROOTS, walkAmd } from './amdvi/walk.ts';
 import { RISCV_ROOTS, walkRiscv } from './riscv/walk.ts';
+import { SMMU_ROOTS, walkSmmu } from './smmuv3/walk.ts';
 import type { Tables } from './tables.ts';
 import { walkVtd } from './vtd-root.ts';
 import type { WalkQuestion, WalkResult } from './walk.ts';
@@ -30,6 +31,12 @@ const WALKERS: readonly Walker[] = [
     begins: 'devtbl of AMD-Vi, or its device table base (mmio, offset 0)',
     has: (tables) => tables.deviceEntries.size > 0 || given(tables, AMD_ROOTS),
     walk: walkAmd,
+  },
+  {
+    model: 'smmuv3',
+    begins: 'STRTAB_BASE and STRTAB_BASE_CFG of an SMMUv3',
+    has: (tables) => given(tables, SMMU_ROOTS),
+    walk: walkSmmu,
   },
   { model: 'riscv', begins: 'ddtp of a RISC-V IOMMU', has: (tables) => given(tables, RISCV_ROOTS), walk: walkRiscv },
 ];

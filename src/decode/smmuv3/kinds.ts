@@ -31,7 +31,7 @@ export const SMMU_COMMAND: StructureKind = {
 
 const eight = (...words: string[]) => [...words, ...Array<string>(8 - words.length).fill('0x0')];
 
-const GRANULES: readonly Granule[] = [4, 16, 64];
+export const GRANULES: readonly Granule[] = [4, 16, 64];
 
 /** Levels that a granule has; with 64 KiB there is no level 0. */
 const levelsOf = (granule: Granule) => (granule === 64 ? [1, 2, 3] : [0, 1, 2, 3]);

@@ -188,7 +188,9 @@ test('100,000 damaged lines: none throws, nor does a walk', () => {
     return Math.floor((state / 2 ** 32) * below);
   };
   const lines =
-    `${MMIO}${DEVICE}${INTERRUPTS}0x114d7b000: 0x6000000114d7c401\nddtp: 0x1\namdvi.dte: 0x1 0x2 0x3 0x4\n`.split('\n');
+    `${MMIO}${DEVICE}${INTERRUPTS}0x114d7b000: 0x6000000114d7c401\nddtp: 0x1\nste: 0x4400000b 0x12000000c 0x0 0x0 0x0 0x0 0x0 0x0\nSTRTAB_BASE: 0x43000000\nSTRTAB_BASE_CFG: 0x10\n`.split(
+      '\n',
+    );
   const glue = ['0x', 'ffffffffffffffff', ':', ' ', '\t', '0', '99999999', 'IRT[', 'é', '0000:01:00.0'];
   const tables = new Tables();
   const explainer = new Explainer(tables);
@@ -203,7 +205,7 @@ test('100,000 damaged lines: none throws, nor does a walk', () => {
     explainer.push(`${line}\n`);
     if (n % 1000 !== 0) continue;
     for (const device of [null, '01:00.0', '00:0a.0', '0x8'])
-      for (const model of ['amdvi', 'riscv'] as const) {
+      for (const model of ['amdvi', 'riscv', 'smmuv3'] as const) {
         const pasid = random(2) === 0 ? null : random(4);
         const question = { address: BigInt(random(2 ** 31)) << BigInt(random(33)), device, pasid, data: random(4) };
         try {
