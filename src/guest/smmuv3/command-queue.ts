@@ -23,6 +23,8 @@ export interface CommandQueueOptions {
    * absent.
    */
   readonly completion?: 'cons' | 'msi';
+  /** Where a write of CMDQ_PROD traps: what the VMM does before the vCPU goes on. */
+  readonly exit?: () => Program;
   /** A mutant: nothing waits for a CMD_SYNC, as none is issued. */
   readonly noSync?: boolean;
 }
@@ -97,6 +99,7 @@ export class CommandQueue {
     const post = () => this.post(commands, note, sync);
     if (this.cpu.isSequential) yield* atomic(post);
     else yield* post();
+    if (this.options.exit !== undefined) yield* this.options.exit();
   }
 
   private *post(commands: readonly SmmuCommand[], note: string, sync: boolean): Program {

@@ -1,0 +1,209 @@
+/**
+ * The VMM's side of a guest's command queue: it reads commands from the guest's ring, has the kernel convert them and issue them to physical SMMUs, and
+ * tells the guest by CMDQ_CONS that they are consumed.
+ */
+import { get, hex, toHalves } from '../../bits/index.ts';
+import {
+  CMD_CFGI_STE,
+  CMD_CFGI_STE_RANGE,
+  CMD_PREFETCH_ADDR,
+  CMD_PREFETCH_CONFIG,
+  CMD_SYNC,
+  commandName,
+} from '../../iommu/smmuv3/commands.ts';
+import type { Cpu, Machine, Program } from '../../machine/index.ts';
+import { atomic, SoftwareWord } from '../../machine/index.ts';
+import type { Errno } from '../iommufd/errno.ts';
+import type { Kernel } from '../iommufd/kernels.ts';
+import type { Command, InvalidationPlan } from './invalidation-plan.ts';
+import { planInvalidation, planRing } from './invalidation-plan.ts';
+import type { Routing, VirtualIommu } from './routing.ts';
+import { routeOf } from './routing.ts';
+import type { Tally } from './tally.ts';
+import type { VirtualQueue } from './virtual-queue.ts';
+
+/**
+ * How commands get from the guest's ring to the kernel. `one-by-one`: each in an ioctl of its own. `batched`: an array up to the CMD_SYNC. `ring`: the
+ * kernel has the ring mapped, and a thread of its own reads it when the doorbell rings.
+ */
+export type Carriage = 'one-by-one' | 'batched' | 'ring';
+
+/** What an ioctl did, for who checks it: commands that were issued, and how many it says it handled. */
+export interface Handled {
+  readonly iommu: number;
+  readonly asked: number;
+  readonly errno: Errno | null;
+  readonly handled: number;
+  readonly issued: number;
+}
+
+export interface CarrierOptions {
+  readonly iommus: readonly VirtualIommu[];
+  readonly routing: Routing;
+  readonly carriage: Carriage;
+  readonly kernel: Kernel;
+  /** What CMD_CFGI_STE asks of the VMM; nothing if absent: STEs do not change. @param vsid vStreamID */
+  readonly onSte?: (vsid: number) => Program;
+  /** A bad VMM reads the ring twice: once to look, and again to pass commands on. */
+  readonly readsTwice?: boolean;
+  /** Told of each ioctl, as a step sees it. */
+  readonly check?: (what: Handled) => void;
+  readonly tally?: Tally;
+}
+
+const opcode = (of: { OPCODE: { fixed: number | null } }) => of.OPCODE.fixed as number;
+const SYNC = opcode(CMD_SYNC);
+const STE = opcode(CMD_CFGI_STE);
+/** What a VMM does by itself: it has the guest's stream table to read, and nothing to prefetch. */
+const OWN: readonly number[] = [STE, ...[CMD_CFGI_STE_RANGE, CMD_PREFETCH_CONFIG, CMD_PREFETCH_ADDR].map(opcode)];
+
+const opcodeOf = (command: Command) => Number(command[0] & 0xffn);
+const isOwn = (command: Command) => opcodeOf(command) === SYNC || OWN.includes(opcodeOf(command));
+
+export class Carrier {
+  readonly queue: VirtualQueue;
+  private readonly machine: Machine;
+  private readonly cpu: Cpu;
+  private readonly options: CarrierOptions;
+
+  /** @param cpu where it runs: the vCPU that trapped, or a thread's */
+  constructor(machine: Machine, cpu: Cpu, queue: VirtualQueue, options: CarrierOptions) {
+    this.machine = machine;
+    this.cpu = cpu;
+    this.queue = queue;
+    this.options = options;
+  }
+
+  /** What an exit on a write of CMDQ_PROD does before the vCPU goes on: all that is in the ring. */
+  *exit(): Program {
+    for (;;) {
+      const commands = yield* this.take();
+      if (commands.length === 0) return;
+      yield* this.consume(commands, yield* this.pass(commands));
+    }
+  }
+
+  /** What a thread does: waits for the doorbell, so many times, and does the rest as {@link exit}. */
+  *serve(times: number): Program {
+    const { queue } = this;
+    for (let i = 0; i < times; i++) {
+      yield {
+        name: `${queue.name}: the doorbell wakes the thread`,
+        ready: () => queue.waiting > 0,
+        on: [],
+        run: () => this.options.tally?.wake(),
+      };
+      yield* this.exit();
+    }
+  }
+
+  /** Copies commands out of the ring, up to what is carried at once. */
+  *take(): Program<readonly Command[]> {
+    const { carriage, readsTwice } = this.options;
+    const count = yield* this.waiting();
+    if (count === 0) return [];
+    const cons = yield* this.queue.cons.getOwn();
+    const commands: Command[] = [];
+    for (let i = 0; i < count; i++) {
+      const command = yield* this.read(cons, i);
+      commands.push(command);
+      if (opcodeOf(command) === SYNC || carriage === 'one-by-one') break;
+    }
+    if (readsTwice !== true) return commands;
+    const again: Command[] = [];
+    for (let i = 0; i < commands.length; i++) again.push(yield* this.read(cons, i));
+    return again;
+  }
+
+  private *waiting(): Program<number> {
+    const { queue } = this;
+    return Number(
+      yield {
+        name: `${queue.name}: commands in the ring`,
+        returns: 'number',
+        results: Array.from({ length: (1 << queue.log2size) + 1 }, (_, i) => i),
+        run: () => queue.waiting,
+      },
+    );
+  }
+
+  /** Copies the command that is `n` behind an index. */
+  *read(index: number, n: number): Program<Command> {
+    const { cpu, queue } = this;
+    const at = queue.entryAt(index, n);
+    return yield* atomic(function* () {
+      const first = yield* cpu.read64(at);
+      return [first, yield* cpu.read64(at + 8n)];
+    });
+  }
+
+  /** Has commands carried out. @returns how many are, before the first that is refused */
+  *pass(commands: readonly Command[]): Program<number> {
+    const { iommus, onSte, routing } = this.options;
+    const used = yield* this.used();
+    const routes = commands.map((command) => (isOwn(command) ? [] : routeOf(command, iommus, routing, used)));
+    let end = commands.length;
+    for (const [n, iommu] of iommus.entries()) {
+      const mine = routes.flatMap((route, i) => (i < end && route.includes(n) ? [i] : []));
+      if (mine.length === 0) continue;
+      const asked = mine.map((i) => commands[i]);
+      const handled = yield* this.invalidate(n, iommu, asked);
+      if (handled < mine.length) end = mine[handled];
+    }
+    if (onSte === undefined) return end;
+    for (const command of commands.slice(0, end))
+      if (opcodeOf(command) === STE) yield* onSte(get(CMD_CFGI_STE.StreamID, toHalves(command)));
+    return end;
+  }
+
+  private *used(): Program<readonly boolean[]> {
+    const flags: boolean[] = [];
+    for (const { streams, used } of this.options.iommus)
+      flags.push(used === undefined ? streams.size > 0 : (yield* used.get([0, 1])) !== 0);
+    return flags;
+  }
+
+  /** One ioctl, or one look of the kernel's thread. @returns how many commands it says are done */
+  private *invalidate(n: number, iommu: VirtualIommu, commands: readonly Command[]): Program<number> {
+    const { carriage, check, kernel, tally } = this.options;
+    const { machine } = this;
+    const { features, masks, streams } = iommu;
+    const vmid = iommu.vmid instanceof SoftwareWord ? yield* iommu.vmid.get() : iommu.vmid;
+    const ids = { vmid, features, masks, sidOf: (vsid: number) => streams.get(vsid) ?? -1 };
+    const plan = (carriage === 'ring' ? planRing : planInvalidation)(commands, ids, kernel);
+    const issued = plan.batches.reduce((sum, batch) => sum + batch.length, 0);
+    yield* machine.note(this.told(iommu, commands, plan), 'after', () => {
+      if (carriage !== 'ring') tally?.call();
+      check?.({ iommu: n, asked: commands.length, errno: plan.errno, handled: plan.handled, issued });
+    });
+    for (const batch of plan.batches) yield* iommu.queue.issueWithSync(batch, `${batch.map(nameOf).join(', ')}`);
+    return plan.handled;
+  }
+
+  private told(iommu: VirtualIommu, commands: readonly Command[], { errno, handled }: InvalidationPlan): string {
+    const who = this.options.carriage === 'ring' ? 'the kernel takes from the ring' : 'the VMM invalidates';
+    const answer = errno === null ? '' : `: -${errno}, entry_num = ${handled}`;
+    return `${who} ${commands.map(nameOf).join(', ')} on ${iommu.name}${answer}`;
+  }
+
+  /** Tells the guest that so many of the commands are consumed; where there are more, that the next is an error. */
+  *consume(commands: readonly Command[], end: number): Program {
+    const { machine, queue } = this;
+    const isBad = end < commands.length;
+    yield {
+      name: `${queue.name} consumes ${end}${isBad ? ', and stops' : ''}`,
+      run: () => {
+        queue.advance(end);
+        if (isBad) queue.fail();
+        if (!machine.log.on) return;
+        const what = isBad ? `CERROR_ILL at ${nameOf(commands[end])}` : 'all is consumed';
+        machine.log.say('driver', `${queue.name}: CMDQ_CONS = ${hex(queue.cons.value & 0xfffff)}, ${what}`);
+      },
+    };
+  }
+}
+
+/** A command's name with what it concerns. */
+function nameOf(command: Command): string {
+  return commandName(opcodeOf(command)) ?? `opcode ${hex(opcodeOf(command))}`;
+}
