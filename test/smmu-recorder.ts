@@ -14,20 +14,23 @@ export interface Recorded {
 }
 
 export class SmmuRecorder implements MmioBlock {
-  readonly name = 'recorder';
+  readonly name: string;
   readonly commands: Recorded[] = [];
   /** What memory says of something, when a command is consumed. */
   watch: () => string = () => '';
   private readonly machine: Machine;
   private readonly log2size: number;
   private cons = 0;
+  private readonly base: bigint;
 
   /** Declares the queue's page: word by word as many as the commands have. */
-  constructor(machine: Machine, log2size: number) {
+  constructor(machine: Machine, log2size: number, base = QUEUE, name = 'recorder') {
     this.machine = machine;
     this.log2size = log2size;
+    this.base = base;
+    this.name = name;
     const words = Array.from({ length: 2 << log2size }, (_, i) => i);
-    machine.frame('queue', QUEUE, machine.owner('the kernel', 'other'), words);
+    machine.frame(`queue of ${name}`, base, machine.owner('the kernel', 'other'), words);
   }
 
   /** Names of commands, in the order in which they were consumed. */
@@ -48,7 +51,7 @@ export class SmmuRecorder implements MmioBlock {
     const { log2size, machine } = this;
     for (; this.cons !== lo; this.cons = (this.cons + 1) & ((2 << log2size) - 1)) {
       const entry = (this.cons & ((1 << log2size) - 1)) * 2;
-      const words = [0, 1].map((i) => wordAt(machine, QUEUE + BigInt(8 * (entry + i))));
+      const words = [0, 1].map((i) => wordAt(machine, this.base + BigInt(8 * (entry + i))));
       const of = COMMANDS[Number(words[0] & 0xffn)];
       const fields = decode(of, ...words);
       this.commands.push({ name: of.name, fields, seen: this.watch() });

@@ -3,15 +3,10 @@ import { get, toHalves } from '../../bits/index.ts';
 import { CMD_CFGI_CD } from '../../iommu/smmuv3/commands.ts';
 import type { SoftwareWord } from '../../machine/index.ts';
 import { CONVERSIONS } from '../iommufd/convert.ts';
+import type { Routing } from '../iommufd/sharing.ts';
 import type { CommandFeatures, CommandMasks } from '../iommufd/supported-bits.ts';
 import type { Command } from './invalidation-plan.ts';
 import type { PhysicalQueue } from './physical-queue.ts';
-
-/**
- * Of commands that name no StreamID: `first` goes to the first vIOMMU alone; `replicate` to all; `by-vsid` to those that have devices. What names one
- * goes to the vIOMMU that has the device, as all others would refuse it; to the first, where none has: it refuses.
- */
-export type Routing = 'first' | 'replicate' | 'by-vsid';
 
 /** A vIOMMU of the kernel: a VMID on one physical SMMU. A vSMMU is one or several of them. */
 export interface VirtualIommu {
@@ -29,7 +24,11 @@ export interface VirtualIommu {
 
 const { OPCODE, StreamID } = CMD_CFGI_CD;
 
-/** Which of them, by index, a command is passed on to. @param used by index: whether it has devices */
+/**
+ * Which of them, by index, a command is passed on to. What names a StreamID goes to the vIOMMU that has the device, as all others would refuse it; to the
+ * first, where none has: it refuses, too.
+ * @param used by index: whether it has devices
+ */
 export function routeOf(
   command: Command,
   iommus: readonly VirtualIommu[],
@@ -42,6 +41,6 @@ export function routeOf(
     const owner = iommus.findIndex(({ streams }) => streams.has(get(StreamID, words)));
     return [Math.max(owner, 0)];
   }
-  if (routing === 'first') return [0];
-  return routing === 'replicate' ? all : all.filter((i) => used[i]);
+  if (routing === 'the first') return [0];
+  return routing === 'those with devices' ? all.filter((i) => used[i]) : all;
 }

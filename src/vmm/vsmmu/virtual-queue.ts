@@ -52,7 +52,7 @@ export class VirtualQueue implements MmioBlock {
 
   /** A guest's access: it traps. */
   read(offset: number): { lo: number; hi: number } {
-    this.tally?.exit();
+    this.tally?.poll();
     return this.peek(offset);
   }
 
@@ -62,7 +62,8 @@ export class VirtualQueue implements MmioBlock {
 
   /** A guest's access: it traps. Registers that it may not change keep their value. */
   write(offset: number, _size: 4 | 8, lo: number): void {
-    this.tally?.exit();
+    if (offset === CMDQ_PROD.offset) this.tally?.doorbell();
+    else this.tally?.poll();
     if (offset === CMDQ_PROD.offset) this.prod.value = lo & INDEX;
     else if (offset === GERRORN.offset) this.gerrorn.value = lo & ALL_ERRORS;
   }

@@ -13,20 +13,16 @@ import {
 } from '../../iommu/smmuv3/commands.ts';
 import type { Cpu, Machine, Program } from '../../machine/index.ts';
 import { atomic, SoftwareWord } from '../../machine/index.ts';
+import type { Carrier } from '../iommufd/carrying.ts';
 import type { Errno } from '../iommufd/errno.ts';
 import type { Kernel } from '../iommufd/kernels.ts';
+import type { Routing, SharingPolicy } from '../iommufd/sharing.ts';
 import type { Command, InvalidationPlan } from './invalidation-plan.ts';
 import { planInvalidation, planRing } from './invalidation-plan.ts';
-import type { Routing, VirtualIommu } from './routing.ts';
+import type { VirtualIommu } from './routing.ts';
 import { routeOf } from './routing.ts';
 import type { Tally } from './tally.ts';
 import type { VirtualQueue } from './virtual-queue.ts';
-
-/**
- * How commands get from the guest's ring to the kernel. `one-by-one`: each in an ioctl of its own. `batched`: an array up to the CMD_SYNC. `ring`: the
- * kernel has the ring mapped, and a thread of its own reads it when the doorbell rings.
- */
-export type Carriage = 'one-by-one' | 'batched' | 'ring';
 
 /** What an ioctl did, for who checks it: commands that were issued, and how many it says it handled. */
 export interface Handled {
@@ -37,10 +33,14 @@ export interface Handled {
   readonly issued: number;
 }
 
-export interface CarrierOptions {
+export interface ForwarderOptions {
   readonly iommus: readonly VirtualIommu[];
+  /** Of commands that name no StreamID; what names one goes to the vIOMMU that has the device. */
   readonly routing: Routing;
-  readonly carriage: Carriage;
+  /** How commands come from the guest's ring to the kernel: one that traps. */
+  readonly carrier: Carrier;
+  /** Who sends a command to several vIOMMUs; the VMM if absent, with an ioctl for each. */
+  readonly replicates?: SharingPolicy['replicates'];
   readonly kernel: Kernel;
   /** What CMD_CFGI_STE asks of the VMM; nothing if absent: STEs do not change. @param vsid vStreamID */
   readonly onSte?: (vsid: number) => Program;
@@ -60,14 +60,14 @@ const OWN: readonly number[] = [STE, ...[CMD_CFGI_STE_RANGE, CMD_PREFETCH_CONFIG
 const opcodeOf = (command: Command) => Number(command[0] & 0xffn);
 const isOwn = (command: Command) => opcodeOf(command) === SYNC || OWN.includes(opcodeOf(command));
 
-export class Carrier {
+export class Forwarder {
   readonly queue: VirtualQueue;
   private readonly machine: Machine;
   private readonly cpu: Cpu;
-  private readonly options: CarrierOptions;
+  private readonly options: ForwarderOptions;
 
   /** @param cpu where it runs: the vCPU that trapped, or a thread's */
-  constructor(machine: Machine, cpu: Cpu, queue: VirtualQueue, options: CarrierOptions) {
+  constructor(machine: Machine, cpu: Cpu, queue: VirtualQueue, options: ForwarderOptions) {
     this.machine = machine;
     this.cpu = cpu;
     this.queue = queue;
@@ -99,7 +99,7 @@ export class Carrier {
 
   /** Copies commands out of the ring, up to what is carried at once. */
   *take(): Program<readonly Command[]> {
-    const { carriage, readsTwice } = this.options;
+    const { carrier, readsTwice } = this.options;
     const count = yield* this.waiting();
     if (count === 0) return [];
     const cons = yield* this.queue.cons.getOwn();
@@ -107,7 +107,7 @@ export class Carrier {
     for (let i = 0; i < count; i++) {
       const command = yield* this.read(cons, i);
       commands.push(command);
-      if (opcodeOf(command) === SYNC || carriage === 'one-by-one') break;
+      if (opcodeOf(command) === SYNC || carrier.perIoctl === 'one') break;
     }
     if (readsTwice !== true) return commands;
     const again: Command[] = [];
@@ -139,15 +139,17 @@ export class Carrier {
 
   /** Has commands carried out. @returns how many are, before the first that is refused */
   *pass(commands: readonly Command[]): Program<number> {
-    const { iommus, onSte, routing } = this.options;
+    const { iommus, onSte, replicates, routing } = this.options;
     const used = yield* this.used();
     const routes = commands.map((command) => (isOwn(command) ? [] : routeOf(command, iommus, routing, used)));
     let end = commands.length;
+    let calls = 0;
     for (const [n, iommu] of iommus.entries()) {
       const mine = routes.flatMap((route, i) => (i < end && route.includes(n) ? [i] : []));
       if (mine.length === 0) continue;
       const asked = mine.map((i) => commands[i]);
-      const handled = yield* this.invalidate(n, iommu, asked);
+      const handled = yield* this.invalidate(n, iommu, asked, calls === 0 || replicates !== 'kernel');
+      calls++;
       if (handled < mine.length) end = mine[handled];
     }
     if (onSte === undefined) return end;
@@ -163,17 +165,17 @@ export class Carrier {
     return flags;
   }
 
-  /** One ioctl, or one look of the kernel's thread. @returns how many commands it says are done */
-  private *invalidate(n: number, iommu: VirtualIommu, commands: readonly Command[]): Program<number> {
-    const { carriage, check, kernel, tally } = this.options;
+  /** One vIOMMU's part of an ioctl, or all of one. @param calls it is counted as a call @returns how many commands it says are done */
+  private *invalidate(n: number, iommu: VirtualIommu, commands: readonly Command[], calls: boolean): Program<number> {
+    const { carrier, check, kernel, tally } = this.options;
     const { machine } = this;
     const { features, masks, streams } = iommu;
     const vmid = iommu.vmid instanceof SoftwareWord ? yield* iommu.vmid.get() : iommu.vmid;
     const ids = { vmid, features, masks, sidOf: (vsid: number) => streams.get(vsid) ?? -1 };
-    const plan = (carriage === 'ring' ? planRing : planInvalidation)(commands, ids, kernel);
+    const plan = (carrier.copies ? planInvalidation : planRing)(commands, ids, kernel);
     const issued = plan.batches.reduce((sum, batch) => sum + batch.length, 0);
     yield* machine.note(this.told(iommu, commands, plan), 'after', () => {
-      if (carriage !== 'ring') tally?.call();
+      if (calls) tally?.call();
       check?.({ iommu: n, asked: commands.length, errno: plan.errno, handled: plan.handled, issued });
     });
     for (const batch of plan.batches) yield* iommu.queue.issueWithSync(batch, `${batch.map(nameOf).join(', ')}`);
@@ -181,7 +183,7 @@ export class Carrier {
   }
 
   private told(iommu: VirtualIommu, commands: readonly Command[], { errno, handled }: InvalidationPlan): string {
-    const who = this.options.carriage === 'ring' ? 'the kernel takes from the ring' : 'the VMM invalidates';
+    const who = this.options.carrier.copies ? 'the VMM has the kernel do' : 'the kernel finds in the ring';
     const answer = errno === null ? '' : `: -${errno}, entry_num = ${handled}`;
     return `${who} ${commands.map(nameOf).join(', ')} on ${iommu.name}${answer}`;
   }
