@@ -58,13 +58,13 @@ export const CAUSES = {
   },
   kdump: {
     title: 'DMA that the crashed, or the previous, kernel had started is still running',
-    tell: 'the log is of a kernel that was started by kexec or kdump, and the faults are of devices that it has not initialised yet',
+    tell: 'the log is of a kernel that was started by kexec or kdump (elfcorehdr= on its command line, "copy translation structures"), and the faults are of devices that it has not initialised yet',
     mend: "harmless where it ends with the device's reset; reset_devices, and a kernel that copies the old tables",
   },
   'caching-mode': {
     title: 'a guest whose virtual IOMMU does not tell the hypervisor of new mappings',
-    tell: 'in a virtual machine with an assigned device: right after the mapping was made, and always; QEMU without caching-mode=on',
-    mend: 'intel-iommu needs caching-mode=on where VFIO devices are behind it',
+    tell: 'in a virtual machine with an assigned device: right after the mapping was made, and always; QEMU without caching-mode=on (Intel), a unit without NpCache (AMD)',
+    mend: 'intel-iommu needs caching-mode=on where VFIO devices are behind it; virtio-iommu tells always; an SMMU needs nesting, as it cannot tell',
   },
   'address-width': {
     title: 'the address has more bits than the IOMMU, or its tables, translate',
@@ -206,6 +206,12 @@ export const CAUSES = {
     title: 'whoever ran before left the IOMMU on: firmware, a boot loader, or the kernel that crashed',
     tell: 'the message comes while the driver starts; kexec or kdump, or a boot screen that firmware still drives',
     mend: 'none is needed where faults of the first moments only follow; otherwise declare the memory of the boot screen (RMR in IORT, iommu-addresses in the device tree)',
+  },
+  'firmware-table': {
+    title:
+      "firmware's table of its IOMMUs is wrong: it names what is not there, leaves out what is, or keeps memory that it may not",
+    tell: 'the line says what; `pinhole explain` of /sys/firmware/acpi/tables/DMAR, IVRS, IORT or RIMT checks the whole table',
+    mend: 'a firmware update; boot options for what is missing (ivrs_ioapic[], ivrs_hpet[], intel_iommu=off or igfx_off for what is broken)',
   },
   'swiotlb-size': {
     title: 'the bounce buffers (swiotlb) are used up, or one mapping is larger than they take at once',

@@ -52,10 +52,9 @@ export class Explainer {
     this.traces = new TraceScanner({
       found: (found) => report.add(found),
       others: (text) => {
-        const { lines } = scanner;
+        this.facts.push(text, scanner.lines);
         scanner.push(text);
         this.tableText.push(text);
-        this.facts.push(text, lines);
       },
       skip: (lines) => scanner.skip(lines),
       get lines() {

@@ -2,7 +2,7 @@
 import type { Finding } from '../finding.ts';
 import { bdf, hexNumber, NOTHING, pciRequester } from '../finding.ts';
 import type { Groups, LineFormat } from '../line-format.ts';
-import { decodedOrNull } from '../structure.ts';
+import { decodedOrNull, fieldOf } from '../structure.ts';
 import { eventFinding } from './event-finding.ts';
 import { decodeEvent, EVENT_BY_CODE, FIELDS, kindOfEvent, loggedName } from './event-lines.ts';
 import { AMD_EVENT } from './kinds.ts';
@@ -40,6 +40,27 @@ function unknownEvent({ a, b, c, d }: Groups): Finding | null {
     },
     structures: decoded === null ? [] : [decoded],
   };
+}
+
+/** An event as Xen prints it: a name, which its words have, too; of those, what every event has at the same place (AMD-Vi 2.5). */
+function xenWords({ a, b, c, d }: Groups): Finding | null {
+  const words = [a, b, c, d].map((word) => hexNumber(word ?? ''));
+  if (!words.every((word) => word !== null)) return null;
+  const [w0, w1, w2, w3] = words as [bigint, bigint, bigint, bigint];
+  const entry = [w0 | (w1 << 32n), w2 | (w3 << 32n)] as const;
+  const code = Number(w1 >> 28n);
+  const event = EVENT_BY_CODE[code];
+  const record = decodedOrNull(AMD_EVENT, entry);
+  if (event === undefined || record === null) return null;
+  const id = Number(fieldOf(record, 'DeviceID'));
+  const names = new Set(record.fields.map(({ name }) => name));
+  return eventFinding({
+    ...{ kind: kindOfEvent(event), code, event, details: [], structures: [record] },
+    requester: names.has('DeviceID') ? pciRequester(bdf(id)) : null,
+    domain: names.has('DomainID') ? Number(fieldOf(record, 'DomainID')) : null,
+    address: entry[1],
+    flags: Number((entry[0] >> 48n) & 0xfffn),
+  });
 }
 
 /** Xen's line of a page fault. Its flags are those of the entry. */
@@ -113,5 +134,14 @@ export const OTHER_EVENT_LINES: readonly LineFormat[] = [
       '(XEN) AMD-Vi: IO_PAGE_FAULT: domain = 0, device id = 0x2600, fault address = 0xfffffffdf8000000, flags = 0x8',
     printedBy: 'Xen before 4.14',
     decode: xenFault,
+  },
+  {
+    id: 'amdvi.invalid-device-request.xen',
+    needle: '(XEN) AMD-Vi: ',
+    pattern:
+      /AMD-Vi: (?:\[?(?:ILLEGAL_DEV_TABLE_ENTRY|IO_PAGE_FAULT|DEV_TABLE_HW_ERROR|PAGE_TABLE_HW_ERROR|ILLEGAL_COMMAND_ERROR|COMMAND_HW_ERROR|IOTLB_INV_TIMEOUT|INVALID_DEV_REQUEST)\]?):? (?<a>[0-9a-f]{8}) (?<b>[0-9a-f]{8}) (?<c>[0-9a-f]{8}) (?<d>[0-9a-f]{8})/,
+    example: '(XEN) AMD-Vi: INVALID_DEV_REQUEST 00000800 8a000000 f8000840 000000fd',
+    printedBy: 'Xen 4.14 and later: the entry in words',
+    decode: xenWords,
   },
 ];

@@ -29,7 +29,7 @@ function pageFault({ access, address, domain, flags, pasid }: Request): Suspect[
       likely: ['not-attached', 'reserved-region'],
       possible: ['kdump', 'wrong-requester-id', 'resume'],
     });
-  return missingPage({ access, address, pasid, present: flags.PE === 1, own: ['resume'] });
+  return missingPage({ access, address, pasid, present: flags.PE === 1, own: ['resume', 'caching-mode'] });
 }
 
 /** The entry of the device table is at fault. */

@@ -35,7 +35,7 @@ export const COMMAND_LINES: readonly LineFormat[] = [
     needle: 'ommand line: ',
     // Only those that say something of it: every boot has one.
     pattern:
-      /(?:Kernel c|\bC)ommand line: (?=.{0,4096}?(?:iom+u|ommu|smmu|intremap|swiotlb|ivrs|noats|disable_ddw|acs_override|dma_debug|early_pci_dma))(?<line>.{0,4096})/i,
+      /(?:Kernel c|\bC)ommand line: (?=.{0,4096}?(?:iom+u|ommu|smmu|intremap|swiotlb|ivrs|noats|disable_ddw|acs_override|dma_debug|early_pci_dma|elfcorehdr=))(?<line>.{0,4096})/i,
     example: 'Kernel command line: BOOT_IMAGE=/vmlinuz-6.12 root=/dev/sda1 ro amd_iommu=pt intel_iommu=on',
     printedBy: 'Linux',
     decode: ({ line }) => commandLineFinding(line ?? ''),

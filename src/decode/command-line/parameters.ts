@@ -31,6 +31,11 @@ function moduleFlag(name: string, on: string, off: string): Parameter {
 
 export const PARAMETERS: readonly Parameter[] = [
   {
+    name: 'elfcorehdr',
+    values: null,
+    meaning: 'this kernel was started after a crash (kdump): devices may still do DMA for the one that crashed',
+  },
+  {
     name: 'intel_iommu',
     list: true,
     values: {

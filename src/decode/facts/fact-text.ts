@@ -1,19 +1,23 @@
-/** Finds `lspci -vv` and device trees in text that comes in whole lines, and reads them; any other text is only searched for their signs. */
+/** Finds `lspci -vv`, device trees, and where a machine woke from sleep, in text that comes in whole lines; any other text is only searched for their signs. */
 import type { Finding, Found } from '../finding.ts';
 import { NeedleSearch } from '../needle-search.ts';
+import { messageOf } from '../text.ts';
 import { DeviceTreeText } from './device-tree-text.ts';
 import { Facts } from './facts.ts';
+import { History } from './history.ts';
 import { LspciText } from './lspci-text.ts';
 
 const LSPCI = ['ATSCtl:', 'PRICtl:', 'PASIDCtl:', 'IOVCtl:', 'ACSCtl:', 'IOMMU group: '];
 const TREE = ['iommu-map = <', 'iommus = <', '#iommu-cells = <'];
-const SIGNS = new NeedleSearch([...LSPCI, ...TREE]);
+const WOKE = ['PM: suspend exit', 'PM: Waking up from system sleep state'];
+const SIGNS = new NeedleSearch([...LSPCI, ...TREE, ...WOKE]);
 
 /** Characters of a line that are looked at. */
 const MAX_LINE = 16_384;
 
 export class FactText {
   private readonly facts: Facts;
+  private readonly history: History;
   private readonly lspci: LspciText;
   private readonly tree: DeviceTreeText;
   private input = '-';
@@ -22,6 +26,7 @@ export class FactText {
 
   constructor(emit: (found: Found) => void) {
     this.facts = new Facts(emit);
+    this.history = new History(emit);
     const found = (finding: Finding, line: number) => emit({ finding, at: { input: this.input, line, time: null } });
     this.lspci = new LspciText(this.facts, found);
     this.tree = new DeviceTreeText(this.facts, found);
@@ -30,17 +35,20 @@ export class FactText {
   /** A finding of a line. */
   saw(found: Found): void {
     this.facts.saw(found);
+    this.history.saw(found);
   }
 
   begin(input: string): void {
     this.input = input;
+    this.history.begin(input);
   }
 
   /** @param before lines of the input before the text */
   push(text: string, before: number): void {
-    for (let at = SIGNS.next(text, 0); at >= 0 && !(this.inLspci && this.inTree); at = SIGNS.next(text, at + 1)) {
+    for (let at = SIGNS.next(text, 0); at >= 0; at = SIGNS.next(text, at + 1)) {
       if (SIGNS.found < LSPCI.length) this.inLspci = true;
-      else this.inTree = true;
+      else if (SIGNS.found < LSPCI.length + TREE.length) this.inTree = true;
+      else this.woke(text, at, before);
     }
     if (!this.inLspci && !this.inTree) return;
     let line = before;
@@ -53,6 +61,13 @@ export class FactText {
       if (this.inTree) this.tree.take(one, line);
       from = end + 1;
     }
+  }
+
+  private woke(text: string, at: number, before: number): void {
+    const start = text.lastIndexOf('\n', at) + 1;
+    let line = before + 1;
+    for (let end = text.indexOf('\n'); end >= 0 && end < start; end = text.indexOf('\n', end + 1)) line++;
+    this.history.woke({ input: this.input, line, time: messageOf(text.slice(start, at)).time });
   }
 
   end(): void {

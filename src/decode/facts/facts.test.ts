@@ -228,3 +228,49 @@ pcie1: pcie@1c10000 {
     }
   });
 });
+
+describe('what happened before', () => {
+  const at = (time: string, text: string) => `[ ${time}] ${text}\n`;
+  const fault = (time: string) =>
+    at(
+      time,
+      'DMAR: [DMA Read NO_PASID] Request device [5e:00.0] fault addr 0xffdf0000 [fault reason 0x06] PTE Read access is not set',
+    );
+  const boot = at('0.000000', 'Command line: elfcorehdr=0x6d000000 root=/dev/sda1 reset_devices intel_iommu=on');
+
+  test('a kernel that kdump started, told once', () => {
+    const [found, ...more] = of('facts.', boot + fault('2.100000') + fault('2.200000'));
+    expect(more).toEqual([]);
+    expect([found?.kind, ids(found as Finding)]).toEqual(['facts.taken', ['kdump']]);
+    // What its command line says of IOMMUs is told as ever.
+    expect(of('linux.command-line', boot)[0]?.details).toContainEqual(['intel_iommu=on', expect.any(String)]);
+  });
+
+  test.each([
+    ['DMAR: Translation already enabled - trying to copy translation structures', 1],
+    ['AMD-Vi: Translation is already enabled - trying to copy translation structures', 1],
+    ['DMAR: Enabled IRQ remapping in x2apic mode', 0],
+  ])('%s', (line, count) => {
+    expect(of('facts.taken', at('1.0', line) + fault('2.100000'))).toHaveLength(count);
+  });
+
+  test.each([
+    ['101.000000', 1],
+    ['159.900000', 1],
+    ['161.000000', 0],
+    ['99.000000', 0],
+  ])('a machine that woke at 100 s, and a fault at %s s', (time, count) => {
+    const text = at('5.000000', 'PM: suspend exit') + at('100.000000', 'PM: suspend exit') + fault(time);
+    expect(of('facts.woken', text)).toHaveLength(count);
+  });
+
+  test('of another input', () => {
+    const explainer = new Explainer();
+    for (const [i, text] of [boot + at('1.000000', 'PM: suspend exit'), fault('2.000000')].entries()) {
+      explainer.begin(`input ${i}`);
+      explainer.push(text);
+    }
+    explainer.end();
+    expect(explainer.report.groups.filter(({ finding }) => finding.kind.startsWith('facts.'))).toEqual([]);
+  });
+});

@@ -101,6 +101,16 @@ const REFUSALS: readonly Refusal[] = [
     causes: { certain: ['host-granule'] },
   },
   {
+    id: 'container',
+    needle: 'ailed to set iommu for container: ',
+    text: String.raw`(?:vfio ${BDF}: )?(?:vfio: )?(?:failed to setup container for group (?<group>\d{1,6}): )?[Ff]ailed to set iommu for container: (?<why>[A-Z][\w ]{3,40})`,
+    example:
+      'qemu-kvm: -device vfio-pci,host=0000:03:00.0: vfio 0000:03:00.0: failed to setup container for group 19: Failed to set iommu for container: Operation not permitted',
+    printedBy: 'QEMU',
+    says: "cannot be assigned: the kernel does not give its group to QEMU; the kernel's log says why",
+    causes: { likely: ['one-to-one', 'no-interrupt-isolation'], possible: ['no-unit'] },
+  },
+  {
     id: 'unable-to-continue',
     needle: 'vfio: DMA mapping failed, unable to continue',
     text: 'vfio: DMA mapping failed, unable to continue',

@@ -139,6 +139,33 @@ export const SPAPR_LINES: readonly LineFormat[] = [
     decode: frozen,
   },
   {
+    id: 'spapr.frozen.pe-first',
+    needle: 'EEH: Frozen PE#',
+    pattern: new RegExp(
+      `EEH: Frozen PE#${HEX('pe')} (?:on PHB#${HEX('phb')} detected|detected on PHB#${HEX('phb2')})`,
+      'i',
+    ),
+    example: 'EEH: Frozen PE#1fd on PHB#3 detected',
+    printedBy: 'Linux on PowerNV; in the other order where the driver saw it first',
+    decode: ({ pe, phb, phb2 }) => frozen({ pe, phb: phb ?? phb2 }),
+  },
+  {
+    id: 'spapr.fenced',
+    needle: 'EEH: Fenced PHB#',
+    pattern: new RegExp(`EEH: Fenced PHB#${HEX('phb')} detected`, 'i'),
+    example: 'EEH: Fenced PHB#3 detected, location: U78CB.001.WZS0123-P1-C7',
+    printedBy: 'Linux on PowerNV',
+    decode: ({ phb }) => ({
+      ...NOTHING,
+      kind: 'spapr.fenced',
+      model: 'spapr',
+      severity: 'error',
+      summary: `PHB#${phb}: the whole host bridge is fenced off (EEH): all its devices are gone until it is reset`,
+      details: [['PHB', `0x${phb}`]],
+      causes: suspects({ certain: ['pe-frozen'], possible: ['hardware-error'] }),
+    }),
+  },
+  {
     id: 'spapr.no-room',
     needle: 'iommu_alloc failed, tbl',
     pattern: new RegExp(

@@ -13,6 +13,9 @@ const DEVICE = String.raw`(?<device>(?:0x)?[0-9a-f]{1,2}:(?:0x)?[0-9a-f]{1,2}\.[
 const HEX = (name: string) => `(?:0x)?(?<${name}>[0-9a-f]{1,16})`;
 const REASON = String.raw`\[fault reason (?:0x)?(?<reason>[0-9a-f]{1,3})\]`;
 
+const XEN_DEVICE = String.raw`(?<device>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])`;
+const XEN_REASON = /\[VT-D\](?:DMAR|INTR-REMAP): reason (?<reason>[0-9a-f]{1,2}) -/i;
+
 /** The PASID of older lines where there is none. */
 const NO_PASID = 0xffffffff;
 
@@ -47,22 +50,24 @@ function fault(groups: Groups, hexadecimal: boolean): Finding | null {
 /** Of an interrupt request. */
 function interruptFault(groups: Groups, hexadecimal: boolean): Finding | null {
   const index = hexNumber(groups.address ?? '');
-  const reason = Number.parseInt(groups.reason ?? '', hexadecimal ? 16 : 10);
+  const reason = groups.reason === undefined ? null : Number.parseInt(groups.reason, hexadecimal ? 16 : 10);
   const requester = pciRequester((groups.device ?? '').replaceAll('0x', ''));
-  if (index === null || requester === null || reason > 0xff) return null;
-  const code = reasonCode(reason);
+  if (index === null || requester === null || (reason ?? 0) > 0xff) return null;
+  const code = reason === null ? null : reasonCode(reason);
+  const why =
+    code === null ? 'for a reason that is not in the log' : `${code.meaning} (reason 0x${code.value.toString(16)})`;
   return {
     kind: 'vtd.interrupt-fault',
     model: 'vtd',
     severity: 'error',
-    summary: `${requester.text}: interrupt through entry ${index} refused: ${code.meaning} (reason 0x${reason.toString(16)})`,
+    summary: `${requester.text}: interrupt through entry ${index} refused: ${why}`,
     requester,
     access: 'interrupt',
     address: { value: index, space: 'interrupt index' },
     code,
     details: [],
     structures: [],
-    causes: suspectsOf(reason, null, null, 'interrupt'),
+    causes: reason === null ? [] : suspectsOf(reason, null, null, 'interrupt'),
   };
 }
 
@@ -122,6 +127,40 @@ export const FAULT_LINES: readonly LineFormat[] = [
     },
   },
   {
+    id: 'vtd.fault.xen',
+    needle: 'Request device [',
+    pattern: new RegExp(
+      String.raw`\[VT-D\]DMAR:\s?\[DMA (?<type>Read|Write)\] Request device \[${XEN_DEVICE}\] fault addr ${HEX('address')}(?:, iommu reg = [0-9a-f]{1,16})?\s*$`,
+      'i',
+    ),
+    example: '(XEN) [VT-D]DMAR:[DMA Write] Request device [0000:65:00.0] fault addr 1200000000',
+    printedBy: 'Xen: the reason on a line of its own',
+    decode: (groups) => fault(groups, true),
+    follow: {
+      pattern: XEN_REASON,
+      count: 1,
+      example: ['(XEN) [VT-D]DMAR: reason 05 - PTE Write access is not set'],
+      decode: (first, [second]) => fault({ ...first, ...second }, true),
+    },
+  },
+  {
+    id: 'vtd.interrupt-fault.xen',
+    needle: 'Request device [',
+    pattern: new RegExp(
+      String.raw`\[VT-D\]INTR-REMAP:? Request device \[${XEN_DEVICE}\] fault index ${HEX('address')}(?:, iommu reg = [0-9a-f]{1,16})?\s*$`,
+      'i',
+    ),
+    example: '(XEN) [VT-D]INTR-REMAP: Request device [0000:f0:1f.7] fault index 1f, iommu reg = ffff82c00021d000',
+    printedBy: 'Xen: the reason on a line of its own',
+    decode: (groups) => interruptFault(groups, true),
+    follow: {
+      pattern: XEN_REASON,
+      count: 1,
+      example: ['(XEN) [VT-D]INTR-REMAP: reason 22 - Present field in the IRTE entry is clear'],
+      decode: (first, [second]) => interruptFault({ ...first, ...second }, true),
+    },
+  },
+  {
     id: 'vtd.interrupt-fault',
     needle: 'Request device [',
     pattern: new RegExp(
@@ -144,6 +183,20 @@ export const FAULT_LINES: readonly LineFormat[] = [
       'DMAR: [INTR-REMAP] Request device [f0:1f.7] fault index 0 [fault reason 37] Blocked a compatibility format interrupt request',
     printedBy: 'Linux before 5.13, the reason in decimal',
     decode: (groups) => interruptFault(groups, false),
+  },
+  {
+    id: 'vtd.interrupt-fault.two-lines',
+    needle: 'Request device [',
+    pattern: new RegExp(String.raw`INTR-REMAP: Request device \[\[?${DEVICE}\] fault index ${HEX('address')}\s*$`, 'i'),
+    example: 'DMAR: INTR-REMAP: Request device [[f0:1f.0] fault index 18',
+    printedBy: 'Linux before 4.7: the reason on a line of its own',
+    decode: (groups) => interruptFault(groups, false),
+    follow: {
+      pattern: /INTR-REMAP:\s*\[fault reason (?<reason>\d{1,3})\]/i,
+      count: 1,
+      example: ['INTR-REMAP:[fault reason 34] Present field in the IRTE entry is clear'],
+      decode: (first, [second]) => interruptFault({ ...first, ...second }, false),
+    },
   },
   {
     id: 'vtd.fault-status',

@@ -3,7 +3,7 @@ import { suspects } from '../causes.ts';
 import type { Finding } from '../finding.ts';
 import { hexNumber, NOTHING, pciRequester } from '../finding.ts';
 import type { Groups, LineFormat } from '../line-format.ts';
-import { decodedOrNull, kindNamed } from '../structure.ts';
+import { decodedOrNull, kindNamed, reservedText } from '../structure.ts';
 import { missingPage, OVERFLOW } from '../suspects.ts';
 
 const LEVEL_NAMES = ['', 'pte', 'pde', 'pdpe', 'pml4e', 'pml5e'];
@@ -66,6 +66,38 @@ function failure({ address, device, pasid }: Groups): Finding | null {
   };
 }
 
+/** Kind of what is not valid, by QEMU's name of it. */
+const KIND_OF: Readonly<Record<string, string>> = {
+  'root entry': 'vtd.root',
+  'context entry': 'vtd.context',
+  irte: 'vtd.irte',
+};
+const INVALID_TEXT: Readonly<Record<string, string>> = {
+  'root entry': 'a root entry',
+  'context entry': 'a context entry',
+  irte: 'an interrupt remapping entry',
+};
+
+/** An entry, or a descriptor, that QEMU refuses; which bits it minds is seen in the decoded words. */
+function invalid({ high, index, low, what, why }: Groups): Finding | null {
+  const words = [hexNumber(low ?? ''), hexNumber(high ?? '')];
+  if (words.some((word) => word === null)) return null;
+  const kind = kindNamed(KIND_OF[what ?? ''] ?? 'vtd.inv');
+  const decoded = kind === null ? null : decodedOrNull(kind, words as bigint[]);
+  const isEntry = what !== undefined && what in KIND_OF;
+  const reserved = decoded === null ? null : reservedText(decoded);
+  return {
+    ...NOTHING,
+    kind: isEntry && what === 'irte' ? 'vtd.qemu-irte' : 'vtd.qemu-invalid',
+    model: 'vtd',
+    severity: 'error',
+    summary: `QEMU refuses ${INVALID_TEXT[what ?? ''] ?? `a descriptor (${decoded?.name ?? 'of no type'})`}${reserved === null ? '' : `: reserved ${reserved} set`}${why === undefined ? '' : ` (${why})`}`,
+    address: index === undefined ? null : { value: BigInt(index), space: 'interrupt index' },
+    structures: decoded === null ? [] : [decoded],
+    causes: suspects({ likely: [isEntry ? 'corrupt-entry' : 'descriptor-damaged'] }),
+  };
+}
+
 const HEX = (name: string) => `(?<${name}>0x[0-9a-f]{1,16}|0)`;
 const BY = 'vtd_iova_to_(?<stage>sl|ss|fl|fs)pte: detected ';
 
@@ -120,5 +152,25 @@ export const QEMU_LINES: readonly LineFormat[] = [
       summary: 'a fault of the same requester is pending in a record: this one is not recorded beside it',
       causes: [...OVERFLOW],
     }),
+  },
+  {
+    id: 'vtd.qemu-invalid',
+    needle: ': invalid ',
+    // Numbers have 0x in newer versions; PASID and scalable entries have more than two words.
+    pattern:
+      /vtd_\w{3,60}: invalid (?<what>inv desc|cc inv desc|iotlb inv desc|piotlb inv desc|iec inv desc|wait desc|dev tlb inv desc|pc inv desc|root entry|context entry): hi=(?:0x)?(?<high>[0-9a-f]{1,16}), ?lo=(?:0x)?(?<low>[0-9a-f]{1,16})(?: \((?<why>[^)]{1,60})\))?/,
+    example: 'qemu-system-x86_64: vtd_process_inv_desc: invalid inv desc: hi=0, lo=f (unknown type)',
+    printedBy: 'QEMU 4.0 and later, once',
+    decode: invalid,
+  },
+  {
+    id: 'vtd.qemu-irte',
+    needle: 'detected non-zero reserved IRTE',
+    pattern:
+      /detected non-zero reserved IRTE \(index=(?<index>\d{1,5}), high=(?:0x)?(?<high>[0-9a-f]{1,16}), low=(?:0x)?(?<low>[0-9a-f]{1,16})\)/,
+    example:
+      'qemu-system-x86_64: vtd_irte_get: detected non-zero reserved IRTE (index=3, high=0x40020, low=0x8000000000310001)',
+    printedBy: 'QEMU 4.0 and later, once',
+    decode: (groups) => invalid({ ...groups, what: 'irte' }),
   },
 ];

@@ -9,6 +9,8 @@ import { VTD_DESCRIPTOR } from './kinds.ts';
 
 const IQEI_ALL = 0xf;
 const SID_ALL = 0xffff;
+/** Of units that do not say which device it was; the host bridge has no device-TLB. */
+const SID_NONE = 0;
 
 function queueError({ reason }: Groups): Finding | null {
   const value = Number.parseInt(reason ?? '', 16);
@@ -35,8 +37,8 @@ function queueError({ reason }: Groups): Finding | null {
 function deviceError({ sid }: Groups, kind: 'time-out' | 'completion'): Finding | null {
   const id = Number.parseInt(sid ?? '', 16);
   if (id > 0xffff) return null;
-  const unknown = id === SID_ALL;
-  const who = unknown ? 'a device that is not named (ffff)' : bdf(id);
+  const unknown = id === SID_ALL || id === SID_NONE;
+  const who = unknown ? `a device that is not named (${id.toString(16)})` : bdf(id);
   const what =
     kind === 'time-out'
       ? `${who} did not complete an invalidation of its device-TLB in time`
@@ -48,9 +50,14 @@ function deviceError({ sid }: Groups, kind: 'time-out' | 'completion'): Finding 
     severity: 'error',
     summary: what,
     requester: unknown ? null : pciRequester(bdf(id)),
-    causes: unknown
-      ? suspects({ likely: ['registers-gone'], possible: ['invalidation-timeout'] })
-      : suspects({ likely: ['invalidation-timeout'] }),
+    details:
+      id === SID_NONE
+        ? [['device', 'look for the SID of the device-TLB invalidation that QI PRIOR or QI HEAD shows']]
+        : [],
+    causes:
+      id === SID_ALL
+        ? suspects({ likely: ['registers-gone'], possible: ['invalidation-timeout'] })
+        : suspects({ likely: ['invalidation-timeout'] }),
   };
 }
 
@@ -66,7 +73,13 @@ function descriptor({ place, low, high }: Groups): Finding | null {
   const decoded = decodedOrNull(VTD_DESCRIPTOR, words as bigint[]);
   if (decoded === null)
     return { ...base, severity: 'warning', summary: `the descriptor ${at} has no type that the specification has` };
-  return { ...base, summary: `the descriptor ${at}: ${decoded.name}`, structures: [decoded] };
+  const sid = decoded.fields.find(({ name }) => name === 'SID');
+  const requester = sid === undefined ? null : pciRequester(bdf(Number(sid.value)));
+  return {
+    ...base,
+    summary: `the descriptor ${at}: ${decoded.name}${requester === null ? '' : ` of ${requester.text}`}`,
+    structures: [decoded],
+  };
 }
 
 export const QUEUE_LINES: readonly LineFormat[] = [

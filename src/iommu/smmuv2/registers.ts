@@ -7,7 +7,6 @@ import { bit, bits, named, register, w1c } from '../../bits/index.ts';
 const WRITE_NOT_READ = { 0: 'read', 1: 'write' } as const;
 const PRIVILEGED = { 0: 'unprivileged', 1: 'privileged' } as const;
 const INSTRUCTION = { 0: 'data', 1: 'instruction' } as const;
-const NON_SECURE = { 0: 'Secure', 1: 'Non-secure' } as const;
 
 /** In global space 0. Bits say what happened since they were cleared; the syndrome registers are of the first. */
 export const SGFSR = register('SMMU_sGFSR', 0x48, 'SMMUv2 9.6.15', {
@@ -36,8 +35,9 @@ export const SGFSYNR0 = register('SMMU_sGFSYNR0', 0x50, 'SMMUv2 9.6.17', {
   WNR: named(bit(1), WRITE_NOT_READ),
   PNU: named(bit(2), PRIVILEGED),
   IND: named(bit(3), INSTRUCTION),
-  NSSTATE: named(bit(4), NON_SECURE),
-  NSATTR: named(bit(5), NON_SECURE),
+  /** Of the device and of the transaction; logs of Non-secure software have 0 here, too. */
+  NSSTATE: bit(4),
+  NSATTR: bit(5),
   /** It was an address translation operation of software. */
   ATS: bit(6),
 });
@@ -95,8 +95,9 @@ export const FSYNR0 = register('SMMU_CBn_FSYNR0', 0x68, 'SMMUv2, SMMU_CBn_FSYNR0
   WNR: named(bit(4), WRITE_NOT_READ),
   PNU: named(bit(5), PRIVILEGED),
   IND: named(bit(6), INSTRUCTION),
-  NSSTATE: named(bit(7), NON_SECURE),
-  NSATTR: named(bit(8), NON_SECURE),
+  /** Of the device and of the transaction; logs of Non-secure software have 0 here, too. */
+  NSSTATE: bit(7),
+  NSATTR: bit(8),
   /** It was an address translation operation of software. */
   ATOF: bit(9),
   /** It was the walk of a table that faulted, not the transaction. */
