@@ -3,11 +3,15 @@ import type { Fields, Layout, Values } from '../../../src/bits/index.ts';
 import { decodeHalves, encodeHalves } from '../../../src/bits/index.ts';
 import {
   CD,
+  CMD_CFGI_ALL,
   CMD_SYNC,
+  CMD_TLBI_EL2_ALL,
+  CMD_TLBI_NSNH_ALL,
   CR0,
   CR0ACK,
   CR2,
   eventRecordAt,
+  IDR0,
   REQUEST,
   STE,
   STRTAB_BASE,
@@ -94,6 +98,13 @@ export class Bench extends ModelDriver {
     this.write(COMMAND_QUEUE.prod, 4, (prod + 1n) & POINTERS);
     this.run();
     if (this.read(COMMAND_QUEUE.cons, 4) !== this.read(COMMAND_QUEUE.prod, 4)) throw new Error('a command was refused');
+  }
+
+  /** Has everything that is cached dropped. */
+  forget(): void {
+    this.command(CMD_CFGI_ALL);
+    this.command(CMD_TLBI_NSNH_ALL);
+    if (this.unit.regs.get({ offset: 0 }, IDR0.Hyp) === 1) this.command(CMD_TLBI_EL2_ALL);
   }
 
   /** The events since it was last called, oldest first. */
