@@ -25,6 +25,10 @@ const OUT_HI = BLOCK.outHi;
 const OUT_LO = BLOCK.outLo;
 const SIZE = BLOCK_TAG.size;
 const ENTRY = WORDS.length;
+const SALT = 0x85ebca6b | 0;
+
+/** Sizes from here on are of 2^32 bytes and more. */
+const LARGE = 32 - SMALLEST;
 
 /** Bits of a tag that say that there is an entry, and its size. */
 const VALID_AND_SIZE = 0x7f;
@@ -98,7 +102,7 @@ export class BlockCache {
   /** Offset of the first entry of the set in which a block of 2^bits bytes is. Neighbouring blocks get different sets: a buffer of as many pages as there are sets fits. */
   setAt(bits: number, id: number, hi: number, lo: number): number {
     const block = bits >= 32 ? hi >>> (bits - 32) : (lo >>> bits) | (hi << (32 - bits));
-    const hash = block ^ (block >>> this.setBits) ^ Math.imul(id, 0x85ebca6b | 0);
+    const hash = block ^ (block >>> this.setBits) ^ Math.imul(id | 0, SALT);
     return this.base + (hash & this.mask) * this.stride;
   }
 
@@ -108,18 +112,29 @@ export class BlockCache {
    * @param need bits of the tag that must be set
    */
   find(id: number, hi: number, lo: number, kind: number, kindMask: number, need: number): number {
-    const { words } = this;
+    const { base, mask: setMask, setBits, stride, words } = this;
     const mask = kindMask | need | VALID_AND_SIZE;
-    for (let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt]; sizes !== 0; sizes &= sizes - 1) {
+    const wanted = kind | need | 1;
+    // `| 0`: operands of Math.imul that V8 does not know to be integers go through floating point.
+    const salt = Math.imul(id | 0, SALT);
+    let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt];
+    while (sizes !== 0) {
       const size = 31 - Math.clz32(sizes & -sizes);
-      const bits = size + SMALLEST;
-      const startHi = bits <= 32 ? hi : hi & (-1 << (bits - 32));
-      const startLo = bits >= 32 ? 0 : lo & (-1 << bits);
-      const wanted = kind | need | 1 | (size << SIZE);
-      let at = this.setAt(bits, id, hi, lo);
-      for (const end = at + this.stride; at < end; at += ENTRY) {
+      sizes &= sizes - 1;
+      let startHi = hi;
+      let startLo = 0;
+      let block: number;
+      if (size < LARGE) {
+        block = (lo >>> (size + SMALLEST)) | (hi << (LARGE - size));
+        startLo = lo & (-1 << (size + SMALLEST));
+      } else {
+        block = hi >>> (size - LARGE);
+        startHi = hi & (-1 << (size - LARGE));
+      }
+      let at = base + ((block ^ (block >>> setBits) ^ salt) & setMask) * stride;
+      for (const end = at + stride; at < end; at += ENTRY) {
         if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
-        if ((words[at] & mask) === wanted) return at;
+        if ((words[at] & mask) === (wanted | (size << SIZE))) return at;
       }
     }
     return -1;

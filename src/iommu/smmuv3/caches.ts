@@ -21,6 +21,11 @@ export interface TablePointer {
   readonly tableLo: number;
 }
 
+// Again as this module's own, which V8 folds.
+const RIGHTS = ENTRY.rights;
+const GLOBAL = 1 << ENTRY.global;
+const KIND = KIND_MASK;
+const ID_KIND = ID_KIND_MASK;
 const STE_SID = STE_AT.sid;
 const CD_SID = CD_AT.sid;
 const CD_SSID = CD_AT.ssid;
@@ -143,32 +148,32 @@ export class SmmuCaches implements InvalidatedCaches {
    * @param rights that are needed
    */
   findTranslation(kind: number, id: number, hi: number, lo: number, rights: number): number {
-    const need = rights << ENTRY.rights;
-    const at = this.tlb.find(id, hi, lo, kind & ID_KIND_MASK, ID_KIND_MASK, need);
+    const need = rights << RIGHTS;
+    const at = this.tlb.find(id, hi, lo, kind & ID_KIND, ID_KIND, need);
     if (at >= 0 || (!this.globals && this.replaces)) return at;
-    return this.tlb.find(id & ~0xffff, hi, lo, kind | (1 << ENTRY.global), KIND_MASK, need);
+    return this.tlb.find(id & ~0xffff, hi, lo, kind | GLOBAL, KIND, need);
   }
 
   /** The `n`th of what {@link findTranslation} finds the first of. */
   nthTranslation(kind: number, id: number, hi: number, lo: number, rights: number, n: number): number {
-    const need = rights << ENTRY.rights;
+    const need = rights << RIGHTS;
     let left = n;
     for (let i = 0; ; i++) {
-      const at = this.tlb.nth(id, hi, lo, kind & ID_KIND_MASK, ID_KIND_MASK, need, i);
+      const at = this.tlb.nth(id, hi, lo, kind & ID_KIND, ID_KIND, need, i);
       if (at < 0) break;
       if (left-- === 0) return at;
     }
-    return this.tlb.nth(id & ~0xffff, hi, lo, kind | (1 << ENTRY.global), KIND_MASK, need, left);
+    return this.tlb.nth(id & ~0xffff, hi, lo, kind | GLOBAL, KIND, need, left);
   }
 
   /** Offset of the first translation of stage 2 that serves an access to an IPA, −1 for none. @param id any of the VMID */
   findIpa(id: number, hi: number, lo: number, rights: number): number {
-    return this.ipa.find(id & ~0xffff, hi, lo, 0, 0, rights << ENTRY.rights);
+    return this.ipa.find(id & ~0xffff, hi, lo, 0, 0, rights << RIGHTS);
   }
 
   /** Offset of the cached table nearest to the leaf, −1 for none. @param kind its regime */
   findTable(of: BlockCache, kind: number, id: number, hi: number, lo: number): number {
-    return of.find(id, hi, lo, kind & ID_KIND_MASK, ID_KIND_MASK, 0);
+    return of.find(id, hi, lo, kind & ID_KIND, ID_KIND, 0);
   }
 
   /** @param tag with size, {@link ENTRY}, and `global` where the ASID does not count */

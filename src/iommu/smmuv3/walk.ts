@@ -21,21 +21,15 @@ const UPDATE = STEP.update;
 const FAULT = STEP.fault;
 const LAST = LAST_LEVEL;
 
-/** Bits of a descriptor's lower half (DDI 0487, D8.3.1). */
-const AP_READ_ONLY = 1 << 7;
-const AP_UNPRIVILEGED = 1 << 6;
-const S2AP_READ = 1 << 6;
-const S2AP_WRITE = 1 << 7;
-const AF = 1 << 10;
-const NOT_GLOBAL = 1 << 11;
-const NT = 1 << 16;
-/** Of its upper half: DBM, Contiguous, PXN, UXN or XN. */
-const DBM = 1 << 19;
-const CONTIGUOUS = 1 << 20;
-const PXN = 1 << 21;
-const UXN = 1 << 22;
-/** Bits 62:59 of a stage-1 table descriptor, and what they become in `restrict`. */
-const HIERARCHY_SHIFT = 27;
+/** Bits of a descriptor's lower half and, from DBM on, of its upper half (DDI 0487, D8.3.1); where bits 62:59 of a stage-1 table are there. */
+export const DESCRIPTOR = {
+  ...{ AP_READ_ONLY: 1 << 7, AP_UNPRIVILEGED: 1 << 6, S2AP_READ: 1 << 6, S2AP_WRITE: 1 << 7 },
+  ...{ AF: 1 << 10, NOT_GLOBAL: 1 << 11, NT: 1 << 16 },
+  ...{ DBM: 1 << 19, CONTIGUOUS: 1 << 20, PXN: 1 << 21, UXN: 1 << 22, HIERARCHY_SHIFT: 27 },
+} as const;
+const { AP_READ_ONLY, AP_UNPRIVILEGED, S2AP_READ, S2AP_WRITE, AF, NOT_GLOBAL, NT } = DESCRIPTOR;
+const { DBM, CONTIGUOUS, PXN, UXN, HIERARCHY_SHIFT } = DESCRIPTOR;
+/** What becomes of bits 62:59 in `restrict`. */
 const RESTRICT = { pxn: 1, uxn: 2, unprivileged: 4, write: 8 } as const;
 
 /** Of `StageWalk.flags`, besides what a CD's tag has: there is no unprivileged access (EL2 without E2H). */
@@ -49,7 +43,7 @@ function swap(word: number): number {
 }
 
 /** Rights by a stage-1 leaf, `lo` with the AP[2] that is in effect (13.4.1; DDI 0487, D8.4). */
-function stage1Rights(lo: number, hi: number, restrict: number, flags: number): number {
+export function stage1Rights(lo: number, hi: number, restrict: number, flags: number): number {
   const mayWrite = (lo & AP_READ_ONLY) === 0 && (restrict & RESTRICT.write) === 0;
   if ((flags & SINGLE_PRIVILEGE) !== 0) {
     let rights = mayWrite ? UR | UW | PR | PW : UR | PR;
@@ -69,6 +63,19 @@ function stage1Rights(lo: number, hi: number, restrict: number, flags: number): 
     if ((rights & UW) !== 0) rights &= ~UX;
     if ((rights & PW) !== 0) rights &= ~PX;
   }
+  return rights;
+}
+
+/** DDI 0487, D8.4: read, write and execute by themselves; XN[1:0] with XNX, else bit 54 alone. */
+export function stage2Rights(lo: number, hi: number, xnx: boolean): number {
+  let rights = 0;
+  if ((lo & S2AP_READ) !== 0) rights |= UR | PR;
+  if ((lo & S2AP_WRITE) !== 0) rights |= UW | PW;
+  const xn = (hi & UXN) !== 0;
+  const other = xnx && (hi & PXN) !== 0;
+  // 00 all, 01 unprivileged, 10 none, 11 privileged.
+  if (!xn) rights |= other ? UX : UX | PX;
+  else if (other) rights |= PX;
   return rights;
 }
 
@@ -224,7 +231,9 @@ export class StageWalk {
       clean = second ? (lo & S2AP_WRITE) === 0 : (lo & AP_READ_ONLY) !== 0;
       asWritable = second ? lo | S2AP_WRITE : lo & ~AP_READ_ONLY;
     }
-    const rights = second ? this.stage2Rights(asWritable, hi) : stage1Rights(asWritable, hi, this.restrict, this.flags);
+    const rights = second
+      ? stage2Rights(asWritable, hi, this.xnx)
+      : stage1Rights(asWritable, hi, this.restrict, this.flags);
     const lacks = want & ~rights;
     if (lacks !== 0) {
       this.faultsRead = (lacks & WRITES) === 0;
@@ -237,19 +246,6 @@ export class StageWalk {
     this.rights = clean ? rights & ~WRITES : rights;
     this.newLo = next;
     return next === lo ? DONE : UPDATE;
-  }
-
-  /** DDI 0487, D8.4: read, write and execute by themselves; XN[1:0] with XNX, else bit 54 alone. */
-  private stage2Rights(lo: number, hi: number): number {
-    let rights = 0;
-    if ((lo & S2AP_READ) !== 0) rights |= UR | PR;
-    if ((lo & S2AP_WRITE) !== 0) rights |= UW | PW;
-    const xn = (hi & UXN) !== 0;
-    const other = this.xnx && (hi & PXN) !== 0;
-    // 00 all, 01 unprivileged, 10 none, 11 privileged.
-    if (!xn) rights |= other ? UX : UX | PX;
-    else if (other) rights |= PX;
-    return rights;
   }
 
   /** Sets the flags, atomically (3.13). @returns false: the descriptor is another by now, and is to be read again; or memory is gone: see `event` */
