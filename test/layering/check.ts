@@ -1,6 +1,6 @@
 import { isBuiltin } from 'node:module';
 import { posix } from 'node:path';
-import { BROWSER_PACKAGES, type Permit, roomOf, rowOf, rulesOf } from './rooms.ts';
+import { BROWSER_PACKAGES, isFor, type Permit, roomOf, rulesOf } from './rooms.ts';
 import { scan } from './scan.ts';
 
 /** A broken rule, as `src/…:LINE: what`. */
@@ -58,9 +58,8 @@ function checkRelative(path: string, room: string, specifier: string): string | 
 }
 
 function permits(permit: Permit, imported: string, target: string): boolean {
-  if (permit === '*') return true;
-  if (typeof permit === 'string') return permit === rowOf(imported);
-  return permit.room === rowOf(imported) && permit.files.includes(posix.basename(target, '.ts').replace(/^.*-/, ''));
+  if (typeof permit === 'string') return isFor(permit, imported);
+  return isFor(permit.room, imported) && permit.files.includes(posix.basename(target, '.ts').replace(/^.*-/, ''));
 }
 
 function checkPackage(room: string, specifier: string): string | null {

@@ -7,7 +7,7 @@ const DECLARATIONS = ['registers', 'structures', 'commands'] as const;
 export type Permit = string | { readonly room: string; readonly files: readonly string[] };
 
 export interface Room {
-  /** Rooms besides itself; `iommu/*` stands for each model; `*` for everyone. */
+  /** Rooms besides itself; `iommu/*` stands for each model and what is beside it; `*` for everyone. */
   readonly imports: readonly Permit[];
   /** Does it run in a browser as well? Then neither Node nor the DOM may appear in it. */
   readonly browser: boolean;
@@ -21,6 +21,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   machine: { browser: true, imports: ['bits'] },
   'iommu/kit': { browser: true, imports: ['machine', 'bits'] },
   'iommu/*': { browser: true, imports: ['iommu/kit', 'machine', 'bits'] },
+  // Stands beside one model, and does its commands there.
+  'iommu/cmdqv': { browser: true, imports: ['iommu/smmuv3', 'iommu/kit', 'machine', 'bits'] },
   // The table of models: files of src/iommu/ itself.
   iommu: { browser: true, imports: ['iommu/kit', 'iommu/*', 'machine', 'bits'] },
   devices: { browser: true, imports: ['machine', 'iommu/kit', 'bits'] },
@@ -69,5 +71,11 @@ export function rulesOf(room: string): Room {
 }
 
 export function rowOf(room: string): string {
-  return room.startsWith('iommu/') && room !== 'iommu/kit' ? 'iommu/*' : room;
+  return room.startsWith('iommu/') && !Object.hasOwn(ROOMS, room) ? 'iommu/*' : room;
+}
+
+/** Whether a permit of a room's list is one for another room: `iommu/*` is for what stands beside a model as well. */
+export function isFor(permit: string, room: string): boolean {
+  const models = permit === 'iommu/*' && room.startsWith('iommu/') && room !== 'iommu/kit';
+  return permit === '*' || permit === room || models;
 }

@@ -9,7 +9,17 @@ import { CERROR } from './commands.ts';
 const SOURCE = 'Linux tegra241-cmdqv';
 
 /** Bytes from the registers of one interface to those of the next, and of one queue; from one word of a map to the next. */
-export const CMDQV_STRIDE = { VINTF: 0x100, VCMDQ: 0x80, CMDQ_ERR_MAP: 4, CMDQ_ALLOC: 4 } as const;
+export const CMDQV_STRIDE = {
+  VINTF: 0x100,
+  VCMDQ: 0x80,
+  CMDQ_ERR_MAP: 4,
+  CMDQ_ALLOC: 4,
+  SID: 4,
+  VINTF_PAGES: 0x20000,
+} as const;
+
+/** Where the two pages of 64 KiB begin that each interface has for its own queues: the first is all that a guest sees. */
+export const CMDQV_PAGES = { VINTF: 0x30000 } as const;
 
 export const CMDQV_CONFIG = register('CMDQV_CONFIG', 0x0, SOURCE, { CMDQV_EN: bit(0) });
 
@@ -48,6 +58,14 @@ export const VINTF_STATUS = register('VINTF_STATUS', 0x1004, SOURCE, {
   ENABLED: ro(bit(0)),
   STATUS: ro(bits(3, 1)),
 });
+
+/** Slot n: a StreamID as the guest has it, and the one that it stands for. */
+export const VINTF_SID_MATCH = register('VINTF_SID_MATCH', 0x1040, SOURCE, {
+  VALID: bit(0),
+  /** Up to bit 31, as its driver writes it: a StreamID of 31 bits. */
+  SID: bits(31, 1),
+});
+export const VINTF_SID_REPLACE = register('VINTF_SID_REPLACE', 0x1080, SOURCE, { SID: bits(31, 0) });
 
 /** A bit for each of the interface's queues, 63 to 0; the next 64 bits are those from 64 on. */
 export const VINTF_LVCMDQ_ERR_MAP = register('VINTF_LVCMDQ_ERR_MAP', 0x10c0, SOURCE, { MAP: ro(address(63, 0)) }, 64);
