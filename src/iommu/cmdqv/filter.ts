@@ -15,26 +15,31 @@ export const GUEST_OPCODES: readonly number[] = [
   OP.SYNC,
 ];
 
-/** Whose queue it is. */
-export interface GuestIds {
-  readonly vmid: number;
+/** Whose queues are: what the registers of interfaces say. */
+export interface Owners {
+  /** The interface that has a queue, and is on; −1 where none has. */
+  vintfOf(queue: number): number;
+  /** HYP_OWN: all commands are taken, as they are. */
+  isHypervisors(vintf: number): boolean;
+  vmidOf(vintf: number): number;
   /** The StreamID that one of the guest's stands for; −1 where no slot has it. */
-  sidOf(vsid: number): number;
+  sidOf(vintf: number, vsid: number): number;
 }
 
 /**
- * Puts the host's ids into a guest's command, in place.
+ * Puts the host's ids into a command of an interface, in place.
  * @returns why it is refused, or null; the words are then as they were
  */
-export function admit(command: Int32Array, ids: GuestIds): string | null {
+export function admit(command: Int32Array, owners: Owners, vintf: number): string | null {
+  if (owners.isHypervisors(vintf)) return null;
   const op = command[0] & 0xff;
   if (!GUEST_OPCODES.includes(op)) return 'no command for a queue of a guest’s own';
   if (op === OP.SYNC) return null;
   if (op !== OP.ATC_INV) {
-    put(CMD_TLBI_NH_ASID.VMID, command, ids.vmid);
+    put(CMD_TLBI_NH_ASID.VMID, command, owners.vmidOf(vintf));
     return null;
   }
-  const sid = ids.sidOf(get(CMD_ATC_INV.StreamID, command));
+  const sid = owners.sidOf(vintf, get(CMD_ATC_INV.StreamID, command));
   if (sid < 0) return 'its StreamID is in no slot of the interface';
   put(CMD_ATC_INV.StreamID, command, sid);
   return null;

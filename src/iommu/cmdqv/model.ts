@@ -6,8 +6,8 @@ import { Settling } from '../kit/settle.ts';
 import * as registers from '../smmuv3/cmdqv-registers.ts';
 import type { CmdqvSizes, Place } from './blocks.ts';
 import { CmdqvBlocks } from './blocks.ts';
-import type { QueueOwner } from './queue.ts';
-import { slotOf, VirtualQueue } from './queue.ts';
+import type { Owners } from './filter.ts';
+import { VirtualQueue } from './queue.ts';
 import type { CommandTarget } from './target.ts';
 
 export interface CmdqvOptions extends Partial<CmdqvSizes> {
@@ -34,11 +34,13 @@ const PAGE_0 = registers.VCMDQ_CONS.offset;
 const VINTF_CONFIG = moved(registers.VINTF_CONFIG, 0);
 const VINTF_STATUS = moved(registers.VINTF_STATUS, registers.VINTF_STATUS.offset - VINTFS);
 const VINTF_ERR_MAP = moved(registers.VINTF_LVCMDQ_ERR_MAP, registers.VINTF_LVCMDQ_ERR_MAP.offset - VINTFS);
+/** Words of VINTF_LVCMDQ_ERR_MAP that are declared: 64 queues. */
+const ERROR_WORDS = 2;
 const CONS = registers.VCMDQ_CONS.offset - PAGE_0;
 const CONFIG = moved(registers.VCMDQ_CONFIG, registers.VCMDQ_CONFIG.offset - PAGE_0);
 const STATUS = moved(registers.VCMDQ_STATUS, registers.VCMDQ_STATUS.offset - PAGE_0);
 
-export class Cmdqv implements MmioBlock {
+export class Cmdqv implements MmioBlock, Owners {
   readonly name = 'cmdqv';
   readonly blocks: CmdqvBlocks;
   /** What steps by itself: each queue, and what they have sent to devices. */
@@ -53,20 +55,10 @@ export class Cmdqv implements MmioBlock {
     this.parts = parts;
     this.isGuest = isGuest;
     this.blocks = new CmdqvBlocks(parts.arena, { vintfsLog2, vcmdqsLog2, sidsLog2 });
-    this.queues = this.blocks.queue.map(
-      (regs, q) =>
-        new VirtualQueue(
-          ...([
-            `VCMDQ ${q}`,
-            mostEntriesLog2,
-            { regs, base: this.blocks.base[q] },
-            parts.memory,
-            parts.target,
-          ] as const),
-          () => this.ownerOf(q),
-          () => this.tellErrors(),
-        ),
-    );
+    this.queues = this.blocks.queue.map((regs, q) => {
+      const files = { regs, base: this.blocks.base[q] };
+      return new VirtualQueue(q, mostEntriesLog2, files, parts.memory, parts.target, this, () => this.tellErrors());
+    });
     this.agents = [...this.queues.map(({ agent }) => agent), ...parts.target.agents];
     this.settling = new Settling(this.agents);
   }
@@ -119,38 +111,45 @@ export class Cmdqv implements MmioBlock {
 
   /** The queue that an interface has under a number of its own; −1 where none is. */
   private queueOf(vintf: number, lvcmdq: number): number {
-    const { all, allocs } = this.blocks;
-    const { ALLOCATED, LVCMDQ, VINTF } = CMDQV_CMDQ_ALLOC;
-    return allocs.findIndex(
-      (one) => all.get(one, ALLOCATED) === 1 && all.get(one, VINTF) === vintf && all.get(one, LVCMDQ) === lvcmdq,
-    );
+    for (let q = 0; q < this.blocks.vcmdqs; q++)
+      if (this.allocatedTo(q) === vintf && this.lvcmdqOf(q) === lvcmdq) return q;
+    return -1;
   }
 
-  private vintfOf(queue: number): number {
-    const { all, allocs } = this.blocks;
-    return all.get(allocs[queue], CMDQV_CMDQ_ALLOC.ALLOCATED) === 0
-      ? -1
-      : all.get(allocs[queue], CMDQV_CMDQ_ALLOC.VINTF);
+  private lvcmdqOf(queue: number): number {
+    return this.blocks.all.get(this.blocks.allocs[queue], CMDQV_CMDQ_ALLOC.LVCMDQ);
   }
 
-  private ownerOf(queue: number): QueueOwner {
-    const vintf = this.vintfOf(queue);
+  /** The interface that a queue is mapped to, on or off; −1 where it is not. */
+  private allocatedTo(queue: number): number {
+    const { all, allocs } = this.blocks;
+    const { ALLOCATED, VINTF } = CMDQV_CMDQ_ALLOC;
+    return all.get(allocs[queue], ALLOCATED) === 0 ? -1 : all.get(allocs[queue], VINTF);
+  }
+
+  vintfOf(queue: number): number {
+    const vintf = this.allocatedTo(queue);
     const file = this.blocks.vintf[vintf];
-    if (file === undefined || file.get(VINTF_STATUS, VINTF_STATUS.ENABLED) === 0) return null;
-    const hypervisor = file.get(VINTF_CONFIG, VINTF_CONFIG.HYP_OWN) === 1;
-    return {
-      hypervisor,
-      ids: { vmid: file.get(VINTF_CONFIG, VINTF_CONFIG.VMID), sidOf: (vsid) => this.sidOf(vintf, vsid) },
-    };
+    return file === undefined || file.get(VINTF_STATUS, VINTF_STATUS.ENABLED) === 0 ? -1 : vintf;
   }
 
-  private sidOf(vintf: number, vsid: number): number {
-    const { matches, replacements, vintf: files } = this.blocks;
-    const slot = slotOf(
-      matches.map(({ offset }) => files[vintf].read32(offset)),
-      vsid,
-    );
-    return slot < 0 ? -1 : files[vintf].read32(replacements[slot].offset) >>> 0;
+  isHypervisors(vintf: number): boolean {
+    return this.blocks.vintf[vintf].get(VINTF_CONFIG, VINTF_CONFIG.HYP_OWN) === 1;
+  }
+
+  vmidOf(vintf: number): number {
+    return this.blocks.vintf[vintf].get(VINTF_CONFIG, VINTF_CONFIG.VMID);
+  }
+
+  sidOf(vintf: number, vsid: number): number {
+    const { matches, replacements, sids } = this.blocks;
+    const file = this.blocks.vintf[vintf];
+    for (let slot = 0; slot < sids; slot++) {
+      const match = matches[slot];
+      if (file.get(match, match.VALID) === 1 && file.get(match, match.SID) === vsid)
+        return file.read32(replacements[slot].offset) >>> 0;
+    }
+    return -1;
   }
 
   private load(offset: number): number {
@@ -191,7 +190,7 @@ export class Cmdqv implements MmioBlock {
   private disable(vintf: number): void {
     this.blocks.vintf[vintf].put(VINTF_STATUS, VINTF_STATUS.ENABLED, 0);
     for (let q = 0; q < this.blocks.vcmdqs; q++)
-      if (this.vintfOf(q) === vintf) this.blocks.queue[q].put(STATUS, STATUS.ENABLED, 0);
+      if (this.allocatedTo(q) === vintf) this.blocks.queue[q].put(STATUS, STATUS.ENABLED, 0);
   }
 
   /** Where the queue is, and how far it has been read, is taken while it is off. */
@@ -201,34 +200,37 @@ export class Cmdqv implements MmioBlock {
     if (isOn && (kind === 'base' || offset === CONS)) return;
     file.write32(offset, value);
     if (kind === 'base' || offset !== CONFIG.offset) return;
-    const on = regs.get(CONFIG, CONFIG.EN) === 1 && this.ownerOf(unit) !== null;
+    const on = regs.get(CONFIG, CONFIG.EN) === 1 && this.vintfOf(unit) >= 0;
     regs.put(STATUS, STATUS.ENABLED, on ? 1 : 0);
   }
 
   /** The maps of who has an error, from queues up to interfaces; a new one that is not masked interrupts. */
   private tellErrors(): void {
-    const { all, errorMaps, queue, vintf } = this.blocks;
-    const ofVintf = new Array<[number, number]>(vintf.length);
-    for (let v = 0; v < vintf.length; v++) ofVintf[v] = [0, 0];
-    const words = errorMaps.map(() => 0);
-    for (let q = 0; q < queue.length; q++) {
-      if (!this.queues[q].hasError) continue;
-      words[q >> 5] |= 1 << (q & 31);
-      const v = this.vintfOf(q);
-      if (v < 0 || v >= vintf.length) continue;
-      const lvcmdq = all.get(this.blocks.allocs[q], CMDQV_CMDQ_ALLOC.LVCMDQ);
-      if (lvcmdq < 64) ofVintf[v][lvcmdq >> 5] |= 1 << (lvcmdq & 31);
-    }
-    errorMaps.forEach(({ offset }, i) => all.force32(offset, words[i]));
+    const { all, errorMaps, vcmdqs, vintfs } = this.blocks;
+    for (let word = 0; word < errorMaps.length; word++) all.force32(errorMaps[word].offset, this.errorsOf(-1, word));
     let map = 0;
-    for (let v = 0; v < vintf.length; v++) {
-      const [lo, hi] = ofVintf[v];
-      vintf[v].force32(VINTF_ERR_MAP.offset, lo);
-      vintf[v].force32(VINTF_ERR_MAP.offset + 4, hi);
-      if ((lo | hi) !== 0) map |= 1 << v;
+    for (let v = 0; v < vintfs; v++) {
+      let any = 0;
+      for (let word = 0; word < ERROR_WORDS; word++) {
+        const errors = vcmdqs > 32 * word ? this.errorsOf(v, word) : 0;
+        this.blocks.vintf[v].force32(VINTF_ERR_MAP.offset + 4 * word, errors);
+        any |= errors;
+      }
+      if (any !== 0) map |= 1 << v;
     }
     const fresh = map & ~all.read32(CMDQV_VINTF_ERR_MAP.offset) & ~all.read32(CMDQV_VINTF_INT_MASK.offset);
     all.force32(CMDQV_VINTF_ERR_MAP.offset, map);
     if (fresh !== 0) this.parts.interrupt?.();
+  }
+
+  /** 32 queues that have errors, as bits: of all, or of an interface under its own numbers. */
+  private errorsOf(vintf: number, word: number): number {
+    let bits = 0;
+    for (let q = 0; q < this.queues.length; q++) {
+      if (!this.queues[q].hasError || (vintf >= 0 && this.allocatedTo(q) !== vintf)) continue;
+      const number = vintf < 0 ? q : this.lvcmdqOf(q);
+      if (number >> 5 === word) bits |= 1 << (number & 31);
+    }
+    return bits;
   }
 }

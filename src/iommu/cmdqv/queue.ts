@@ -1,5 +1,5 @@
 /** One queue of a CMDQ-V: as the SMMU's own, with an error of its own, and for a guest with fewer commands and the host's ids. */
-import { get, hex64, moved } from '../../bits/index.ts';
+import { hex64, moved } from '../../bits/index.ts';
 import type { Agent, Memory } from '../../machine/index.ts';
 import { ATC_INVALIDATION_STEPS } from '../kit/atc-invalidations.ts';
 import type { RegisterFile } from '../kit/register-file.ts';
@@ -7,7 +7,7 @@ import * as registers from '../smmuv3/cmdqv-registers.ts';
 import { CERROR, COMMAND_BYTES, commandName } from '../smmuv3/commands.ts';
 import { entriesIn, entryOf, isInconsistent, next } from '../smmuv3/queue-index.ts';
 import { entryAddress, log2Of, readEntry } from '../smmuv3/queue-memory.ts';
-import type { GuestIds } from './filter.ts';
+import type { Owners } from './filter.ts';
 import { admit, OP } from './filter.ts';
 import type { CommandTarget } from './target.ts';
 
@@ -23,41 +23,41 @@ const GERROR = moved(registers.VCMDQ_GERROR, registers.VCMDQ_GERROR.offset - PAG
 const GERRORN = moved(registers.VCMDQ_GERRORN, registers.VCMDQ_GERRORN.offset - PAGE_0);
 const BASE = moved(registers.VCMDQ_BASE, registers.VCMDQ_BASE.offset - PAGE_1);
 
-/** Whose a queue is, as its interface says; null while it is nobody's, or the interface is off. */
-export type QueueOwner = { readonly hypervisor: boolean; readonly ids: GuestIds } | null;
-
 export class VirtualQueue {
   readonly agent: Agent;
   private readonly regs: RegisterFile;
   private readonly base: RegisterFile;
   private readonly memory: Memory;
   private readonly target: CommandTarget;
-  private readonly owner: () => QueueOwner;
+  private readonly number: number;
+  private readonly owners: Owners;
   private readonly onError: () => void;
   private readonly name: string;
   /** Most entries, as log2 (IDR1.CMDQS). */
   private readonly most: number;
   private readonly command = new Int32Array(COMMAND_BYTES / 4);
 
+  /** @param onError called when it has stopped */
   constructor(
-    name: string,
+    number: number,
     most: number,
     files: { readonly regs: RegisterFile; readonly base: RegisterFile },
     memory: Memory,
     target: CommandTarget,
-    owner: () => QueueOwner,
+    owners: Owners,
     onError: () => void,
   ) {
-    this.name = name;
+    this.number = number;
+    this.name = `VCMDQ ${number}`;
     this.most = most;
     this.regs = files.regs;
     this.base = files.base;
     this.memory = memory;
     this.target = target;
-    this.owner = owner;
+    this.owners = owners;
     this.onError = onError;
     this.agent = {
-      name,
+      name: this.name,
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => this.choices(),
@@ -78,7 +78,7 @@ export class VirtualQueue {
   /** Commands that can be consumed. */
   private waiting(): number {
     const { regs } = this;
-    if (regs.get(STATUS, STATUS.ENABLED) === 0 || this.hasError || this.owner() === null) return 0;
+    if (regs.get(STATUS, STATUS.ENABLED) === 0 || this.hasError || this.owners.vintfOf(this.number) < 0) return 0;
     const [prod, cons, log2] = [regs.get(PROD, PROD.WR), regs.get(CONS, CONS.RD), this.log2()];
     return isInconsistent(prod, cons, log2) ? 0 : entriesIn(prod, cons, log2);
   }
@@ -103,11 +103,10 @@ export class VirtualQueue {
   private step(): void {
     const { command, target } = this;
     if (!this.read()) return this.error(ERR.abort, 'it could not be read');
-    const raw = `${hex64(command[2], command[3])}:${hex64(command[0], command[1])}`;
     const op = command[0] & 0xff;
-    const owner = this.owner() as Exclude<QueueOwner, null>;
-    const refusal = (owner.hypervisor ? null : admit(command, owner.ids)) ?? target.illegal(command);
-    if (refusal !== null) return this.error(ERR.ill, `${commandName(op) ?? 'no command'} ${raw}: ${refusal}`);
+    const vintf = this.owners.vintfOf(this.number);
+    const refusal = admit(command, this.owners, vintf) ?? target.illegal(command);
+    if (refusal !== null) return this.error(ERR.ill, refusal);
     if (op === OP.SYNC && target.takeTimeout())
       return this.error(ERR.atcInvSync, 'CMD_SYNC: an ATC invalidation before it was not completed');
     this.regs.put(CONS, CONS.RD, next(this.regs.get(CONS, CONS.RD), this.log2()));
@@ -120,13 +119,13 @@ export class VirtualQueue {
   private error(code: number, what: string): void {
     const { regs, target } = this;
     regs.put(CONS, CONS.ERR, code);
-    if (target.telling) target.say(`${this.name}: error ${CERROR[code].name}: ${what}; VCMDQ_CONS stays`);
+    if (target.telling) {
+      const { command } = this;
+      const raw = `${hex64(command[2], command[3])}:${hex64(command[0], command[1])}`;
+      const of = `${commandName(command[0] & 0xff) ?? 'no command'} ${raw}`;
+      target.say(`${this.name}: error ${CERROR[code].name} at ${of}: ${what}; VCMDQ_CONS stays`);
+    }
     regs.put(GERROR, GERROR.CMDQ_ERR, regs.get(GERRORN, GERRORN.CMDQ_ERR) ^ 1);
     this.onError();
   }
-}
-
-/** Bits of a guest's StreamID in CMD_ATC_INV, against a slot. */
-export function slotOf(matches: readonly number[], vsid: number): number {
-  return matches.findIndex((word) => (word & 1) === 1 && get(registers.VINTF_SID_MATCH.SID, [word]) === vsid);
 }

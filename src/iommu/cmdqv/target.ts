@@ -40,9 +40,14 @@ export class SmmuTarget implements CommandTarget {
   constructor(core: SmmuCore, marks: RequestMarks, places = 2) {
     this.core = core;
     this.invalidator = new Invalidator(core, marks);
-    this.failed = core.arena.region('cmdqv.target', ['atcFailed']).base;
+    this.failed = core.arena.region(`${core.name}.cmdqv`, ['atcFailed']).base;
     this.atc = new AtcInvalidations(core, {
-      ...{ region: 'cmdqv.atc', name: 'ATC invalidation of CMDQ-V', sink: core.parts.invalidateAtc, places },
+      ...{
+        region: `${core.name}.cmdqv.atc`,
+        name: 'ATC invalidation of CMDQ-V',
+        sink: core.parts.invalidateAtc,
+        places,
+      },
       timesOut: core.atcTimesOut,
       onTimeOut: (sid) => {
         core.arena.set(this.failed, 1);

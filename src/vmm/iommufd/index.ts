@@ -2,6 +2,7 @@ export * from './access.ts';
 export * from './acpi-writer.ts';
 export * from './arm-smmu.ts';
 export * from './carrying.ts';
+export * from './cmdqv-driver.ts';
 export * from './context.ts';
 export * from './convert.ts';
 export * from './device.ts';
