@@ -5,10 +5,8 @@ import { CONTEXT_ENTRY } from '../iommu/vtd/index.ts';
 import type { Machine } from '../machine/index.ts';
 import type { Setup } from './define.ts';
 import { defineCase } from './define.ts';
+import { IOVA, PAGE, race } from './reclaim-race.ts';
 import { ADDRESS, DID, SID, VtdScene } from './vtd-scene.ts';
-
-const IOVA = 0x1000n;
-const PAGE = 0x21d201000n;
 
 /** Context TT: requests are translated, and a device may ask for translations. */
 const WITH_DEVICE_TLB = 1;
@@ -37,20 +35,12 @@ function build({ variant, profile, mutant }: Setup): Machine {
   encode(CONTEXT_ENTRY, context).forEach((word, i) => {
     machine.poke(ADDRESS.context + BigInt((SID & 0xff) * 16 + 8 * i), word);
   });
-  const page = machine.pool([scene.buffer('P', PAGE, [0])]);
+  const page = scene.buffer('P', PAGE, [0]);
   scene.premap(IOVA, PAGE, 1);
   machine.device('nic', SID, DID, [IOVA], { ats: true }).stray([IOVA], 'write', 2);
-  const stranger = machine.owner('another process', 'other');
   const order = mutant === null ? undefined : ORDERS[mutant];
   const domain = scene.domainOn(cpu, new AtsInvalidation(queue, SID, order ?? (variant as FlushOrder)));
-  machine.actor('driver', function* () {
-    yield* domain.unmap(IOVA, 0x1000n);
-    yield* page.release(PAGE);
-  });
-  machine.actor('new owner', function* () {
-    yield* page.alloc(stranger);
-    yield* cpu.write64(PAGE, 0xc0ffeen, 'writes the canary 0xc0ffee to P[0]');
-  });
+  race(machine, cpu, domain, page);
   return machine;
 }
 

@@ -17,7 +17,6 @@ export function splitWithPageRequests({ variant, profile, mutant }: Setup): Mach
   const order = (mutant === 'broken-first-no-wait' ? 'bbm' : variant.split('/')[0]) as SplitOrder;
   const scene = new ScalableScene({ profile, pageRequests: 2, machine: { atcEntries: 2 } });
   const { machine, unit, queue } = scene;
-  const { dma } = machine;
   const space = scene.space({ did: DID });
   scene.directory('', DIRECTORY);
   scene.attach(DIRECTORY);
@@ -40,13 +39,7 @@ export function splitWithPageRequests({ variant, profile, mutant }: Setup): Mach
     'nic',
     function* () {
       yield* nic.strays([0n], 'read', uses);
-      yield {
-        name: 'the device is idle',
-        ready: () => dma.inFlight(nic.index) === 0,
-        run: () => {
-          over.value = 1;
-        },
-      };
+      yield* nic.idle(over);
     },
     'device',
   );

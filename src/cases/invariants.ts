@@ -1,10 +1,11 @@
 import type { Property } from '../explore/index.ts';
 import { FACT } from '../machine/index.ts';
+import type { ModelName } from './models.ts';
 
 /** A rule that every order of events must keep. */
 export interface Invariant extends Property {
   readonly name: string;
-  /** Where the rule comes from. */
+  /** Where the rule comes from, in VT-d's words where several specifications have it; see {@link wordsOf}. */
   readonly clause: string;
   readonly meaning: string;
 }
@@ -105,3 +106,35 @@ export const INVARIANTS = {
 } as const;
 
 export type InvariantId = keyof typeof INVARIANTS;
+
+/** Where the rules that depend on it come from in other models' specifications. */
+const WORDS: Readonly<
+  Record<
+    Exclude<ModelName, 'vtd'>,
+    Partial<Record<InvariantId, { readonly clause: string; readonly meaning?: string }>>
+  >
+> = {
+  smmuv3: {
+    I1: { clause: 'SMMUv3 3.21.1' },
+    I2: { clause: 'SMMUv3 3.21.1' },
+    I3: { clause: 'SMMUv3 3.21.1' },
+    I4: { clause: 'SMMUv3 3.21.1' },
+    I5: { clause: 'SMMUv3 3.21.3' },
+    I6: { clause: 'SMMUv3 3.17' },
+    I7: { clause: 'SMMUv3 3.13' },
+    I8: { clause: 'SMMUv3 7.2' },
+    I9: { clause: 'SMMUv3 4.7.3' },
+    I12: { clause: 'SMMUv3 3.21.1' },
+    OPEN: {
+      clause: 'SMMUv3 3.20.1, 3.21.1.2',
+      meaning:
+        'a request finds translations of two sizes: F_TLB_CONFLICT, or whatever else an implementation makes of it',
+    },
+  },
+};
+
+/** An invariant in the words of a model's specification. */
+export function wordsOf(id: InvariantId, model: ModelName): { readonly clause: string; readonly meaning: string } {
+  const { clause, meaning } = INVARIANTS[id];
+  return { clause, meaning, ...(model === 'vtd' ? {} : WORDS[model][id]) };
+}

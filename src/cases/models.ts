@@ -1,4 +1,6 @@
 /** The IOMMU models that cases are about, with their profiles. */
+import type { SmmuProfile } from '../iommu/smmuv3/profiles.ts';
+import { PROFILES as SMMU_PROFILES } from '../iommu/smmuv3/profiles.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import { PROFILES as VTD_PROFILES } from '../iommu/vtd/profiles.ts';
 
@@ -16,6 +18,7 @@ export type Feature = 'paging-structure cache' | 'drain';
 /** The type of each model's profiles. */
 export interface ProfileOf {
   readonly vtd: VtdProfile;
+  readonly smmuv3: SmmuProfile;
 }
 
 export type ModelName = keyof ProfileOf;
@@ -26,16 +29,30 @@ interface Model<P extends Profile> {
   readonly profiles: readonly P[];
   /** Parts that the hardware of a profile lacks. */
   lacking(profile: P): Feature[];
+  /** What is said of a run without `drain`. */
+  readonly withoutDrain: string;
 }
 
 export const MODELS: { readonly [M in ModelName]: Model<ProfileOf[M]> } = {
   vtd: {
     title: 'Intel VT-d',
     profiles: VTD_PROFILES,
+    withoutDrain: 'this model drains nothing, whatever CAP says',
     lacking(profile) {
       const lacks: Feature[] = [];
       if (!profile.pagingStructureCaches) lacks.push('paging-structure cache');
       if (!profile.drains) lacks.push('drain');
+      return lacks;
+    },
+  },
+  smmuv3: {
+    title: 'Arm SMMUv3',
+    profiles: SMMU_PROFILES,
+    withoutDrain: 'this model completes CMD_SYNC whatever is in flight',
+    lacking(profile) {
+      const lacks: Feature[] = [];
+      if (!profile.walkCaches) lacks.push('paging-structure cache');
+      if (!profile.syncWaits) lacks.push('drain');
       return lacks;
     },
   },

@@ -1,12 +1,10 @@
-import type { Drain, VtdDomain } from '../guest/index.ts';
+import type { Drain } from '../guest/index.ts';
 import { FIRST_STAGE, FirstStageInvalidation } from '../guest/index.ts';
-import type { Cpu, Frame, Machine } from '../machine/index.ts';
+import type { Machine } from '../machine/index.ts';
 import type { Setup } from './define.ts';
+import { IOVA, PAGE, race } from './reclaim-race.ts';
 import { DIRECTORY, RID_PASID, ScalableScene } from './scalable-scene.ts';
 import { DID, SID, VtdScene } from './vtd-scene.ts';
-
-const IOVA = 0x1000n;
-const PAGE = 0x21d201000n;
 
 /** Of the requests of a device with a first-stage domain. */
 const PASID = 1;
@@ -61,19 +59,6 @@ export function reclaimFirstStage(setup: Setup, kind: 'read' | 'write'): Machine
   const domain = scene.domain(space, invalidator, { noUnmapFlush: mutant?.startsWith('no-flush') === true });
   race(machine, cpu, domain, page);
   return machine;
-}
-
-function race(machine: Machine, cpu: Cpu, domain: VtdDomain, frame: Frame): void {
-  const page = machine.pool([frame]);
-  const stranger = machine.owner('another process', 'other');
-  machine.actor('driver', function* () {
-    yield* domain.unmap(IOVA, 0x1000n);
-    yield* page.release(PAGE);
-  });
-  machine.actor('new owner', function* () {
-    yield* page.alloc(stranger);
-    yield* cpu.write64(PAGE, 0xc0ffeen, 'writes the canary 0xc0ffee to P[0]');
-  });
 }
 
 /** The mutants of both cases. */

@@ -1,5 +1,5 @@
 /** What a run comes to: a line for people, an object for scripts. */
-import { INVARIANTS } from '../cases/index.ts';
+import { INVARIANTS, MODELS, wordsOf } from '../cases/index.ts';
 import type { Finished, Job } from './job.ts';
 import { isAsExpected, traceOf } from './job.ts';
 import type { Colours } from './story.ts';
@@ -9,7 +9,8 @@ import { toToken } from './trace.ts';
 export function toResult(job: Job, finished: Finished): Record<string, unknown> {
   const { definition, variant, profile, mutant } = job;
   const found = finished.broken.map((broken) => {
-    const { id, name, clause } = INVARIANTS[broken.invariant];
+    const { id, name } = INVARIANTS[broken.invariant];
+    const { clause } = wordsOf(broken.invariant, definition.model);
     return {
       invariant: id,
       name,
@@ -68,12 +69,12 @@ export function notes(job: Job, finished: Finished): string[] {
   for (const feature of finished.lacks) {
     out.push(
       feature === 'drain'
-        ? 'this model drains nothing, whatever CAP says'
+        ? MODELS[job.definition.model].withoutDrain
         : `the model has no ${feature}: a bug that needs one cannot be seen here`,
     );
   }
   if (finished.verdict === 'undefined') {
-    const { clause } = INVARIANTS.OPEN;
+    const { clause } = wordsOf('OPEN', job.definition.model);
     out.push(`${clause} leaves open what happens; in every way in which it may go on, no invariant of the case breaks`);
   }
   if (finished.interrupted) out.push('interrupted: the search is not complete');

@@ -31,7 +31,7 @@ export async function walk(
       if (at === steps.length) print(colours.dim('that was the last step; b: back, q: quit'));
       else {
         print(stepLines(steps[at], ++at, colours, named).join('\n'));
-        if (at === steps.length) print(brokenLine(invariant, at, colours));
+        if (at === steps.length) print(brokenLine(invariant, run.definition.model, at, colours));
       }
     } else if (key === 'b') {
       if (at > 0) at--;

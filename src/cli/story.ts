@@ -1,7 +1,7 @@
 /** A counterexample as a numbered story in lanes. */
 import pc from 'picocolors';
-import type { CaseRun, InvariantId } from '../cases/index.ts';
-import { INVARIANTS } from '../cases/index.ts';
+import type { CaseRun, InvariantId, ModelName } from '../cases/index.ts';
+import { INVARIANTS, wordsOf } from '../cases/index.ts';
 import type { Decision, Replay } from '../explore/index.ts';
 import { replay } from '../explore/index.ts';
 import type { Lane, Machine } from '../machine/index.ts';
@@ -97,7 +97,7 @@ export function tellStory(
     '',
     ...laneLines(told.steps, colours),
     '',
-    brokenLine(invariant, told.steps.length, colours),
+    brokenLine(invariant, run.definition.model, told.steps.length, colours),
     ...stuck,
     ...finalState(instance.machine, told.steps, colours),
     colours.dim(`  replay: pinhole replay ${token}`),
@@ -111,8 +111,9 @@ export function storyTitle({ definition, setup }: CaseRun, colours: Colours): st
 }
 
 /** Which rule the last step broke, and where the rule comes from. */
-export function brokenLine(invariant: InvariantId, step: number, colours: Colours): string {
-  const { id, name, meaning, clause } = INVARIANTS[invariant];
+export function brokenLine(invariant: InvariantId, model: ModelName, step: number, colours: Colours): string {
+  const { id, name } = INVARIANTS[invariant];
+  const { meaning, clause } = wordsOf(invariant, model);
   if (id === 'OPEN') return colours.yellow(colours.bold(`  ? step ${step} is left open by ${clause}: ${meaning}`));
   return colours.red(colours.bold(`  ✗ ${id} ${name} is broken in step ${step}: ${meaning} (${clause})`));
 }

@@ -18,15 +18,14 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** The names most like a mistyped one, best first, at most three; all of them if none is like it and they are few. */
+/** The names that a mistyped one is a part of, otherwise those most like it, best first, at most three; all of them if none is like it and they are few. */
 export function nearest(name: string, names: readonly string[]): string[] {
   const lower = name.toLowerCase();
-  const near = names
-    .map((known) => ({ known, far: distance(lower, known.toLowerCase()) }))
-    .filter(
-      ({ known, far }) =>
-        far <= Math.min(Math.max(2, known.length / 3), known.length - 1) || known.toLowerCase().includes(lower),
-    )
+  const measured = names.map((known) => ({ known, far: distance(lower, known.toLowerCase()) }));
+  const whole = measured.filter(({ known }) => known.toLowerCase().includes(lower));
+  const alike = ({ known, far }: { known: string; far: number }) =>
+    far <= Math.min(Math.max(2, known.length / 3), known.length - 1);
+  const near = (whole.length > 0 ? whole : measured.filter(alike))
     .sort((a, b) => a.far - b.far)
     .map(({ known }) => known);
   if (near.length > 0) return near.slice(0, 3);

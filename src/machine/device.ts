@@ -1,6 +1,6 @@
 import { hex } from '../bits/index.ts';
 import { ACCESS, PHASE } from './dma.ts';
-import type { Machine } from './machine.ts';
+import type { Machine, SoftwareWord } from './machine.ts';
 import type { Program } from './op.ts';
 import { bdf } from './requester.ts';
 import { splitPages } from './split.ts';
@@ -111,6 +111,19 @@ export class Device {
       if (iovas.length === 1) yield this.issueOp(iovas[0], kind, false);
       else yield this.issueAnyOp(iovas, kind);
     }
+  }
+
+  /** Waits until nothing of the device is in flight any more, and says so. @param over becomes 1 */
+  *idle(over: SoftwareWord): Program {
+    const { dma } = this.machine;
+    yield {
+      name: `${this.name} is idle`,
+      requester: this.index,
+      ready: () => dma.inFlight(this.index) === 0,
+      run: () => {
+        over.value = 1;
+      },
+    };
   }
 
   private issueOp(iova: bigint, kind: 'read' | 'write', waited: boolean) {

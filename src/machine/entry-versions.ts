@@ -11,6 +11,8 @@ interface Declared {
   readonly pfn: number;
   readonly word: number;
   readonly versions: readonly Int32Array[];
+  /** Of each version: bits that count. */
+  readonly masks: readonly Int32Array[];
 }
 
 export class EntryVersions {
@@ -25,15 +27,22 @@ export class EntryVersions {
    * Declares an entry and all values that it is ever meant to have. Those that are not present need not be among them: hardware does not act
    * on the rest of such a one.
    * @param addr byte address of the first of its 64-bit words. @param versions the words of each
+   * @param used of each version: the bits that hardware looks at in an entry that says so, where it ignores others; all if absent
    */
-  declare(name: string, addr: bigint, versions: readonly (readonly bigint[])[]): void {
-    if (new Set(versions.map((words) => words.length)).size !== 1)
+  declare(
+    name: string,
+    addr: bigint,
+    versions: readonly (readonly bigint[])[],
+    used: readonly (readonly bigint[])[] = versions.map((words) => words.map(() => -1n)),
+  ): void {
+    if (new Set([...versions, ...used].map((words) => words.length)).size !== 1)
       throw new RangeError(`versions of ${name} differ in their number of words; give each all of them`);
     this.declared.push({
       name,
       pfn: Number(addr >> 12n),
       word: Number(addr & 0xfffn) >> 3,
       versions: versions.map((words) => Int32Array.from(words.flatMap(halvesOf))),
+      masks: used.map((words) => Int32Array.from(words.flatMap(halvesOf))),
     });
   }
 
@@ -45,7 +54,8 @@ export class EntryVersions {
   used(pfn: number, word: number, halves: Int32Array): string | null {
     for (const entry of this.declared) {
       if (entry.pfn !== pfn || entry.word !== word) continue;
-      if (entry.versions.some((version) => version.every((half, i) => half === halves[i]))) continue;
+      const { masks, versions } = entry;
+      if (versions.some((version, v) => version.every((half, i) => ((half ^ halves[i]) & masks[v][i]) === 0))) continue;
       this.facts.bits |= FACT.tornEntry;
       return entry.name;
     }

@@ -65,7 +65,7 @@ describe.concurrent('what it prints', () => {
       tags: ['core'],
       variants: [{ name: 'ih-1', expected: { spec: 'violated', 'qemu-10': 'holds' } }],
     });
-    expect(models).toMatchObject([{ name: 'vtd' }]);
+    expect(models).toMatchObject([{ name: 'vtd' }, { name: 'smmuv3' }]);
     expect(profiles.map((p: { name: string }) => p.name)).toEqual(expect.arrayContaining(['spec', 'qemu-10']));
     expect(status).toBe(0);
     expect((await pinhole(['list'])).stdout).toMatch(/^D3 {2}a table was freed.*\n {4}ih-1 .*qemu-10: holds/m);

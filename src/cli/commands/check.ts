@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { buildCommand } from '@stricli/core';
 import type { Sample } from '../../cases/index.ts';
-import { INVARIANTS } from '../../cases/index.ts';
+import { INVARIANTS, wordsOf } from '../../cases/index.ts';
 import type { Reduction } from '../../explore/index.ts';
 import { MAX_WORKERS, REDUCTIONS, replay } from '../../explore/index.ts';
 import type { CheckpointOf } from '../checkpoint.ts';
@@ -321,7 +321,8 @@ function stories(job: Job, finished: Finished): string[] {
   const story = tellStory(newRun(job), first.invariant, first.run, tokens[0], colours);
   const same = JSON.stringify(first.run);
   const also = others.flatMap(({ invariant, run }, i) => {
-    if (invariant === 'OPEN') return [`  also reached: a state that ${INVARIANTS.OPEN.clause} leaves open`];
+    if (invariant === 'OPEN')
+      return [`  also reached: a state that ${wordsOf('OPEN', job.definition.model).clause} leaves open`];
     const name = `${invariant} ${INVARIANTS[invariant].name}`;
     if (JSON.stringify(run) === same) return [`  the same run breaks ${name}: ${INVARIANTS[invariant].meaning}`];
     return [`  also broken: ${name}, in ${run.length} steps`, colours.dim(`  replay: pinhole replay ${tokens[i + 1]}`)];

@@ -50,7 +50,7 @@ test.each(['tso', 'relaxed'] as const)('%s: CMDQ_PROD does not overtake the comm
 });
 
 test('without a CMD_SYNC nothing is waited for', () => {
-  const { smmu, ended } = drive((queue) => queue.issueWithSync([TLBI(7)], 'TLBI'), { noSync: true });
+  const { smmu, ended } = drive((queue) => queue.issueWithSync([TLBI(7)], 'TLBI'), { sync: 'none' });
   expect(ended).toBe(true);
   expect(smmu.names).toEqual(['CMD_TLBI_NH_ASID']);
 });

@@ -20,13 +20,16 @@ export interface CommandQueueOptions {
   readonly log2size: number;
   /**
    * How completion is seen: `cons`, by CMDQ_CONS; `msi`, by what the SMMU writes over the CMD_SYNC itself (`arm_smmu_cmdq_poll_until_msi`). `cons` if
-   * absent.
+   * absent. A mutation: `empty`, where the queue looks empty by its indexes without their wrap bits.
    */
-  readonly completion?: 'cons' | 'msi';
+  readonly completion?: 'cons' | 'msi' | 'empty';
+  /**
+   * What ends an invalidation: `waited`, a CMD_SYNC; mutations: `none` is issued, and nothing is waited for; `consumed`, none, and the commands themselves
+   * are to be consumed, which says nothing of whether they are complete (4.1, 4.4). `waited` if absent.
+   */
+  readonly sync?: 'waited' | 'none' | 'consumed';
   /** Where a write of CMDQ_PROD traps: what the VMM does before the vCPU goes on. */
   readonly exit?: () => Program;
-  /** A mutant: nothing waits for a CMD_SYNC, as none is issued. */
-  readonly noSync?: boolean;
 }
 
 export class CommandQueue {
@@ -67,17 +70,21 @@ export class CommandQueue {
 
   /** Issues commands and a CMD_SYNC behind them, and waits for that. */
   *issueWithSync(commands: readonly SmmuCommand[], what: string): Program {
-    if (this.options.noSync === true) return yield* this.issue(commands, what);
-    const { completion = 'cons', log2size, smmu } = this.options;
-    yield* this.put(commands, `queues ${what}; CMD_SYNC`, true);
+    const { completion = 'cons', log2size, smmu, sync: ends = 'waited' } = this.options;
+    if (ends === 'none') return yield* this.issue(commands, what);
+    const isSynced = ends === 'waited';
+    yield* this.put(commands, isSynced ? `queues ${what}; CMD_SYNC` : `queues ${what}`, isSynced);
     const end = yield* this.prod.getOwn();
-    if (completion === 'msi') {
+    if (isSynced && completion === 'msi') {
       const sync = this.slot((end - 1) & this.mask);
       return yield* this.cpu.waitFor32(sync, 0, 'the CMD_SYNC is overwritten: all before it is complete');
     }
-    const test = (lo: number) => isPast(lo & CONS_RD, end & this.mask, log2size);
-    const what2 = `CMDQ_CONS is past the CMD_SYNC (${end & this.mask}): all before it is complete`;
-    yield* this.cpu.mmioWait(smmu, CMDQ_CONS.offset, 4, what2, test, [end & this.mask]);
+    const isEmpty = (lo: number) => ((lo ^ end) & ((1 << log2size) - 1)) === 0;
+    const isDone = (lo: number) => isPast(lo & CONS_RD, end & this.mask, log2size);
+    const test = completion === 'empty' ? isEmpty : isDone;
+    const seen = isSynced ? 'the CMD_SYNC is complete, and all before it' : 'the commands are consumed';
+    const position = completion === 'empty' ? 'the queue looks empty' : `CMDQ_CONS is ${end & this.mask}`;
+    yield* this.cpu.mmioWait(smmu, CMDQ_CONS.offset, 4, `${position}: ${seen}`, test, [end & this.mask]);
   }
 
   /** Index and wrap bit. */
@@ -138,7 +145,7 @@ export class CommandQueue {
 
   /** @param index of its entry */
   private sync(index: number): SmmuCommand {
-    if ((this.options.completion ?? 'cons') === 'cons') return encode(CMD_SYNC, { CS: SIGNAL.event });
+    if (this.options.completion !== 'msi') return encode(CMD_SYNC, { CS: SIGNAL.event });
     return encode(CMD_SYNC, { CS: SIGNAL.interrupt, MSH: INNER, MSIAttr: WRITE_BACK, MSIAddress: this.slot(index) });
   }
 }

@@ -36,6 +36,16 @@ export interface AtcOwners {
   streams(): Program<readonly number[]>;
 }
 
+/** Devices of a domain that nobody enters or leaves. */
+export function settledOwners(...sids: number[]): AtcOwners {
+  return {
+    *streams() {
+      yield* [];
+      return sids;
+    },
+  };
+}
+
 export interface SmmuInvalidationOptions {
   readonly tag: TlbTag;
   /** IDR3.RIL: one command takes a range. */
