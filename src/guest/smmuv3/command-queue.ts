@@ -73,8 +73,7 @@ export class CommandQueue {
     const { completion = 'cons', log2size, smmu, sync: ends = 'waited' } = this.options;
     if (ends === 'none') return yield* this.issue(commands, what);
     const isSynced = ends === 'waited';
-    yield* this.put(commands, isSynced ? `queues ${what}; CMD_SYNC` : `queues ${what}`, isSynced);
-    const end = yield* this.prod.getOwn();
+    const end = yield* this.put(commands, isSynced ? `queues ${what}; CMD_SYNC` : `queues ${what}`, isSynced);
     if (isSynced && completion === 'msi') {
       const sync = this.slot((end - 1) & this.mask);
       return yield* this.cpu.waitFor32(sync, 0, 'the CMD_SYNC is overwritten: all before it is complete');
@@ -98,18 +97,19 @@ export class CommandQueue {
     return base + BigInt((index & ((1 << log2size) - 1)) * COMMAND_BYTES);
   }
 
-  private *put(commands: readonly SmmuCommand[], note: string, sync = false): Program {
+  /** @returns what CMDQ_PROD is then */
+  private *put(commands: readonly SmmuCommand[], note: string, sync = false): Program<number> {
     const count = commands.length + (sync ? 1 : 0);
     if (count > 1 << this.options.log2size)
       throw new Error(`${count} commands do not fit a queue of ${1 << this.options.log2size}; make it larger`);
     // Nobody sees the commands before CMDQ_PROD moves.
     const post = () => this.post(commands, note, sync);
-    if (this.cpu.isSequential) yield* atomic(post);
-    else yield* post();
+    const end = this.cpu.isSequential ? yield* atomic(post) : yield* post();
     if (this.options.exit !== undefined) yield* this.options.exit();
+    return end;
   }
 
-  private *post(commands: readonly SmmuCommand[], note: string, sync: boolean): Program {
+  private *post(commands: readonly SmmuCommand[], note: string, sync: boolean): Program<number> {
     const { cpu, prod, machine, mask } = this;
     const { smmu } = this.options;
     const count = commands.length + (sync ? 1 : 0);
@@ -127,6 +127,7 @@ export class CommandQueue {
     yield* prod.set(next, true);
     yield* cpu.mmioWrite(smmu, CMDQ_PROD.offset, 4, BigInt(next), null);
     if (this.lock !== null) yield* spinUnlock(this.lock);
+    return next;
   }
 
   /** Waits until so many commands fit (`queue_has_space`), and until nobody else posts any. */
