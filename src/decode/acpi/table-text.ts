@@ -1,7 +1,9 @@
 /**
  * Tables written out as text: what `iasl -d` makes of one (`[000h 0000   4]  Signature : "DMAR"`, with lengths in decimal before 2021 and as
- * `004h` since, or as a template `[0004]  Signature : "DMAR"`), and the hexadecimal lines of iasl's "Raw Table Data" and of acpidump.
+ * `004h` since, or as a template `[0004]  Signature : "DMAR"`), the hexadecimal lines of iasl's "Raw Table Data" and of acpidump, and dumps of bytes.
  */
+import type { DumpedTable } from './dump-text.ts';
+import { DUMP_NEEDLE, dumpBeginning, PLAIN_BEGIN } from './dump-text.ts';
 import { TABLE_KINDS } from './table.ts';
 
 export interface TableFromText {
@@ -16,8 +18,10 @@ const SIGNATURES = TABLE_KINDS.map(({ signature }) => signature).join('|');
 /** The first line of a table. */
 const BEGIN = new RegExp(
   String.raw`^[ \t]{0,8}(?:\[[0-9a-f]{3,6}h? ?[^\]\n]{0,20}\][ \t]{1,60}Signature : "(?:${SIGNATURES})"|(?:${SIGNATURES}) @ (?:0x)?[0-9a-f]{1,16})`,
-  'im',
+  'i',
 );
+/** What a text has in which a table may begin: all text is searched for it. */
+const NEEDLE = new RegExp(`Signature : "(?:${SIGNATURES})"|(?:${SIGNATURES}) @ |${DUMP_NEEDLE}`);
 /** Offset, length, name and value. */
 const FIELD = /^\s{0,8}\[([0-9a-f]{3,6})h\s{1,4}\d{1,7}\s{1,8}([0-9a-f]{1,4})(h?)\]\s{1,60}([^:]{1,60}?) : (.*)$/i;
 const TEMPLATE = /^\s{0,8}\[(\d{3,6})\]\s{1,60}([^:]{1,60}?) : (.*)$/;
@@ -29,14 +33,20 @@ const HEX = /^\s{0,8}([0-9a-f]{4,8}): ((?:[0-9a-f]{2}(?: |$)){1,16})/i;
 const MAX_BYTES = 1 << 20;
 /** Bytes of a field: names are the longest. */
 const MAX_FIELD = 1024;
-/** Characters of a line that are looked at. */
+/** Characters of a line that are looked at, before a table has begun and within one: base64 may be a line of its own. */
 const MAX_LINE = 4096;
+const MAX_TABLE_LINE = 2 * MAX_BYTES;
 
 /** Finds tables in text that comes in pieces. */
 export class TableText {
   private readonly found: (table: TableFromText) => void;
   private rest = '';
   private table: Collected | null = null;
+  private dump: DumpedTable | null = null;
+  /** No line of the input has ended. */
+  private isFirst = true;
+  /** The hexadecimal lines are those of a table that is none of an IOMMU. */
+  private isOther = false;
 
   constructor(found: (table: TableFromText) => void) {
     this.found = found;
@@ -45,12 +55,14 @@ export class TableText {
   push(text: string): void {
     const all = this.rest + text;
     // A line that is no table's is not kept beyond what a first line has.
-    if (this.table === null && !BEGIN.test(all)) {
+    const begins = NEEDLE.test(all) || (this.isFirst && PLAIN_BEGIN.test(all));
+    this.isFirst &&= !all.includes('\n');
+    if (this.table === null && this.dump === null && !begins) {
       this.rest = all.slice(all.lastIndexOf('\n') + 1).slice(0, MAX_LINE);
       return;
     }
     const lines = all.split('\n');
-    this.rest = (lines.pop() ?? '').slice(0, MAX_LINE);
+    this.rest = (lines.pop() ?? '').slice(0, MAX_TABLE_LINE);
     for (const line of lines) this.line(line);
   }
 
@@ -58,23 +70,41 @@ export class TableText {
   end(): void {
     if (this.rest !== '') this.line(this.rest);
     this.rest = '';
+    this.isFirst = true;
     this.finish();
   }
 
   private line(line: string): void {
-    const text = line.slice(0, MAX_LINE).trimEnd();
+    const text = line.slice(0, MAX_TABLE_LINE).trimEnd();
     if (BEGIN.test(text)) {
       // Fields and hexadecimal lines of one table follow each other; a new first line is a new table.
       this.finish();
+      this.isOther = false;
       this.table = new Collected();
-    } else if (OTHER.test(text)) this.finish();
-    this.table?.line(text);
+      this.table.line(text);
+      return;
+    }
+    if (OTHER.test(text)) {
+      this.finish();
+      this.isOther = true;
+    }
+    if (this.isOther && (text === '' || HEX.test(text))) return;
+    this.isOther = OTHER.test(text);
+    // The hexadecimal lines of a table that is written out are no dump of another.
+    const begins = this.table === null || this.table.hasRaw ? dumpBeginning(text) : null;
+    if (begins !== null) {
+      this.finish();
+      this.dump = begins;
+    } else if (this.table !== null) this.table.line(text);
+    else if (this.dump?.take(text) === false) this.finish();
   }
 
   private finish(): void {
-    const table = this.table?.whole() ?? null;
-    this.table = null;
-    if (table !== null) this.found(table);
+    const { dump, table } = this;
+    [this.table, this.dump] = [null, null];
+    const written = table?.whole() ?? null;
+    if (written !== null) this.found(written);
+    if (dump !== null) this.found({ bytes: dump.whole(), missing: 0, differs: false });
   }
 }
 
@@ -84,6 +114,10 @@ class Collected {
   private readonly raw = new Sparse();
   /** Of a template: lines have no offsets. */
   private next = 0;
+
+  get hasRaw(): boolean {
+    return this.raw.end > 0;
+  }
 
   line(text: string): void {
     const hex = HEX.exec(text);
