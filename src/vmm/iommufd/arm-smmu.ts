@@ -1,10 +1,11 @@
 /** Linux's driver of SMMUv3 as iommufd meets it: its page tables, attachments and vSMMUs (drivers/iommu/arm/arm-smmu-v3 of Linux 6.18). */
-import { encodeHalves } from '../../bits/index.ts';
+import { encodeHalves, get } from '../../bits/index.ts';
 import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
+import * as events from '../../iommu/smmuv3/event-structures.ts';
 import { ArmVsmmu } from './arm-vsmmu.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
-import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VIOMMU_TYPE } from './flags.ts';
+import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VEVENTQ_TYPE, VIOMMU_TYPE } from './flags.ts';
 import type { HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestSte } from './nested-ste.ts';
@@ -17,6 +18,14 @@ import { bytesOf } from './user-array.ts';
 import type { UserMemory } from './user-memory.ts';
 
 const { DIRTY_TRACKING, NEST_PARENT, PASID } = HWPT_ALLOC_FLAGS;
+
+const { F_TRANSLATION } = events;
+
+/** Numbers of events that a guest may be told of. */
+const GUEST_EVENTS: readonly number[] = [
+  ...[events.C_BAD_STE, events.F_STREAM_DISABLED, events.C_BAD_SUBSTREAMID, events.C_BAD_CD],
+  ...[events.F_TRANSLATION, events.F_ADDR_SIZE, events.F_ACCESS, events.F_PERMISSION],
+].map(({ ID }) => ID.fixed as number);
 
 /** What all SMMUs of a host share. */
 export class ArmSmmuHost {
@@ -100,6 +109,8 @@ export class ArmSmmu implements HostIommu {
   readonly vmids: IdAllocator;
   /** Nesting is by vIOMMU. */
   readonly allocateNested = null;
+  /** By StreamID: the guest that has the device behind a nested domain. */
+  private readonly guests = new Map<number, { readonly vsmmu: ArmVsmmu; readonly vsid: number }>();
   /** By nested domain. */
   private readonly nested = new WeakMap<HostDomain, ArmNested>();
 
@@ -158,8 +169,35 @@ export class ArmSmmu implements HostIommu {
       if (refused(stream)) return stream;
       streams.push(stream);
     }
-    devices.forEach((device, i) => this.hardware.install(device.sid, streams[i]));
+    devices.forEach((device, i) => {
+      this.hardware.install(device.sid, streams[i]);
+      this.setGuest(device, domain);
+    });
     return null;
+  }
+
+  /** Whom events of a device are told to. */
+  private setGuest(device: HostDevice, domain: HostDomain | null): void {
+    const vsmmu = domain === null ? undefined : this.nested.get(domain)?.vsmmu;
+    const vsid = vsmmu?.vsidOf(device) ?? -1;
+    if (vsmmu === undefined || vsid < 0) this.guests.delete(device.sid);
+    else this.guests.set(device.sid, { vsmmu, vsid });
+  }
+
+  /**
+   * An event of the SMMU's: a guest is told of what its own stage 1 has done, under its own StreamID (arm_smmu_handle_event of Linux).
+   * @param event as halves; not changed
+   * @returns EOPNOTSUPP for what the host keeps for itself
+   */
+  reportEvent(event: Int32Array): Errno | null {
+    if (!GUEST_EVENTS.includes(event[0] & 0xff)) return 'EOPNOTSUPP';
+    const guest = this.guests.get(event[1] >>> 0);
+    const isStage2 = get(F_TRANSLATION.S2, event) === 1;
+    const stalls = get(F_TRANSLATION.Stall, event) === 1;
+    if (guest === undefined || isStage2 || stalls) return 'EOPNOTSUPP';
+    const copy = Int32Array.from(event);
+    copy[1] = guest.vsid | 0;
+    return guest.vsmmu.listener?.(VEVENTQ_TYPE.ARM_SMMUV3, bytesOf(copy)) ?? null;
   }
 
   private streamFor(device: HostDevice, domain: HostDomain | null): Stream | Errno {
@@ -172,7 +210,7 @@ export class ArmSmmu implements HostIommu {
     if (nested === undefined) throw new Error(`${this.name}: a domain that is nobody's`);
     const { guest, vsmmu } = nested;
     // Without a vStreamID neither invalidations nor events would find the device.
-    if (!vsmmu.knows(device) && !guest.isUntranslated) return 'ENOENT';
+    if (vsmmu.vsidOf(device) < 0 && !guest.isUntranslated) return 'ENOENT';
     return { kind: 'nested', table: vsmmu.parent.table, vmid: vsmmu.vmid, guest };
   }
 

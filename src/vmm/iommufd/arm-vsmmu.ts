@@ -31,6 +31,7 @@ export class ArmVsmmu implements HostViommu, VsmmuIds {
   readonly masks: CommandMasks;
   readonly queues: VcmdqInterface | null;
   readonly answer: Uint8Array | null;
+  listener: HostViommu['listener'] = null;
   /** By virtual id. */
   private readonly devices = new Map<bigint, HostDevice>();
 
@@ -68,8 +69,10 @@ export class ArmVsmmu implements HostViommu, VsmmuIds {
     return this.devices.get(BigInt(vsid))?.sid ?? -1;
   }
 
-  knows(device: HostDevice): boolean {
-    return [...this.devices.values()].includes(device);
+  /** The guest's StreamID of a device, of 32 bits; −1 where it has none. */
+  vsidOf(device: HostDevice): number {
+    const found = [...this.devices].find(([, one]) => one === device);
+    return found === undefined ? -1 : Number(BigInt.asUintN(32, found[0]));
   }
 
   readonly invalidate = (memory: UserMemory, array: UserArray): Invalidated =>

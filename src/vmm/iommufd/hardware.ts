@@ -80,6 +80,8 @@ export interface HostDevice {
 
 /** The driver's part of a vIOMMU; what it cannot do is null. */
 export interface HostViommu {
+  /** Who is told of events for the guest, by type of vEVENTQ; set by the vIOMMU itself. */
+  listener: ((type: number, event: Uint8Array) => Errno | null) | null;
   allocateNested(flags: number, memory: UserMemory, data: UserData): NestedDomain | Errno;
   readonly invalidate: ((memory: UserMemory, array: UserArray) => Invalidated) | null;
   /** A device got a virtual id. The undoing is returned. */

@@ -10,6 +10,7 @@ import { HwptPaging } from './hwpt.ts';
 import { IommufdObject } from './objects.ts';
 import type * as uapi from './structures.ts';
 import type { VeventQueue } from './vevent-queue.ts';
+import { reportEvent } from './vevent-queue.ts';
 
 /** A slice of a physical IOMMU for one guest. */
 export class Viommu extends IommufdObject {
@@ -29,9 +30,11 @@ export class Viommu extends IommufdObject {
     this.parent = parent;
     this.host = host;
     parent.users++;
+    host.listener = (type, event) => reportEvent(this, type, event);
   }
 
   release(): void {
+    this.host.listener = null;
     this.host.free();
     this.parent.users--;
   }
