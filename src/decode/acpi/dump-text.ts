@@ -2,6 +2,7 @@
  * Tables as tools and kernels dump bytes: hexdump (-C and plain), xxd (plain, -g, -p), od (-x, -t x1), print_hex_dump of Linux, base64. A line may have a
  * prefix, as in a log. How its groups are to be read is told by the signature that the first line begins with.
  */
+import { base64Prefix, fromBase64 } from './base64.ts';
 import { headOf } from './header.ts';
 import { TABLE_KINDS } from './table.ts';
 
@@ -28,7 +29,7 @@ const FIRST_GROUPS = SIGNATURES.flatMap((signature) => {
   ];
 });
 /** What base64 makes of the first 30 bits of a signature. */
-const BASE64 = SIGNATURES.map((signature) => btoa(signature).slice(0, 5));
+const BASE64 = SIGNATURES.map((signature) => base64Prefix(Array.from(signature, (of) => of.charCodeAt(0))));
 
 const FIRST_DIGITS = SIGNATURES.map((signature) => eitherCase(hexOf(signature).join(''))).join('|');
 
@@ -137,11 +138,7 @@ function base64Lines(length: number): Decode {
     const text = rest + word;
     const whole = text.length - (text.length % 4);
     rest = text.slice(whole);
-    try {
-      return Array.from(atob(text.slice(0, whole)), (of) => of.charCodeAt(0));
-    } catch {
-      return null;
-    }
+    return fromBase64(text.slice(0, whole));
   };
 }
 
