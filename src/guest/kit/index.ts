@@ -1,2 +1,3 @@
+export { iommuMap, iommuUnmap } from './iommu-api.ts';
 export type { TableFormat } from './page-table.ts';
 export type { SplitOrder } from './split.ts';

@@ -1,5 +1,6 @@
 export * from './attach.ts';
 export * from './cd.ts';
+export * from './command-error.ts';
 export * from './command-queue.ts';
 export * from './configuration.ts';
 export * from './domain.ts';

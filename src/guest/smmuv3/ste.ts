@@ -33,9 +33,20 @@ export interface Stage1 {
 
 export interface Stage2 {
   readonly vmid: number;
-  /** Byte address of the table of level 1. */
+  /** Byte address of the table that a walk begins at. */
   readonly s2ttb: bigint;
+  /** What a walk begins with; {@link STAGE_2_39} if absent. */
+  readonly geometry?: Stage2Geometry;
 }
+
+export interface Stage2Geometry {
+  readonly S2T0SZ: number;
+  readonly S2SL0: number;
+  readonly S2TG: number;
+}
+
+/** Addresses of 39 bits with the granule of 4 KiB, from level 1 on. */
+export const STAGE_2_39: Stage2Geometry = { S2T0SZ: BITS_39, S2SL0: FROM_LEVEL_1, S2TG: 0 };
 
 /** No transaction gets through, and none is told of. */
 export const ABORT_STE: Entry = encode(STE, { V: 1, Config: STE_CONFIG.abort });
@@ -53,10 +64,10 @@ function stage1({ cdTable, s1cdmax = 0 }: Stage1, { stalls = false }: StreamFeat
   };
 }
 
-function stage2({ vmid, s2ttb }: Stage2) {
+function stage2({ vmid, s2ttb, geometry = STAGE_2_39 }: Stage2) {
   const walks = { S2IR0: WRITE_BACK, S2OR0: WRITE_BACK, S2SH0: INNER };
-  const geometry = { S2T0SZ: BITS_39, S2SL0: FROM_LEVEL_1, S2TG: 0, S2PS: OAS_48, S2AA64: 1 };
-  return { S2VMID: vmid, S2TTB: s2ttb, S2PTW: 1, S2R: 1, SHCFG: INCOMING, ...walks, ...geometry };
+  const size = { ...geometry, S2PS: OAS_48, S2AA64: 1 };
+  return { S2VMID: vmid, S2TTB: s2ttb, S2PTW: 1, S2R: 1, SHCFG: INCOMING, ...walks, ...size };
 }
 
 export function stage1Ste(of: Stage1, has: StreamFeatures = {}): Entry {

@@ -12,6 +12,7 @@ import type { SmmuProfile } from './profiles.ts';
 import type { InterfaceOptions } from './programming-interface.ts';
 import { ProgrammingInterface } from './programming-interface.ts';
 import { Prompt } from './prompt.ts';
+import type { RequestMarks } from './tlb-scope.ts';
 import { NO_MARKS } from './tlb-scope.ts';
 
 export interface SmmuUnitOptions extends CoreOptions, InterfaceOptions {
@@ -40,7 +41,9 @@ export class Smmu implements MmioBlock {
   readonly caches: SmmuCaches;
   /** What steps by itself: Updates of registers, the command queue, invalidations under way. */
   readonly agents: readonly Agent[];
-  private readonly core: SmmuCore<SmmuCaches>;
+  /** What its parts share, and what it marks of requests in flight: for a CMDQ-V beside it, whose commands are done here. */
+  readonly core: SmmuCore<SmmuCaches>;
+  readonly marks: RequestMarks = NO_MARKS;
   private readonly prompt: Prompt;
   private readonly interface: ProgrammingInterface;
 
@@ -54,7 +57,7 @@ export class Smmu implements MmioBlock {
     this.regs = this.core.regs;
     this.caches = this.core.caches;
     this.prompt = new Prompt(this.core);
-    this.interface = new ProgrammingInterface(this.core, NO_MARKS, (sid) => this.prompt.pparOf(sid), options);
+    this.interface = new ProgrammingInterface(this.core, this.marks, (sid) => this.prompt.pparOf(sid), options);
     this.agents = this.interface.agents;
   }
 

@@ -116,14 +116,26 @@ describe('what is refused', () => {
 
   test('in a batch of a kernel that issues whole batches nothing is done; one that counts what was converted says otherwise', () => {
     const run = (kernel: string) => {
-      const bench = new VsmmuBench({ smmus: 1, kernel });
+      const bench = new VsmmuBench({ smmus: 1, kernel, mistake: 'no-retry' });
       bench.run((guest) => guest.issueWithSync([TLBI, bad], 'two'));
       const [{ errno, handled, issued }] = bench.handled;
-      return [errno, handled, issued, bench.names[0].length, bench.virtual.cons.value & 0xfffff];
+      return [errno, handled, issued.length, bench.names[0].length, bench.virtual.cons.value & 0xfffff];
     };
     expect(run('linux-2026-09')).toEqual(['EIO', 0, 0, 0, 0]);
     // The guest goes on behind an invalidation that never happened.
     expect(run('linux-6.18')).toEqual(['EIO', 1, 0, 0, 1]);
+  });
+
+  test('which of a refused batch is in error is found one by one', () => {
+    const bench = new VsmmuBench({ smmus: 1 });
+    bench.run((guest) => guest.issueWithSync([TLBI, bad, TLBI], 'three'));
+    expect(bench.names[0]).toEqual(['TLBI_NH_ASID', 'SYNC']);
+    expect(bench.virtual.cons.value).toBe(1 | (1 << 24));
+    expect(bench.handled.map(({ asked, handled }) => [asked, handled])).toEqual([
+      [3, 0],
+      [1, 1],
+      [1, 0],
+    ]);
   });
 
   test('on several SMMUs nothing behind the bad command is done on any', () => {

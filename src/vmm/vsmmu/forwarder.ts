@@ -24,14 +24,22 @@ import { routeOf } from './routing.ts';
 import type { Tally } from './tally.ts';
 import type { VirtualQueue } from './virtual-queue.ts';
 
-/** What an ioctl did, for who checks it: commands that were issued, and how many it says it handled. */
+/** What an ioctl did, for who checks it. */
 export interface Handled {
+  /** Index of the vIOMMU. */
   readonly iommu: number;
   readonly asked: number;
   readonly errno: Errno | null;
   readonly handled: number;
-  readonly issued: number;
+  /** Commands that reach the SMMU. */
+  readonly issued: readonly Command[];
 }
+
+/**
+ * Mistakes of a VMM. `trusts`: commands are passed on as the guest wrote them. `reads-twice`: they are looked at in the guest's ring, and read again there when
+ * they are passed on. `no-retry`: of a batch that was refused as a whole, the first command is taken for the one in error.
+ */
+export type Mistake = 'trusts' | 'reads-twice' | 'no-retry';
 
 export interface ForwarderOptions {
   readonly iommus: readonly VirtualIommu[];
@@ -44,9 +52,11 @@ export interface ForwarderOptions {
   readonly kernel: Kernel;
   /** What CMD_CFGI_STE asks of the VMM; nothing if absent: STEs do not change. @param vsid vStreamID */
   readonly onSte?: (vsid: number) => Program;
-  /** A bad VMM reads the ring twice: once to look, and again to pass commands on. */
-  readonly readsTwice?: boolean;
-  /** Told of each ioctl, as a step sees it. */
+  /** Held while commands are carried out: whoever replaces a stage 2 takes it as well. */
+  readonly lock?: SoftwareWord;
+  /** What a bad VMM does; see {@link Mistake}. */
+  readonly mistake?: Mistake;
+  /** Told of each batch that is issued, and of what was answered, as a step sees it. */
   readonly check?: (what: Handled) => void;
   readonly tally?: Tally;
 }
@@ -99,7 +109,7 @@ export class Forwarder {
 
   /** Copies commands out of the ring, up to what is carried at once. */
   *take(): Program<readonly Command[]> {
-    const { carrier, readsTwice } = this.options;
+    const { carrier } = this.options;
     const count = yield* this.waiting();
     if (count === 0) return [];
     const cons = yield* this.queue.cons.getOwn();
@@ -109,10 +119,7 @@ export class Forwarder {
       commands.push(command);
       if (opcodeOf(command) === SYNC || carrier.perIoctl === 'one') break;
     }
-    if (readsTwice !== true) return commands;
-    const again: Command[] = [];
-    for (let i = 0; i < commands.length; i++) again.push(yield* this.read(cons, i));
-    return again;
+    return commands;
   }
 
   private *waiting(): Program<number> {
@@ -139,21 +146,38 @@ export class Forwarder {
 
   /** Has commands carried out. @returns how many are, before the first that is refused */
   *pass(commands: readonly Command[]): Program<number> {
+    const { lock, mistake } = this.options;
+    if (lock !== undefined) yield* lock.lock();
+    let end = yield* this.passed(commands, 0, commands.length);
+    // Which of a batch is in error the kernel does not say: it is found one by one.
+    while (end < commands.length && mistake !== 'no-retry' && this.options.carrier.perIoctl === 'all') {
+      const next = yield* this.passed(commands, end, end + 1);
+      if (next === end) break;
+      end = next;
+    }
+    if (lock !== undefined) yield* lock.unlock();
+    return end;
+  }
+
+  /** Those from one index to another. @returns up to where they are done */
+  private *passed(commands: readonly Command[], from: number, to: number): Program<number> {
     const { iommus, onSte, replicates, routing } = this.options;
     const used = yield* this.used();
-    const routes = commands.map((command) => (isOwn(command) ? [] : routeOf(command, iommus, routing, used)));
-    let end = commands.length;
+    const routes = commands.map((command, i) =>
+      i < from || i >= to || isOwn(command) ? [] : routeOf(command, iommus, routing, used),
+    );
+    let end = to;
     let calls = 0;
     for (const [n, iommu] of iommus.entries()) {
       const mine = routes.flatMap((route, i) => (i < end && route.includes(n) ? [i] : []));
       if (mine.length === 0) continue;
       const asked = mine.map((i) => commands[i]);
-      const handled = yield* this.invalidate(n, iommu, asked, calls === 0 || replicates !== 'kernel');
+      const handled = yield* this.invalidate(n, iommu, asked, mine, calls === 0 || replicates !== 'kernel');
       calls++;
       if (handled < mine.length) end = mine[handled];
     }
     if (onSte === undefined) return end;
-    for (const command of commands.slice(0, end))
+    for (const command of commands.slice(from, end))
       if (opcodeOf(command) === STE) yield* onSte(get(CMD_CFGI_STE.StreamID, toHalves(command)));
     return end;
   }
@@ -165,21 +189,54 @@ export class Forwarder {
     return flags;
   }
 
-  /** One vIOMMU's part of an ioctl, or all of one. @param calls it is counted as a call @returns how many commands it says are done */
-  private *invalidate(n: number, iommu: VirtualIommu, commands: readonly Command[], calls: boolean): Program<number> {
-    const { carrier, check, kernel, tally } = this.options;
+  /**
+   * One vIOMMU's part of an ioctl, or all of one.
+   * @param places where the commands are, behind CMDQ_CONS. @param calls it is counted as a call. @returns how many commands it says are done
+   */
+  private *invalidate(
+    n: number,
+    iommu: VirtualIommu,
+    commands: readonly Command[],
+    places: readonly number[],
+    calls: boolean,
+  ): Program<number> {
+    const { check, mistake, tally } = this.options;
     const { machine } = this;
-    const { features, masks, streams } = iommu;
-    const vmid = iommu.vmid instanceof SoftwareWord ? yield* iommu.vmid.get() : iommu.vmid;
-    const ids = { vmid, features, masks, sidOf: (vsid: number) => streams.get(vsid) ?? -1 };
-    const plan = (carrier.copies ? planInvalidation : planRing)(commands, ids, kernel);
-    const issued = plan.batches.reduce((sum, batch) => sum + batch.length, 0);
+    const plan = yield* this.plan(iommu, commands);
+    const batches =
+      mistake === 'reads-twice' ? yield* this.readAgain(commands, places, plan.batches.flat()) : plan.batches;
+    const { errno, handled } = plan;
     yield* machine.note(this.told(iommu, commands, plan), 'after', () => {
       if (calls) tally?.call();
-      check?.({ iommu: n, asked: commands.length, errno: plan.errno, handled: plan.handled, issued });
+      check?.({ iommu: n, asked: commands.length, errno, handled, issued: batches.flat() });
     });
-    for (const batch of plan.batches) yield* iommu.queue.issueWithSync(batch, `${batch.map(nameOf).join(', ')}`);
-    return plan.handled;
+    for (const batch of batches)
+      yield* iommu.queue.issueWithSync(batch, `on ${iommu.name}: ${batch.map(nameOf).join(', ')}`);
+    return handled;
+  }
+
+  private *plan(iommu: VirtualIommu, commands: readonly Command[]): Program<InvalidationPlan> {
+    const { carrier, kernel, mistake } = this.options;
+    const { features, masks, streams } = iommu;
+    const vmid = iommu.vmid instanceof SoftwareWord ? yield* iommu.vmid.get() : iommu.vmid;
+    if (mistake === 'trusts') return { errno: null, handled: commands.length, batches: [commands] };
+    const ids = { vmid, features, masks, sidOf: (vsid: number) => streams.get(vsid) ?? -1 };
+    return (carrier.copies ? planInvalidation : planRing)(commands, ids, kernel);
+  }
+
+  /** What stands in the ring now goes on as it is, where it is something else than what was looked at. */
+  private *readAgain(
+    commands: readonly Command[],
+    places: readonly number[],
+    planned: readonly Command[],
+  ): Program<readonly (readonly Command[])[]> {
+    const cons = yield* this.queue.cons.getOwn();
+    const batch: Command[] = [];
+    for (const [i, command] of planned.entries()) {
+      const now = yield* this.read(cons, places[i]);
+      batch.push(now.every((word, w) => word === commands[i][w]) ? command : now);
+    }
+    return batch.length === 0 ? [] : [batch];
   }
 
   private told(iommu: VirtualIommu, commands: readonly Command[], { errno, handled }: InvalidationPlan): string {

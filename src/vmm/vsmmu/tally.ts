@@ -9,6 +9,20 @@ export class Tally {
   /** Times that a thread is woken by a doorbell: no vCPU waits for it. */
   wakes = 0;
 
+  /** Commands that guests have written. */
+  commands = 0;
+  private readonly entriesLog2: number;
+
+  /** @param entriesLog2 log2 of the commands that each guest's ring holds */
+  constructor(entriesLog2 = 19) {
+    this.entriesLog2 = entriesLog2;
+  }
+
+  /** CMDQ_PROD goes from one index to another. */
+  write(from: number, to: number): void {
+    this.commands += (to - from) & ((2 << this.entriesLog2) - 1);
+  }
+
   doorbell(): void {
     this.doorbells++;
   }

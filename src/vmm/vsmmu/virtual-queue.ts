@@ -62,10 +62,14 @@ export class VirtualQueue implements MmioBlock {
 
   /** A guest's access: it traps. Registers that it may not change keep their value. */
   write(offset: number, _size: 4 | 8, lo: number): void {
-    if (offset === CMDQ_PROD.offset) this.tally?.doorbell();
-    else this.tally?.poll();
-    if (offset === CMDQ_PROD.offset) this.prod.value = lo & INDEX;
-    else if (offset === GERRORN.offset) this.gerrorn.value = lo & ALL_ERRORS;
+    if (offset === CMDQ_PROD.offset) {
+      this.tally?.doorbell();
+      this.tally?.write(this.prod.value, lo);
+      this.prod.value = lo & INDEX;
+      return;
+    }
+    this.tally?.poll();
+    if (offset === GERRORN.offset) this.gerrorn.value = lo & ALL_ERRORS;
   }
 
   private wordOf(offset: number): SoftwareWord | null {
