@@ -62,3 +62,21 @@ test.each(FOLLOWED.map((of) => [of.format.id, of] as const))(
     expect(groups[0].finding).not.toEqual(alone.finding);
   },
 );
+
+/** They say that something failed, and another line of the same moment says what. */
+const WITHOUT_CAUSES: ReadonlySet<string> = new Set(['amdvi.qemu-trace.err', 'linux.assign-unable-to-continue']);
+
+test('each error that an example tells has a cause to look for', () => {
+  const bare = LINE_FORMATS.filter(({ example, follow }) => {
+    const { groups } = explain([example, ...(follow?.example ?? [])].join('\n'));
+    return groups.some(({ finding }) => finding.severity === 'error' && finding.causes.length === 0);
+  });
+  expect(new Set(bare.map(({ id }) => id))).toEqual(WITHOUT_CAUSES);
+});
+
+test('each code that an example has is of a clause', () => {
+  const bare = LINE_FORMATS.filter(({ example }) =>
+    explain(example).groups.some(({ finding: { code } }) => code !== null && !code.clause?.trim()),
+  );
+  expect(bare.map(({ id }) => id)).toEqual([]);
+});

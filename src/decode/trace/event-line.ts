@@ -5,8 +5,8 @@
  * a console dump of ftrace: `task-pid cpu+flags 123us : event: …`; QEMU's `-trace`: `[pid@time:]event …` (`qemu-event.ts`). Bodies: include/trace/events/iommu.h and drivers/iommu/intel/trace.h of Linux.
  */
 
+import { DmaEvent } from './dma-event.ts';
 import { isDigit, PAGE_BYTES, SPACE } from './line-cursor.ts';
-import { QemuEvent } from './qemu-event.ts';
 import type { EventKind } from './trace-event.ts';
 import { ATTACH, DAMAGED, DETACH, FAULT, LOST, MAP, NONE, OTHER, PAGES, QI_SUBMIT, UNMAP } from './trace-event.ts';
 
@@ -16,7 +16,7 @@ const COLON = 0x3a;
 const MINUS = 0x2d;
 const EQUALS = 0x3d;
 
-export class EventLine extends QemuEvent {
+export class EventLine extends DmaEvent {
   /** The line says itself who made the event. */
   private hasMaker = false;
   /** The first colon from `colonFrom` on. */
@@ -62,18 +62,23 @@ export class EventLine extends QemuEvent {
       case 5:
         return this.is(name, 'unmap') ? this.readUnmap() : NONE;
       case 9:
-        return this.is(name, 'qi_submit') ? this.readSubmit() : NONE;
+        return this.is(name, 'qi_submit') ? this.readSubmit() : this.readOther(name, end);
       case 13:
-        return this.is(name, 'io_page_fault') ? this.readFault() : NONE;
+        return this.is(name, 'io_page_fault') ? this.readFault() : this.readOther(name, end);
       case 23:
         return this.is(name, 'attach_device_to_domain') ? this.readDevice(ATTACH) : NONE;
       case 25:
         return this.is(name, 'detach_device_from_domain') ? this.readDevice(DETACH) : NONE;
       case 10:
-        return this.is(name, 'prq_report') ? OTHER : NONE;
+        return this.is(name, 'prq_report') ? OTHER : this.readOther(name, end);
       default:
-        return this.is(name, 'cache_tag_') ? OTHER : NONE;
+        return this.readOther(name, end);
     }
+  }
+
+  private readOther(name: number, end: number): EventKind {
+    if (this.is(name, 'dma_')) return this.readDma(name, end);
+    return this.is(name, 'cache_tag_') ? OTHER : NONE;
   }
 
   /** Finds the name of the task, without its number, of the line that was read last. */

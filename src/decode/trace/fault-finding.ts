@@ -29,26 +29,43 @@ const CAUSES_OF: Readonly<Record<FaultCause, readonly Suspect[]>> = {
   none: suspects({ possible: ['never-mapped', 'reserved-region', 'wrong-requester-id'] }),
 };
 
-/** @param maker name of the task of the match */
-export function faultFinding(fault: Fault, match: FaultMatch, maker: string): Finding {
-  const { access, device, kind, line, offset, page } = fault;
+/** @param head what has happened, behind where */
+export function faultBase(
+  fault: Fault,
+  cause: string,
+  head: string,
+  causes: readonly Suspect[],
+  details: readonly Detail[],
+): Finding {
+  const { access, device, input, kind, line, offset, page } = fault;
   const address = addressOf(page, offset);
-  const where = `0x${address.toString(16)}`;
-  const details: Detail[] = [['because', sayCause(fault, match, maker)]];
-  if (match.cause !== 'none') details.push(['mapping', `${rangeText(match.start, match.end)}, ${sayMapped(match)}`]);
-  if (kind !== null) details.push(['fault', `${kind} on line ${line} of ${fault.input}`]);
   return {
     ...NOTHING,
-    kind: `trace.fault.${match.cause}`,
+    kind: `trace.fault.${cause}`,
     model: 'linux',
     severity: 'error',
-    summary: `${device}: fault at ${where}: ${HEADS[match.cause]}`,
+    summary: `${device}: fault at 0x${address.toString(16)}: ${head}`,
     requester: pciRequester(device),
     access,
     address: { value: address, space: 'IOVA' },
-    details,
-    causes: CAUSES_OF[match.cause],
+    details: kind === null ? details : [...details, ['fault', `${kind} on line ${line} of ${input}`]],
+    causes,
   };
+}
+
+/**
+ * @param maker name of the task of the match
+ * @param others devices that had a buffer there
+ */
+export function faultFinding(fault: Fault, match: FaultMatch, maker: string, others: readonly string[] = []): Finding {
+  const details: Detail[] = [['because', sayCause(fault, match, maker)]];
+  if (match.cause !== 'none') details.push(['mapping', `${rangeText(match.start, match.end)}, ${sayLife(match)}`]);
+  if (others.length > 0)
+    details.push([
+      'others',
+      `${others.join(', ')} had a buffer there at the time: the requester id may be of another than the device that the driver maps for`,
+    ]);
+  return faultBase(fault, match.cause, HEADS[match.cause], CAUSES_OF[match.cause], details);
 }
 
 const HEADS: Readonly<Record<FaultCause, string>> = {
@@ -76,7 +93,8 @@ function sayCause({ offset, page, time }: Fault, match: FaultMatch, maker: strin
   }
 }
 
-function sayMapped({ mapLine, mapTime, maker: _, unmapTime }: FaultMatch): string {
+/** Since when it was mapped, and for how long. */
+export function sayLife({ mapLine, mapTime, unmapTime }: FaultMatch): string {
   if (mapTime === null) return 'mapped before the trace began';
   const lived = unmapTime === null ? '' : `, for ${spanText(unmapTime - mapTime)}`;
   return `mapped on line ${mapLine}${lived}`;

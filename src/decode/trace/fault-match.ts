@@ -40,19 +40,27 @@ const NO_MATCH: FaultMatch = {
 
 /**
  * Most telling first: a mapping that was there; the unmap before it; one that came too late; one that ends just before.
+ * @param start,end pages that may be meant, and in which the mapping lies at least in part; or bytes, as the mappings are
  * @param time of the fault, in seconds
+ * @param reach how far behind a mapping it is looked for
  */
-export function matchFault(mappings: LiveMappings, page: number, time: number): FaultMatch {
+export function matchFault(
+  mappings: LiveMappings,
+  start: number,
+  end: number,
+  time: number,
+  reach = BEHIND,
+): FaultMatch {
   const later: FaultMatch[] = [];
   for (const layer of mappings.layers) {
-    if (!layer.find(page, page + 1)) continue;
+    if (!layer.find(start, end)) continue;
     const match = ofLive(layer, layer.found.time <= time ? 'mapped' : 'mapped-later');
     if (match.cause === 'mapped') return match;
     later.push(match);
   }
   const { history } = mappings;
   let unmapped: FaultMatch | null = null;
-  for (let i = history.find(page, page + 1); i >= 0; i = history.find(page, page + 1, i)) {
+  for (let i = history.find(start, end); i >= 0; i = history.find(start, end, i)) {
     if (history.time > time) {
       if (history.mapTime >= 0 && history.mapTime <= time) return ofHistory(mappings, 'mapped');
       if (history.mapTime > time) later.push(ofHistory(mappings, 'mapped-later'));
@@ -61,19 +69,19 @@ export function matchFault(mappings: LiveMappings, page: number, time: number): 
     unmapped = ofHistory(mappings, 'unmapped');
     break;
   }
-  return unmapped ?? later.at(-1) ?? behind(mappings, page, time) ?? NO_MATCH;
+  return unmapped ?? later.at(-1) ?? behind(mappings, start, time, reach) ?? NO_MATCH;
 }
 
-function behind(mappings: LiveMappings, page: number, time: number): FaultMatch | null {
+function behind(mappings: LiveMappings, page: number, time: number, reach: number): FaultMatch | null {
   let best: FaultMatch | null = null;
   for (const layer of mappings.layers) {
-    if (!layer.findBefore(page) || layer.foundEnd > page || page - layer.foundEnd >= BEHIND || layer.found.time > time)
+    if (!layer.findBefore(page) || layer.foundEnd > page || page - layer.foundEnd >= reach || layer.found.time > time)
       continue;
     if (best === null || layer.foundEnd > best.end) best = ofLive(layer, 'behind');
   }
   if (best !== null) return best;
   const { history } = mappings;
-  for (let i = history.find(page - BEHIND, page); i >= 0; i = history.find(page - BEHIND, page, i)) {
+  for (let i = history.find(page - reach, page); i >= 0; i = history.find(page - reach, page, i)) {
     if (history.mapTime <= time) return ofHistory(mappings, 'behind');
   }
   return null;

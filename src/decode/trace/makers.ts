@@ -15,6 +15,11 @@ export class Makers {
     return this.names[id];
   }
 
+  /** The number of a name; -1 where it is not known. */
+  find(name: string): number {
+    return this.names.indexOf(name, 1);
+  }
+
   /** The number of the name at `from` … `to` of a text; the same for the same name. */
   intern(text: string, from: number, to: number): number {
     if (to <= from) return OTHERS;

@@ -1,7 +1,9 @@
 /** Events of a trace in, findings out: as they come, and at the end. */
 import type { Detail, Finding } from '../finding.ts';
 import { NOTHING } from '../finding.ts';
+import { bufferFinding } from './buffer-finding.ts';
 import { isTaken, refusedDescriptor } from './descriptor-check.ts';
+import { DmaBuffers } from './dma-buffers.ts';
 import type { EventLine } from './event-line.ts';
 import type { Fault } from './fault-finding.ts';
 import { faultFinding } from './fault-finding.ts';
@@ -16,6 +18,10 @@ import {
   ATTACH,
   DAMAGED,
   DETACH,
+  DMA_MAP,
+  DMA_MAP_FAILED,
+  DMA_UNMAP,
+  DMA_UNMAP_LIST,
   DOMAIN_FREED,
   type EventKind,
   FAULT,
@@ -42,6 +48,7 @@ export class TraceAnalysis {
   readonly spaces: LiveMappings[] = [this.mappings];
   readonly flushes = new FlushWatch();
   readonly makers = new Makers();
+  readonly buffers = new DmaBuffers();
   /** Events by {@link EventKind}. */
   readonly counts = new Float64Array(16);
   /** Unmaps of pages that the trace had not mapped. */
@@ -69,7 +76,8 @@ export class TraceAnalysis {
   /** Events that it has understood. */
   get events(): number {
     const { counts } = this;
-    return counts[MAP] + counts[UNMAP] + counts[FAULT] + counts[QI_SUBMIT] + counts[ATTACH] + counts[DETACH];
+    const ofIommu = counts[MAP] + counts[UNMAP] + counts[FAULT] + counts[QI_SUBMIT] + counts[ATTACH] + counts[DETACH];
+    return ofIommu + counts[DMA_MAP] + counts[DMA_MAP_FAILED] + counts[DMA_UNMAP] + counts[DMA_UNMAP_LIST];
   }
 
   /** Whether there are signs of several domains with addresses in common. */
@@ -100,6 +108,7 @@ export class TraceAnalysis {
     this.lastLine = line;
     if (kind === MAP) this.map(event, text, line);
     else if (kind === UNMAP) this.unmap(event, text, line);
+    else if (kind >= DMA_MAP) this.buffer(kind, event, text, line);
     else if (kind === QI_SUBMIT) {
       this.flushes.submit(event.halves);
       if (!isTaken(event.halves)) this.emit(refusedDescriptor(event.halves), line, event.time);
@@ -118,19 +127,16 @@ export class TraceAnalysis {
       this.unmatched++;
       return;
     }
-    const match = this.match(fault);
-    const isClear = match.cause === 'mapped' || match.cause === 'unmapped';
-    if (!isClear && this.waiting.length < MAX_WAITING) {
-      this.waiting.push(fault);
-      return;
-    }
-    this.tellFault(fault, match);
+    const { cause } = this.buffers.match(fault) ?? this.match(fault);
+    const isClear = cause === 'mapped' || cause === 'unmapped';
+    if (!isClear && this.waiting.length < MAX_WAITING) this.waiting.push(fault);
+    else this.tellFault(fault);
   }
 
   /** Matches a fault with all that the trace had, or has until now. */
   matchNow(fault: Fault): void {
     if (this.matched >= MAX_MATCHED) this.unmatched++;
-    else this.tellFault(fault, this.match(fault));
+    else this.tellFault(fault);
   }
 
   /** The end of the trace. @param faults of logs of the same time */
@@ -163,13 +169,32 @@ export class TraceAnalysis {
 
   /** What the domains say, of which any may be the one of the device: the first that knows of the page. */
   private match({ page, time }: Fault): FaultMatch {
-    const matches = this.spaces.map((space) => matchFault(space, page, time));
+    const matches = this.spaces.map((space) => matchFault(space, page, page + 1, time));
     return matches.find(({ cause }) => cause !== 'none') ?? matches[0];
   }
 
-  private tellFault(fault: Fault, match: FaultMatch): void {
+  /** A buffer of the device itself tells more than pages, of which nobody says whose they are. */
+  private tellFault(fault: Fault): void {
     this.matched++;
-    this.emit(faultFinding(fault, match, this.makers.name(match.maker)), fault.line, fault.time, fault.input);
+    const { buffers, makers } = this;
+    const buffer = buffers.match(fault);
+    const match = buffer ?? this.match(fault);
+    const maker = makers.name(match.maker);
+    const finding =
+      buffer === null ? faultFinding(fault, match, maker, buffers.others(fault)) : bufferFinding(fault, buffer, maker);
+    this.emit(finding, fault.line, fault.time, fault.input);
+  }
+
+  private buffer(kind: EventKind, event: EventLine, text: string, line: number): void {
+    if (kind === DMA_MAP_FAILED) {
+      this.buffers.failed++;
+      return;
+    }
+    event.findTask();
+    const maker = this.makers.intern(text, event.taskStart, event.taskEnd);
+    if (kind === DMA_MAP) this.buffers.map(event, text, line, maker);
+    else if (kind === DMA_UNMAP) this.buffers.unmap(event, text, line, maker);
+    else this.buffers.unmapList(event, text, line, maker);
   }
 
   private map(event: EventLine, text: string, line: number): void {

@@ -19,7 +19,13 @@ export const OTHER = 9;
 /** A domain is gone, with all that is mapped in it. */
 export const DOMAIN_FREED = 10;
 
-export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
+/** Buffers of the DMA API: mapped, not mapped after all, unmapped, and unmapped as a list that names no address of the device. */
+export const DMA_MAP = 11;
+export const DMA_MAP_FAILED = 12;
+export const DMA_UNMAP = 13;
+export const DMA_UNMAP_LIST = 14;
+
+export type EventKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14;
 
 /** Pages of the largest address. */
 export const PAGES = 2 ** 52;
@@ -45,7 +51,7 @@ export class TraceEvent extends LineCursor {
   unmapped = 0;
   /** Events that were lost, where the line says how many; else 1. */
   lost = 0;
-  /** The device is at `deviceStart` … `deviceEnd`, of a fault, an attach, or a map or unmap of a kernel that names it. */
+  /** The device is at `deviceStart` … `deviceEnd`, of a fault, an attach, an event of the DMA API, or a map or unmap of a kernel that names it. */
   deviceStart = 0;
   deviceEnd = 0;
   /** Words of a descriptor, low halves first. */

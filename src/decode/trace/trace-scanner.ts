@@ -14,7 +14,7 @@ const MAX_FAULTS = 4096;
 /** Text of which every trace of these events has one. */
 const SIGNS = new NeedleSearch([
   ...[' iova=0x', ': IOMMU: device=', 'qi_submit:', 'virtio_iommu_map domain='],
-  ...['region_add [ram] 0x', 'iommu MAP @ 0x', 'vhost_vdpa_dma_map ', ' ioba=0x'],
+  ...['region_add [ram] 0x', 'iommu MAP @ 0x', 'vhost_vdpa_dma_map ', ' ioba=0x', ' dma_addr=', ' dma_addrs={'],
 ]);
 /** Seconds that a fault of a log may lie outside the trace. */
 const AROUND = 1;

@@ -1,13 +1,14 @@
 /** What a trace had, what could be checked in it, and what could not. */
 import type { Detail } from '../finding.ts';
 import { descriptorOf } from '../vtd/kinds.ts';
+import type { DmaBuffers } from './dma-buffers.ts';
 import type { LiveMappings } from './live-mappings.ts';
 import type { TraceAnalysis } from './trace-analysis.ts';
 import { ATTACH, DAMAGED, DETACH, FAULT, MAP, QI_SUBMIT, UNMAP } from './trace-event.ts';
 import { countText, sizeText, spanText, timeText } from './wording.ts';
 
 export function summaryDetails(analysis: TraceAnalysis): Detail[] {
-  const { counts, firstTime, flushes, lastTime, lost, resolved, spaces, unseen } = analysis;
+  const { buffers, counts, firstTime, flushes, lastTime, lost, resolved, spaces, unseen } = analysis;
   const sum = (of: (space: LiveMappings) => number) => spaces.reduce((total, space) => total + of(space), 0);
   const kinds = [
     ...[
@@ -20,20 +21,23 @@ export function summaryDetails(analysis: TraceAnalysis): Detail[] {
   ];
   const events = kinds.filter(([kind]) => counts[kind] > 0).map(([kind, noun]) => countOf(counts[kind], noun));
   const details: Detail[] = [
-    ['events', events.join(', ')],
+    ...(events.length > 0 ? [['events', events.join(', ')] as const] : []),
     ['time', `${timeText(firstTime)} to ${timeText(lastTime)}: ${spanText(lastTime - firstTime)}`],
-    [
+  ];
+  const hasPages = counts[MAP] + counts[UNMAP] > 0;
+  if (hasPages)
+    details.push([
       'mapped',
       `${sizeText(sum(({ pages }) => pages))} at the end in ${countText(
         sum(({ size }) => size),
         'mapping',
       )}, ${sizeText(sum(({ mostPages }) => mostPages))} at most`,
-    ],
-  ];
+    ]);
+  if (buffers.maps + buffers.unmaps + buffers.failed > 0) details.push(['buffers', bufferText(buffers)]);
   if (flushes.submitted > 0) details.push(['queue', descriptors(flushes.counts)]);
   if (flushes.domains.length > 0)
     details.push(['ids', `invalidations name ${flushes.domains.map((id) => `DID ${id}`).join(', ')}`]);
-  details.push(['reuse', reuseText(analysis)]);
+  if (hasPages) details.push(['reuse', reuseText(analysis)]);
   if (unseen > 0)
     details.push([
       'not seen',
@@ -53,12 +57,21 @@ export function summaryDetails(analysis: TraceAnalysis): Detail[] {
       'named',
       `${countText(spaces.length - 1, 'domain')}, by the events themselves: addresses of each are checked apart`,
     ]);
-  else
+  else if (hasPages)
     details.push([
       'limit',
       'map and unmap name no domain and no device: addresses of several domains are told apart only by how they are unmapped',
     ]);
   return details;
+}
+
+function bufferText({ count, failed, maps, unmaps, unseen }: DmaBuffers): string {
+  const parts = [
+    `${countText(maps, 'map')} and ${countText(unmaps, 'unmap')} of the DMA API, of ${countText(count, 'device')}`,
+    ...(failed > 0 ? [`${countText(failed, 'map')} refused`] : []),
+    ...(unseen > 0 ? [`${countText(unseen, 'list')} unmapped that the trace had not mapped`] : []),
+  ];
+  return parts.join('; ');
 }
 
 function countOf(count: number, noun: string): string {

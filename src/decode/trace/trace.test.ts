@@ -436,9 +436,10 @@ irq/26-AMD-Vi-154     [006] .....   327.753942: io_page_fault: IOMMU:ath12k_pci 
     expect(fault).toMatchObject({
       kind: 'trace.fault.unmapped',
       requester: { id: 0xc200 },
-      causes: [{ id: 'unmap-before-completion' }, {}],
+      causes: [{ id: 'unmap-before-completion', sure: 'likely' }],
     });
-    expect(detail(fault, 'because')).toMatch(/^kworker\/u64:0 had unmapped it 6.18 ms before \(line 4\)/);
+    expect(detail(fault, 'because')).toMatch(/^kworker\/u64:0 had unmapped the buffer 6.18 ms before \(line 3\)/);
+    expect(detail(summary, 'buffers')).toBe('1 map and 1 unmap of the DMA API, of 1 device');
     expect(detail(summary, 'events')).toBe('1 map, 1 unmap, 1 fault');
   });
 

@@ -61,3 +61,29 @@ test('devices that are refused', () => {
   ]);
   expect(ids(only('virtio_net virtio0: device must provide VIRTIO_F_VERSION_1'))).toEqual(['needs-modern']);
 });
+
+describe("QEMU's own words", () => {
+  test('name the endpoint and the reason that the guest is told', () => {
+    expect(only('qemu-system-x86_64: virtio_iommu_translate no mapping for 0xfd200000 for sid=24')).toMatchObject({
+      requester: { text: '00:03.0', id: 24 },
+      address: { value: 0xfd200000n, space: 'IOVA' },
+      code: { value: 2 },
+    });
+    expect(only('qemu-system-x86_64: virtio_iommu_translate 01:1f.7 not attached to any domain')).toMatchObject({
+      requester: { id: 0x1ff },
+      code: { value: 1 },
+    });
+    expect(only('qemu-system-x86_64: virtio_iommu_translate sid=8 is not known!!')).toMatchObject({
+      code: { value: 0 },
+    });
+  });
+
+  test('of a permission: what was missing, and what there was', () => {
+    const finding = only('qemu: virtio_iommu_translate permission error on 0x1000(3): allowed=2');
+    expect(finding).toMatchObject({ access: 'read', requester: null });
+    expect(finding.details).toContainEqual(['mapped for', 'writes']);
+    expect(ids(finding)[0]).toBe('direction');
+    // Nothing is missing: not what QEMU prints.
+    expect(explain('qemu: virtio_iommu_translate permission error on 0x1000(1): allowed=3').unknownCount).toBe(1);
+  });
+});

@@ -4,6 +4,7 @@ import { suspects } from '../causes.ts';
 import type { AccessKind, Code, Finding } from '../finding.ts';
 import { bdf, hexNumber, NOTHING } from '../finding.ts';
 import type { Groups, LineFormat } from '../line-format.ts';
+import { QEMU_ERROR_LINES } from './qemu-error-lines.ts';
 import { QEMU_TRACE_LINES } from './qemu-trace-lines.ts';
 import { suspectsOf } from './suspects.ts';
 
@@ -79,5 +80,6 @@ export const VIRTIO_LINES: readonly LineFormat[] = [
     printedBy: 'Linux 5.9 and later',
     decode: refused,
   },
+  ...QEMU_ERROR_LINES,
   ...QEMU_TRACE_LINES,
 ];
