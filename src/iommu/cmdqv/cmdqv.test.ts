@@ -34,7 +34,7 @@ function bench(options: CmdqvOptions & { completes?: boolean } = {}) {
 function guest(options: Parameters<typeof bench>[0] = {}) {
   const it = bench(options);
   const { cmdqv, driver, smmu } = it;
-  const vintf = driver.open(VMID);
+  const vintf = driver.open(VMID, () => {});
   driver.setStream(vintf, 0, 0x10, 0x108);
   driver.setStream(vintf, 1, 0x11, 0x200);
   QUEUES.forEach((address, i) => driver.setQueue(vintf, i, BigInt(address), 3));
@@ -227,11 +227,11 @@ describe('the host', () => {
 
   test('interfaces end, and are given again without a trace', () => {
     const { cmdqv, driver, vintf } = guest();
-    expect(driver.open(1)).toBe(-1);
+    expect(driver.open(1, () => {})).toBe(-1);
     driver.clearQueue(vintf, 1);
     driver.clearQueue(vintf, 0);
     driver.close(vintf);
-    expect(driver.open(9)).toBe(vintf);
+    expect(driver.open(9, () => {})).toBe(vintf);
     expect(cmdqv.read(0x1100, 4).lo).toBe(1 | (9 << 1));
     for (const offset of [0x1140, 0x1144, 0x1180, 0x1184, 0x10100, 0x10104, 0x20100])
       expect(cmdqv.read(offset, 8)).toEqual({ lo: 0, hi: 0 });

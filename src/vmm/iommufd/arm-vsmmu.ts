@@ -4,7 +4,7 @@ import type { ArmDomain, ArmSmmu } from './arm-smmu.ts';
 import type { VsmmuIds } from './convert.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
-import { HWPT_DATA, VIOMMU_TYPE } from './flags.ts';
+import { HWPT_DATA, VEVENTQ_TYPE, VIOMMU_TYPE } from './flags.ts';
 import type { HostDevice, HostViommu, NestedDomain } from './hardware.ts';
 import type { Invalidated } from './invalidate.ts';
 import { invalidateVsmmu } from './invalidate.ts';
@@ -57,8 +57,13 @@ export class ArmVsmmu implements HostViommu, VsmmuIds {
     const bytes = VIOMMU_TEGRA241_CMDQV.width / 8;
     const given = copyUserData(memory, data, VIOMMU_TYPE.TEGRA241_CMDQV, bytes, bytes);
     if (refused(given)) return given;
-    const vintf = cmdqv.open(parent.tag);
-    return vintf < 0 ? 'ENOSPC' : new ArmVsmmu(smmu, parent, new VcmdqInterface(cmdqv, vintf));
+    let created: ArmVsmmu | null = null;
+    const vintf = cmdqv.open(parent.tag, (errors) => {
+      created?.listener?.(VEVENTQ_TYPE.TEGRA241_CMDQV, bytesOf(errors));
+    });
+    if (vintf < 0) return 'ENOSPC';
+    created = new ArmVsmmu(smmu, parent, new VcmdqInterface(cmdqv, vintf));
+    return created;
   }
 
   get features(): CommandFeatures {

@@ -4,9 +4,9 @@ import * as registers from '../../iommu/smmuv3/cmdqv-registers.ts';
 import type { MmioBlock } from '../../machine/index.ts';
 import type { CmdqvHardware } from './smmu-hardware.ts';
 
-const { CMDQV_CMDQ_ALLOC, CMDQV_CONFIG, CMDQV_PAGES, CMDQV_PARAM, CMDQV_STRIDE } = registers;
+const { CMDQV_CMDQ_ALLOC, CMDQV_CONFIG, CMDQV_PAGES, CMDQV_PARAM, CMDQV_STRIDE, CMDQV_VINTF_ERR_MAP } = registers;
 const { VCMDQ_BASE, VCMDQ_CONFIG, VCMDQ_CONS, VCMDQ_GERROR, VCMDQ_GERRORN, VCMDQ_PROD } = registers;
-const { VINTF_CONFIG, VINTF_SID_MATCH, VINTF_SID_REPLACE } = registers;
+const { VINTF_CONFIG, VINTF_LVCMDQ_ERR_MAP, VINTF_SID_MATCH, VINTF_SID_REPLACE } = registers;
 
 /** Interface 0 is the hypervisor's own. */
 const FIRST_OF_GUESTS = 1;
@@ -18,7 +18,8 @@ export class CmdqvDriver implements CmdqvHardware {
   private readonly mmio: Pick<MmioBlock, 'read' | 'write'>;
   /** Physical address of the block, for {@link mmapOffset}. */
   private readonly address: bigint;
-  private readonly taken: boolean[];
+  /** By interface: who is told of errors; null where no guest has it. */
+  private readonly guests: (((errors: Int32Array) => void) | null)[];
 
   /** Resets the hardware, and gives each interface the same number of queues. @param mostEntriesLog2 IDR1.CMDQS */
   constructor(mmio: Pick<MmioBlock, 'read' | 'write'>, address: bigint, mostEntriesLog2: number) {
@@ -30,16 +31,16 @@ export class CmdqvDriver implements CmdqvHardware {
     const queues = 2 ** get(CMDQV_PARAM.NUM_VCMDQ_LOG2, param);
     this.queuesPerInterface = queues / vintfs;
     this.streamsPerInterface = 2 ** get(CMDQV_PARAM.NUM_SID_PER_VM_LOG2, param);
-    this.taken = Array.from({ length: vintfs }, (_, v) => v < FIRST_OF_GUESTS);
+    this.guests = new Array(vintfs).fill(null);
     this.store(CMDQV_CONFIG.offset, 0);
     this.store(CMDQV_CONFIG.offset, encodeHalves(CMDQV_CONFIG, { CMDQV_EN: 1 })[0]);
     for (let q = 0; q < queues; q++) this.allocate(q, false);
   }
 
-  open(vmid: number): number {
-    const vintf = this.taken.indexOf(false);
+  open(vmid: number, told: (errors: Int32Array) => void): number {
+    const vintf = this.guests.indexOf(null, FIRST_OF_GUESTS);
     if (vintf < 0) return -1;
-    this.taken[vintf] = true;
+    this.guests[vintf] = told;
     this.clear(vintf);
     const config = this.vintf(vintf, VINTF_CONFIG);
     this.store(config, encodeHalves(VINTF_CONFIG, { VMID: vmid })[0]);
@@ -49,7 +50,17 @@ export class CmdqvDriver implements CmdqvHardware {
 
   close(vintf: number): void {
     this.clear(vintf);
-    this.taken[vintf] = false;
+    this.guests[vintf] = null;
+  }
+
+  /** The interrupt: each guest whose queues have errors is told which; it acknowledges them in its own page. */
+  interrupt(): void {
+    const vintfs = this.load(CMDQV_VINTF_ERR_MAP.offset);
+    for (let vintf = FIRST_OF_GUESTS; vintf < this.guests.length; vintf++) {
+      if ((vintfs & (1 << vintf)) === 0) continue;
+      const at = this.vintf(vintf, VINTF_LVCMDQ_ERR_MAP);
+      this.guests[vintf]?.(Int32Array.from([0, 4, 8, 12], (offset) => this.load(at + offset)));
+    }
   }
 
   private clear(vintf: number): void {

@@ -30,8 +30,11 @@ export interface CmdqvHardware {
   readonly streamsPerInterface: number;
   /** Most entries of a queue, as log2 (IDR1.CMDQS). */
   readonly mostEntriesLog2: number;
-  /** Takes an interface for a guest: every command of it has this VMID. @returns −1 where none is left */
-  open(vmid: number): number;
+  /**
+   * Takes an interface for a guest: every command of it has this VMID.
+   * @param told which of its queues have an error, as halves of two 64-bit words @returns −1 where none is left
+   */
+  open(vmid: number, told: (errors: Int32Array) => void): number;
   close(vintf: number): void;
   /** Where user space maps the page of the interface that a guest uses. */
   mmapOffset(vintf: number): bigint;

@@ -140,3 +140,7 @@ export const VEVENT_HEADER = of('iommufd_vevent_header', 8, { flags: u32(0), seq
 export const VEVENT_ARM_SMMUV3 = of('iommu_vevent_arm_smmuv3', 32, {
   ...{ evt0: u64(0), evt1: u64(8), evt2: u64(16), evt3: u64(24) },
 });
+/** A bit for each of the vIOMMU's queues: its last command has an error. */
+export const VEVENT_TEGRA241_CMDQV = of('iommu_vevent_tegra241_cmdqv', 16, {
+  ...{ lvcmdq_err_map0: u64(0), lvcmdq_err_map1: u64(8) },
+});
