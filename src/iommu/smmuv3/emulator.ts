@@ -1,5 +1,6 @@
 /** An SMMU for an emulator or a VMM: register accesses and translations, everything at once. */
-import { Arena } from '../../machine/index.ts';
+import { EmulatedUnit } from '../kit/emulated-unit.ts';
+import { given } from '../kit/given.ts';
 import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 import { guestMemory } from '../kit/guest-memory.ts';
 import type { AtsCompletion } from './ats-completion.ts';
@@ -28,55 +29,23 @@ const BLOCK_WORDS = 6;
 const STRUCTURE_WORDS = 10;
 
 /**
- * The unit as a guest sees it, with what a guest asks for done when the call returns. Whatever guests write, to registers, tables or queues, is answered
+ * The unit as a guest sees it, with what a guest asks for done when the call returns. Register accesses are of 4 or 8 bytes, aligned: others read as
+ * zero and are dropped (6.2); registers are in page 0 and, from 0x10000 on, in page 1 (6.1). Whatever guests write, to registers, tables or queues, is answered
  * as SMMUv3 says; nothing of it throws. Options that no hardware could have throw a RangeError with one line.
  */
-export class SmmuEmulator {
-  /** The unit itself, for what is not offered here. */
-  readonly unit: Smmu;
-  private readonly arena: Arena;
-  private readonly fresh: Int32Array;
-
+export class SmmuEmulator extends EmulatedUnit<Smmu> {
   constructor(options: SmmuEmulatorOptions) {
     const { memory: guest, message, wire, sendEvent, invalidateAtc, pageResponse, stallResolved, ...unit } = options;
     const caches = { ...CACHES, ...unit.caches };
     const blocks = caches.tlbSets * caches.tlbWays + caches.ipaSets * caches.ipaWays + 2 * caches.walk;
     const structures = caches.ste + caches.cd + 2 * caches.levelOne;
     const stalls = STALL_WORDS * (unit.stalls ?? unit.idr5?.STALL_MAX ?? 0);
-    this.arena = new Arena(OTHER_WORDS + stalls + BLOCK_WORDS * blocks + STRUCTURE_WORDS * structures);
     const memory = guestMemory(guest);
-    const sinks = {
-      ...(message === undefined ? {} : { message }),
-      ...(wire === undefined ? {} : { wire }),
-      ...(sendEvent === undefined ? {} : { sendEvent }),
-      ...(invalidateAtc === undefined ? {} : { invalidateAtc }),
-      ...(pageResponse === undefined ? {} : { pageResponse }),
-      ...(stallResolved === undefined ? {} : { stallResolved }),
-    };
-    this.unit = new Smmu({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
-    this.fresh = this.arena.snapshot();
-  }
-
-  /** Bytes of the register block that have registers: page 0 and, from 0x10000 on, page 1 (6.1). */
-  get registerBytes(): number {
-    return this.unit.registerBytes;
-  }
-
-  /** A guest's read of registers. @param size 4 or 8 bytes, aligned: others read as 0 @returns an unsigned number of 4 bytes, a bigint of 8 */
-  read(offset: number, size: 8): bigint;
-  read(offset: number, size: 1 | 2 | 4): number;
-  read(offset: number, size: number): number | bigint;
-  read(offset: number, size: number): number | bigint {
-    const { lo, hi } = this.unit.read(offset, size);
-    return size > 4 ? (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0) : lo >>> 0;
-  }
-
-  /** A guest's write; what it sets off (an Update, all of the command queue) is done when this returns. @param value its low `size` bytes are written */
-  write(offset: number, size: number, value: number | bigint): void {
-    if (typeof value === 'bigint')
-      this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
-    else this.unit.write(offset, size, value | 0, Math.floor(value / 2 ** 32) | 0);
-    this.unit.settle();
+    const sinks = given({ message, wire, sendEvent, invalidateAtc, pageResponse, stallResolved });
+    super(
+      OTHER_WORDS + stalls + BLOCK_WORDS * blocks + STRUCTURE_WORDS * structures,
+      (arena) => new Smmu({ arena, tables: memory, memory, ...sinks }, { ...unit, caches }),
+    );
   }
 
   /**
@@ -127,23 +96,6 @@ export class SmmuEmulator {
   /** What the last ATS translation request was answered. The object stays the same. */
   get completion(): AtsCompletion {
     return this.unit.completion;
-  }
-
-  /** What a reset leaves. */
-  reset(): void {
-    this.arena.restore(this.fresh);
-  }
-
-  /** All of the unit's state, caches included, for {@link restore} of a unit with the same options. */
-  save(): Int32Array {
-    return this.arena.snapshot();
-  }
-
-  /** @throws RangeError for a state of a unit with other options, as far as its size tells */
-  restore(state: Int32Array): void {
-    if (state.length !== this.fresh.length)
-      throw new RangeError(`a state of ${state.length} words; this unit has ${this.fresh.length}`);
-    this.arena.restore(state);
   }
 }
 

@@ -1,8 +1,8 @@
 /** A VT-d unit for an emulator or a VMM: register accesses, translations and interrupt messages, everything at once. */
-import { Arena } from '../../machine/index.ts';
+import { EmulatedUnit } from '../kit/emulated-unit.ts';
+import { given } from '../kit/given.ts';
 import type { GuestBuffer, GuestMemory } from '../kit/guest-memory.ts';
 import { guestMemory } from '../kit/guest-memory.ts';
-import { Settling } from '../kit/settle.ts';
 import type { VtdOptions } from './core.ts';
 import type { DeviceTlbSink } from './device-tlb.ts';
 import type { MessageSink } from './events.ts';
@@ -65,16 +65,10 @@ function pageHi(exact: bigint): number {
 }
 
 /**
- * The unit as a guest sees it, with what a guest asks for done when the call returns. Whatever guests write, to registers, tables or the
+ * The unit as a guest sees it, with what a guest asks for done when the call returns. Register accesses are of 1 to 8 bytes at any offset. Whatever guests write, to registers, tables or the
  * queue, is answered as VT-d says; nothing of it throws. Options that no hardware could have throw a RangeError with one line.
  */
-export class VtdEmulator {
-  /** The unit itself, for what is not offered here. */
-  readonly unit: Vtd;
-  private readonly arena: Arena;
-  private readonly fresh: Int32Array;
-  /** The queue and the commands under way. A queue ends: its tail stays meanwhile. */
-  private readonly settling: Settling;
+export class VtdEmulator extends EmulatedUnit<Vtd> {
   private readonly message: MessageSink | undefined;
 
   constructor(options: VtdEmulatorOptions) {
@@ -89,43 +83,13 @@ export class VtdEmulator {
     const caches = { ...CACHES, ...unit.caches };
     const legacy = caches.context + caches.iotlbSets * caches.iotlbWays + 4 * caches.pagingStructure;
     const entries = (unit.ecap?.SMTS === 1 ? 2 * legacy + caches.context : legacy) + caches.interrupts;
-    this.arena = new Arena(REGISTER_WORDS + WORDS_PER_ENTRY * entries);
     const memory = guestMemory(guest);
+    const sinks = given({ message, interruptEntriesChanged, invalidateDeviceTlb, pageGroupResponse });
+    super(
+      REGISTER_WORDS + WORDS_PER_ENTRY * entries,
+      (arena) => new Vtd({ arena, tables: memory, memory, ...sinks }, { ...unit, caches }),
+    );
     this.message = message;
-    const sinks = {
-      ...(message === undefined ? {} : { message }),
-      ...(interruptEntriesChanged === undefined ? {} : { interruptEntriesChanged }),
-      ...(invalidateDeviceTlb === undefined ? {} : { invalidateDeviceTlb }),
-      ...(pageGroupResponse === undefined ? {} : { pageGroupResponse }),
-    };
-    this.unit = new Vtd({ arena: this.arena, tables: memory, memory, ...sinks }, { ...unit, caches });
-    this.settling = new Settling(this.unit.agents);
-    this.fresh = this.arena.snapshot();
-  }
-
-  /** Bytes of the register block that have registers; what a VMM maps is this, rounded up to whole pages (VT-d 11.1). */
-  get registerBytes(): number {
-    return this.unit.registerBytes;
-  }
-
-  /**
-   * A guest's read of registers, of 1 to 8 bytes at any offset.
-   * @returns an unsigned number up to 4 bytes, a bigint above; 0 where there is no register
-   */
-  read(offset: number, size: 5 | 6 | 7 | 8): bigint;
-  read(offset: number, size: 1 | 2 | 3 | 4): number;
-  read(offset: number, size: number): number | bigint;
-  read(offset: number, size: number): number | bigint {
-    const { lo, hi } = this.unit.read(offset, size);
-    return size > 4 ? (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0) : lo >>> 0;
-  }
-
-  /** A guest's write; what it sets off (an invalidation, all of the queue) is done when this returns. @param value its low `size` bytes are written */
-  write(offset: number, size: number, value: number | bigint): void {
-    if (typeof value === 'bigint')
-      this.unit.write(offset, size, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
-    else this.unit.write(offset, size, value | 0, Math.floor(value / 2 ** 32) | 0);
-    this.settling.run();
   }
 
   /**
@@ -251,22 +215,5 @@ export class VtdEmulator {
     const { frameHi, frameLo } = this.unit;
     if (frameHi < 0 || frameHi >= FRAME_HI_END) return Number(exact);
     return (frameHi * 0x100000 + frameLo) * 4096 + Number(exact & 0xfffn);
-  }
-
-  /** What a power-on reset leaves. */
-  reset(): void {
-    this.arena.restore(this.fresh);
-  }
-
-  /** All of the unit's state, caches included, for {@link restore} of a unit with the same options. */
-  save(): Int32Array {
-    return this.arena.snapshot();
-  }
-
-  /** @throws RangeError for a state of a unit with other options, as far as its size tells */
-  restore(state: Int32Array): void {
-    if (state.length !== this.fresh.length)
-      throw new RangeError(`a state of ${state.length} words; this unit has ${this.fresh.length}`);
-    this.arena.restore(state);
   }
 }
