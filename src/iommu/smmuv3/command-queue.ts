@@ -1,7 +1,7 @@
 /** The command queue (IHI 0070, chapter 4, 7.1): fetching commands, refusing bad ones, doing the others; CMD_SYNC waits for what its clause says. */
 import { get, hex64 } from '../../bits/index.ts';
 import type { Agent, Region } from '../../machine/index.ts';
-import { bdf, EVERY_PASID, PHASE, SLOT } from '../../machine/index.ts';
+import { bdf, EVERY_PASID } from '../../machine/index.ts';
 import { ATC_INVALIDATION_STEPS, AtcInvalidations } from '../kit/atc-invalidations.ts';
 import { illegal } from './command-checks.ts';
 import {
@@ -283,7 +283,7 @@ export class CommandQueue {
   /** It is complete, and consumed, before it is told of (4.7.3). */
   private sync(): void {
     const { command, core } = this;
-    this.overtakes();
+    core.noteOvertaken();
     if (core.telling) core.say('CMD_SYNC completes');
     if (!core.profile.signalsSync) return;
     const cs = get(CMD_SYNC.CS, command);
@@ -291,14 +291,5 @@ export class CommandQueue {
       core.pulse('cmd-sync');
       sendMsi(core, 'cmd-sync', command[3], command[2], command[1], GERROR.MSI_CMDQ_ABT_ERR);
     } else if (cs === SIGNAL.sev && core.has.idr0.SEV === 1) core.parts.sendEvent?.();
-  }
-
-  /** Notes whether a translated transaction is in flight that it did not have to wait for. */
-  private overtakes(): void {
-    const { core } = this;
-    const { dma } = core;
-    if (dma === null) return;
-    for (let i = 0; i < dma.slots; i++)
-      if (dma.get(dma.at(i), SLOT.phase) === PHASE.translated && core.isMine(dma.at(i))) core.fire('overtakes');
   }
 }

@@ -1,7 +1,7 @@
-import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
 import { MARK, SLOT } from '../../machine/index.ts';
 import type { AtcSink } from '../kit/atc-invalidations.ts';
-import { RegisterFile } from '../kit/register-file.ts';
+import type { UnitParts } from '../kit/unit-core.ts';
+import { offsetsOf, UnitCore } from '../kit/unit-core.ts';
 import type { SmmuCapabilities, SmmuCapabilityOptions } from './capabilities.ts';
 import { smmuCapabilitiesOf } from './capabilities.ts';
 import { AIDR, IDR0, IDR1, IDR3, IDR5, IIDR } from './capability-registers.ts';
@@ -31,20 +31,15 @@ export interface SmmuOptions extends SmmuCapabilityOptions {
   readonly atcTimesOut?: boolean;
 }
 
-/** What the SMMU is built into. `dma` is absent in plain emulation, where every request is translated at once. */
-export interface SmmuParts {
-  readonly arena: Arena;
-  /** Where STEs, CDs and descriptors are read. */
-  readonly tables: Memory;
-  /** Where commands are read, and events, page requests and MSIs are written. */
-  readonly memory: Memory;
-  readonly dma?: Dma;
+/**
+ * What the SMMU is built into: STEs, CDs and descriptors are read in `tables`; in `memory` commands are read, and events, page requests and MSIs are
+ * written.
+ */
+export interface SmmuParts extends UnitParts {
   /** Which requesters of `dma` (index) are behind this SMMU, where there are several: it waits for and marks no others. All if absent. */
   readonly mine?: (requester: number) => boolean;
   /** What stories and waits call it; `SMMU` if absent. */
   readonly name?: string;
-  readonly log?: EventLog;
-  readonly rules?: Rules;
   /** Takes MSIs to where no memory is (3.18). */
   readonly message?: SmmuMessageSink;
   /** Takes pulses of the interrupt wires (3.18). */
@@ -63,26 +58,15 @@ export interface SmmuParts {
 const INTERNAL_WORDS = ['enabled', 'abort', 'updates', 'atcFailed'] as const;
 
 /** Offsets in {@link SmmuCore.internal}: SMMUEN and GBPA.ABORT in force; Updates that have taken effect and are not complete. */
-export const INTERNAL = Object.fromEntries(INTERNAL_WORDS.map((name, i) => [name, i])) as Record<
-  (typeof INTERNAL_WORDS)[number],
-  number
->;
+export const INTERNAL = offsetsOf(INTERNAL_WORDS);
 
 /** What all parts of an SMMU share: registers, caches, queues' other ends, and how to tell of what happens. */
-export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
+export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> extends UnitCore<RuleName> {
   readonly profile: SmmuProfile;
   /** What the ID registers say. */
   readonly has: SmmuCapabilities;
-  /** Registers of page 1 are folded into page 0: see register-block.ts. */
-  readonly regs: RegisterFile;
-  readonly arena: Arena;
-  readonly memory: Memory;
-  readonly tables: Memory;
-  readonly dma: Dma | null;
   /** See {@link SmmuParts.name}. */
   readonly name: string;
-  /** See {@link INTERNAL}. */
-  readonly internal: Region;
   readonly events: EventQueue;
   readonly stalls: Stalls;
   readonly caches: C;
@@ -94,35 +78,27 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
   readonly writesMsis: boolean;
   /** Bits of the upper half of an address below the physical address size (IDR5.OAS). */
   readonly addressHiMask: number;
-  private readonly log: EventLog | null;
-  private readonly rules: Rules | null;
-  private readonly rule: Record<RuleName, number>;
 
   /** @param makeCaches called when everything else is there */
   constructor(parts: SmmuParts, options: SmmuOptions, makeCaches: (core: SmmuCore<C>) => C) {
+    const has = smmuCapabilitiesOf(options);
+    // Registers of page 1 are folded into page 0: see register-block.ts.
+    const registers = { registerBytes: REGISTER_BYTES, registers: registersOf(has) };
+    super(parts, RULES, { prefix: 'smmu', ...registers, internal: INTERNAL_WORDS });
     this.parts = parts;
-    this.arena = parts.arena;
-    this.memory = parts.memory;
-    this.tables = parts.tables;
-    this.dma = parts.dma ?? null;
     this.name = parts.name ?? 'SMMU';
-    this.log = parts.log ?? null;
-    this.rules = parts.rules ?? null;
     this.message = parts.message;
     this.profile = options.profile ?? PROFILES[0];
     this.mergesEvents = options.mergesEvents === true;
     this.atcTimesOut = parts.dma !== undefined && options.atcTimesOut === true;
-    const has = smmuCapabilitiesOf(options);
     this.has = has;
     this.writesMsis = has.idr0.MSI === 1 && this.profile.writesMsis;
     this.addressHiMask = 2 ** (has.oas - 32) - 1;
-    this.regs = new RegisterFile(parts.arena, 'smmu.regs', REGISTER_BYTES, registersOf(has));
-    this.internal = parts.arena.region('smmu.internal', INTERNAL_WORDS);
     this.preset(options.abortsAtReset === true);
     const most = has.stalls ? has.idr5.STALL_MAX : 0;
     this.stalls = new Stalls(this, Math.min(options.stalls ?? most, most));
     this.events = new EventQueue(this);
-    this.rule = this.declareRules();
+    this.declareRules((name) => name !== 'timedOut' || (has.idr0.ATS === 1 && this.atcTimesOut));
     this.caches = makeCaches(this);
   }
 
@@ -140,25 +116,11 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
     this.setInternal(INTERNAL.abort, aborts ? 1 : 0);
   }
 
-  private declareRules(): Record<RuleName, number> {
-    const index = {} as Record<RuleName, number>;
-    for (const [key, rule] of Object.entries(RULES) as [RuleName, (typeof RULES)[RuleName]][]) {
-      const usable = key !== 'timedOut' || (this.has.idr0.ATS === 1 && this.atcTimesOut);
-      index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
-    }
-    return index;
-  }
-
-  fire(rule: RuleName): void {
-    if (this.rules !== null && this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
-  }
-
   /** A line of the story; it says which SMMU where there are several. */
-  say(text: string): void {
-    this.log?.say('iommu', this.parts.name === undefined ? text : `${this.name}: ${text}`);
+  override say(text: string): void {
+    super.say(this.parts.name === undefined ? text : `${this.name}: ${text}`);
   }
 
-  /** Whether a request in flight is of a device behind this SMMU. @param slot of {@link dma} */
   isMine(slot: number): boolean {
     const { mine } = this.parts;
     return mine === undefined || this.dma === null || mine(this.dma.get(slot, SLOT.device));
@@ -169,32 +131,14 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> {
     return this.dma?.anyMarked(marks, this.parts.mine) === true;
   }
 
-  get telling(): boolean {
-    return this.log?.on === true;
-  }
-
-  /** Whether there is anybody to {@link say} things to, or who counts the rules that {@link fire}. */
-  get observed(): boolean {
-    return this.log !== null || this.rules !== null;
-  }
-
-  /** @param word see {@link INTERNAL} */
-  getInternal(word: number): number {
-    return this.arena.words[this.internal.base + word];
-  }
-
-  setInternal(word: number, value: number): void {
-    this.arena.set(this.internal.base + word, value);
-  }
-
   /** CR0.SMMUEN in force. */
   get enabled(): boolean {
-    return this.arena.words[this.internal.base + INTERNAL.enabled] !== 0;
+    return this.getInternal(INTERNAL.enabled) !== 0;
   }
 
   /** GBPA.ABORT in force: what becomes of transactions while SMMUEN is 0. */
   get aborts(): boolean {
-    return this.arena.words[this.internal.base + INTERNAL.abort] !== 0;
+    return this.getInternal(INTERNAL.abort) !== 0;
   }
 
   /** CR0.ATSCHK in force. */

@@ -1,7 +1,7 @@
 import { hex } from '../../bits/index.ts';
-import type { Arena, Dma, EventLog, Memory, Region, Rules } from '../../machine/index.ts';
 import { bdf, MARK } from '../../machine/index.ts';
-import { RegisterFile } from '../kit/register-file.ts';
+import type { UnitParts } from '../kit/unit-core.ts';
+import { offsetsOf, UnitCore } from '../kit/unit-core.ts';
 import type { CacheSizes } from './caches.ts';
 import { faultOf, TAG, VtdCaches } from './caches.ts';
 import type { Capabilities, CapabilityOptions } from './capabilities.ts';
@@ -53,16 +53,8 @@ export interface VtdOptions extends CapabilityOptions {
   readonly deviceTlbTimesOut?: boolean;
 }
 
-/** What the unit is built into. `dma` is absent in plain emulation, where every request is translated at once. */
-export interface VtdParts {
-  readonly arena: Arena;
-  /** What page walks read. */
-  readonly tables: Memory;
-  /** Where the queue is read and status is written. */
-  readonly memory: Memory;
-  readonly dma?: Dma;
-  readonly log?: EventLog;
-  readonly rules?: Rules;
+/** What the unit is built into: page walks read `tables`; in `memory` the queue is read and status is written. */
+export interface VtdParts extends UnitParts {
   /** Takes the unit's own interrupt messages (7.3, 6.5.2.10). */
   readonly message?: MessageSink;
   /**
@@ -97,11 +89,10 @@ const INTERNAL_WORDS = [
   'irtaLo',
 ] as const;
 
-/** Offsets in {@link VtdCore.internal}. */
-export const INTERNAL = Object.fromEntries(INTERNAL_WORDS.map((name, i) => [name, i])) as Record<
-  (typeof INTERNAL_WORDS)[number],
-  number
->;
+/**
+ * Offsets in {@link VtdCore.internal}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record.
+ */
+export const INTERNAL = offsetsOf(INTERNAL_WORDS);
 
 /**
  * What becomes of requests: they pass; they are remapped, in legacy or in scalable mode; they are refused, as RTADDR.TTM names a mode that the
@@ -113,17 +104,11 @@ export const MODE = { off: 0, legacy: 1, invalid: 2, scalable: 3, abort: 4 } as 
 export const TABLE_MODE = { legacy: 0, scalable: 1, reserved: 2, abort: 3 } as const;
 
 /** What all parts of a unit share: registers, caches, the walker, and how to tell of what happens. */
-export class VtdCore {
+export class VtdCore extends UnitCore<RuleName> {
   readonly profile: VtdProfile;
   /** What CAP, ECAP and VER say, and where registers are that lie where an implementation likes. */
   readonly has: Capabilities;
-  readonly regs: RegisterFile;
   readonly caches: VtdCaches;
-  readonly arena: Arena;
-  readonly memory: Memory;
-  /** What walks read. */
-  readonly tables: Memory;
-  readonly dma: Dma | null;
   readonly walker: Walker;
   /** Null in a unit without ECAP.SMTS. */
   readonly scalable: Scalable | null;
@@ -133,8 +118,6 @@ export class VtdCore {
   readonly deviceTlbs: DeviceTlbs | null;
   /** The walk at hand; loaded and saved around each step of a transaction. */
   readonly walk = new Walk();
-  /** See {@link INTERNAL}: root pointer and table mode in force (latched by SRTP), what is under way, the next fault record. */
-  readonly internal: Region;
   private readonly deviceTlbTimesOut: boolean;
   /** Hardware drains whatever the request says. */
   readonly alwaysDrains: boolean;
@@ -153,26 +136,17 @@ export class VtdCore {
   readonly vpnHiMask: number;
   /** Bits of the upper part of a page frame number below the host address width. */
   readonly pfnHiMask: number;
-  private readonly log: EventLog | null;
-  private readonly rules: Rules | null;
-  private readonly rule: Record<RuleName, number>;
 
   constructor(parts: VtdParts, options: VtdOptions) {
-    this.arena = parts.arena;
-    this.memory = parts.memory;
-    this.tables = parts.tables;
-    this.dma = parts.dma ?? null;
-    this.log = parts.log ?? null;
-    this.rules = parts.rules ?? null;
+    const has = capabilitiesOf(options);
+    const { registerBytes } = has;
+    super(parts, RULES, { prefix: 'vtd', registerBytes, registers: registersOf(has), internal: INTERNAL_WORDS });
     this.profile = options.profile ?? PROFILES[0];
     this.message = parts.message;
     this.fractures = parts.dma !== undefined && options.fractures === true;
     this.fetchAhead = parts.dma === undefined ? 0 : (options.fetchAhead ?? 0);
     this.writeBuffers = parts.flushWriteBuffers;
-    const has = capabilitiesOf(options);
     this.has = has;
-    this.regs = new RegisterFile(parts.arena, 'vtd.regs', has.registerBytes, registersOf(has));
-    this.internal = parts.arena.region('vtd.internal', INTERNAL_WORDS);
     this.preset(VER.offset, has.halves.ver);
     this.preset(CAP.offset, has.halves.cap);
     this.preset(ECAP.offset, has.halves.ecap);
@@ -208,68 +182,56 @@ export class VtdCore {
     this.didMask = (1 << has.didBits) - 1;
     this.vpnHiMask = 2 ** (has.cap.MGAW + 1 - 30) - 1;
     this.pfnHiMask = 2 ** (has.haw - 32) - 1;
-    this.rule = this.declareRules(sizes.pagingStructure > 0);
+    const paging = sizes.pagingStructure > 0;
+    this.declareRules((name, { id }) => this.mayFire(name, id, paging));
   }
 
   private preset(offset: number, halves: Int32Array): void {
     halves.forEach((half, i) => this.regs.force32(offset + 4 * i, half));
   }
 
-  private declareRules(paging: boolean): Record<RuleName, number> {
-    const index = {} as Record<RuleName, number>;
-    for (const [key, rule] of Object.entries(RULES) as [keyof typeof RULES, (typeof RULES)[keyof typeof RULES]][]) {
-      const usable =
-        (paging || !rule.id.startsWith('paging')) &&
-        (this.scalable !== null || !rule.id.startsWith('pasid')) &&
-        (this.has.cap.CM === 1 || key !== 'faultUsed') &&
-        (this.fetchAhead > 0 || key !== 'postponed') &&
-        (this.fractures || key !== 'fractured') &&
-        ((this.deviceTlbs !== null && this.deviceTlbTimesOut) || key !== 'timedOut') &&
-        ((this.has.ecap.IR === 1 && this.profile.interruptEntryCache) || !rule.id.startsWith('interrupt')) &&
-        key !== 'denied';
-      index[key] = usable && this.rules !== null ? this.rules.declare(rule) : -1;
-    }
-    return index;
+  private mayFire(name: RuleName, id: string, paging: boolean): boolean {
+    return (
+      (paging || !id.startsWith('paging')) &&
+      (this.scalable !== null || !id.startsWith('pasid')) &&
+      (this.has.cap.CM === 1 || name !== 'faultUsed') &&
+      (this.fetchAhead > 0 || name !== 'postponed') &&
+      (this.fractures || name !== 'fractured') &&
+      ((this.deviceTlbs !== null && this.deviceTlbTimesOut) || name !== 'timedOut') &&
+      ((this.has.ecap.IR === 1 && this.profile.interruptEntryCache) || !id.startsWith('interrupt')) &&
+      name !== 'denied'
+    );
   }
 
-  fire(rule: RuleName): void {
-    if (this.rules === null) return;
-    // Most software grants reads and writes together: this rule is there from when it can fire, and where it cannot nobody misses it.
-    if (rule === 'denied' && this.rule.denied < 0) this.rule.denied = this.rules.declare(RULES.denied);
-    if (this.rule[rule] >= 0) this.rules.fire(this.rule[rule]);
+  override fire(name: RuleName): void {
+    // Most software grants reads and writes together.
+    if (name === 'denied') this.declareLate(name);
+    super.fire(name);
   }
 
-  say(text: string): void {
-    this.log?.say('iommu', text);
-  }
-
-  get telling(): boolean {
-    return this.log?.on === true;
-  }
-
-  /** Whether there is anybody to {@link say} things to, or who counts the rules that {@link fire}. */
-  get observed(): boolean {
-    return this.log !== null || this.rules !== null;
+  /** A unit has all requesters behind it. */
+  isMine(): boolean {
+    return true;
   }
 
   /** See {@link MODE}. */
   get mode(): number {
-    return this.arena.words[this.internal.base + INTERNAL.mode];
+    return this.getInternal(INTERNAL.mode);
   }
 
   /** RTADDR.TTM in force. */
   get tableMode(): number {
-    return this.arena.words[this.internal.base + INTERNAL.tableMode];
+    return this.getInternal(INTERNAL.tableMode);
   }
 
   /** Whether interrupts are remapped (GCMD.IRE). */
   get remapsInterrupts(): boolean {
-    return this.arena.words[this.internal.base + INTERNAL.remaps] !== 0;
+    return this.getInternal(INTERNAL.remaps) !== 0;
   }
 
   /** Whether protected memory is to be looked at (PMEN.EPM). */
   get protects(): boolean {
-    return this.arena.words[this.internal.base + INTERNAL.protects] !== 0;
+    return this.getInternal(INTERNAL.protects) !== 0;
   }
 
   /** Whether an invalidation, or a command, has to wait for a request in flight. */

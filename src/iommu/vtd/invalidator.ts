@@ -1,6 +1,5 @@
 /** Invalidations as both interfaces do them (VT-d 6.5.1, 6.5.2): write buffers first, what is drained, what is told of it. */
 import { hex } from '../../bits/index.ts';
-import { PHASE, SLOT } from '../../machine/index.ts';
 import { sayDropped } from '../kit/dropped.ts';
 import { PASID_GRANULARITY, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { VtdCore } from './core.ts';
@@ -153,15 +152,6 @@ export class Invalidator {
     core.interrupts?.invalidate(selective ? index : 0, selective ? mask : EVERY_INDEX);
     if (core.telling) {
       core.say(`interrupt entry cache invalidated (${selective ? `index ${hex(index)} IM ${mask}` : 'global'})`);
-    }
-  }
-
-  /** An invalidation completes: note whether it overtook a request that it was not asked to drain. */
-  overtakes(): void {
-    const { core } = this;
-    if (core.dma === null) return;
-    for (let i = 0; i < core.dma.slots; i++) {
-      if (core.dma.get(core.dma.at(i), SLOT.phase) === PHASE.translated) core.fire('overtakes');
     }
   }
 }

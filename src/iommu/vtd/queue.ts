@@ -289,7 +289,7 @@ export class InvalidationQueue {
     const { core, descriptor } = this;
     const writes = get(WAIT_DSC.SW, descriptor) === 1;
     if (writes) this.writeStatus();
-    this.invalidator.overtakes();
+    core.noteOvertaken();
     if (core.telling) {
       core.say(`the wait completes${writes ? `: status ${hex(descriptor[1] >>> 0)} written` : ''}`);
     }

@@ -116,7 +116,7 @@ export class RegisterInvalidation {
 
   private complete(): void {
     const { core } = this;
-    if (core.arena.words[this.iotlb] === PENDING.invalidated) this.invalidator.overtakes();
+    if (core.arena.words[this.iotlb] === PENDING.invalidated) core.noteOvertaken();
     core.arena.set(this.context, PENDING.none);
     core.arena.set(this.iotlb, PENDING.none);
     core.regs.put(CCMD, CCMD.ICC, 0);
