@@ -14,3 +14,33 @@ export function store32(memory: Memory, hi: number, lo: number, value: number): 
   else memory.write(at, value, memory.hi(at));
   return true;
 }
+
+/**
+ * Reads an entry of a queue or table, of whole 64-bit words, as halves.
+ * @param address its byte address, a multiple of 8 below 2^53
+ * @param halves how many are read; the others of `into` stay
+ * @returns false where nothing decodes
+ */
+export function readEntry(memory: Memory, address: number, into: Int32Array, halves = into.length): boolean {
+  const hi = Math.floor(address / 2 ** 32);
+  const lo = address | 0;
+  for (let i = 0; i < halves; i += 2) {
+    const at = wordAt(memory, hi, lo + i * 4);
+    if (at < 0) return false;
+    into[i] = memory.lo(at);
+    into[i + 1] = memory.hi(at);
+  }
+  return true;
+}
+
+/** Writes an entry. @returns false where nothing decodes; then nothing is written of it from there on */
+export function writeEntry(memory: Memory, address: number, from: Int32Array): boolean {
+  const hi = Math.floor(address / 2 ** 32);
+  const lo = address | 0;
+  for (let i = 0; i < from.length; i += 2) {
+    const at = wordAt(memory, hi, lo + i * 4);
+    if (at < 0) return false;
+    memory.write(at, from[i], from[i + 1]);
+  }
+  return true;
+}

@@ -3,6 +3,7 @@ import { get, hex64 } from '../../bits/index.ts';
 import type { Agent, Region } from '../../machine/index.ts';
 import { bdf, EVERY_PASID } from '../../machine/index.ts';
 import { ATC_INVALIDATION_STEPS, AtcInvalidations } from '../kit/atc-invalidations.ts';
+import { readEntry } from '../kit/words.ts';
 import { illegal } from './command-checks.ts';
 import {
   CERROR,
@@ -21,7 +22,7 @@ import { sendMsi } from './interrupts.ts';
 import type { Invalidator } from './invalidator.ts';
 import type { PriQueue } from './pri-queue.ts';
 import { entriesIn, entryOf, isFull, isInconsistent, next } from './queue-index.ts';
-import { entryAddress, log2Of, readEntry } from './queue-memory.ts';
+import { entryAddress, log2Of } from './queue-memory.ts';
 import { CMDQ_BASE, CMDQ_CONS, CMDQ_PROD } from './queue-registers.ts';
 import { CR0ACK, GERROR } from './registers.ts';
 import { STALL } from './stalls.ts';

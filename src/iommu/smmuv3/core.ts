@@ -1,5 +1,6 @@
 import { MARK, SLOT } from '../../machine/index.ts';
 import type { AtcSink } from '../kit/atc-invalidations.ts';
+import type { PageResponseSink } from '../kit/page-requests.ts';
 import type { UnitParts } from '../kit/unit-core.ts';
 import { offsetsOf, UnitCore } from '../kit/unit-core.ts';
 import type { SmmuCapabilities, SmmuCapabilityOptions } from './capabilities.ts';
@@ -7,7 +8,6 @@ import { smmuCapabilitiesOf } from './capabilities.ts';
 import { AIDR, IDR0, IDR1, IDR3, IDR5, IIDR } from './capability-registers.ts';
 import { EventQueue } from './event-queue.ts';
 import type { InterruptLine, SmmuMessageSink } from './interrupts.ts';
-import type { PageResponseSink } from './page-responses.ts';
 import type { SmmuProfile } from './profiles.ts';
 import { PROFILES } from './profiles.ts';
 import { STRTAB_BASE, STRTAB_BASE_CFG } from './queue-registers.ts';

@@ -1,6 +1,7 @@
 /** The event queue (IHI 0070, 7.2 – 7.4): which faults are recorded, where, and what becomes of their transactions (5.5). */
 import { get, hex, hex64, put } from '../../bits/index.ts';
 import { bdf } from '../../machine/index.ts';
+import { readEntry, writeEntry } from '../kit/words.ts';
 import type { SmmuCore } from './core.ts';
 import type { EventSource } from './event-record.ts';
 import { EVENT, makeRecord, RECORD_HALVES } from './event-record.ts';
@@ -9,7 +10,7 @@ import { EVENTS } from './events.ts';
 import { isActive, raiseGlobalError } from './global-errors.ts';
 import { EVENTQ_INTERRUPT, interrupt } from './interrupts.ts';
 import { entryOf, isEmpty, isFull, isInconsistent, next } from './queue-index.ts';
-import { entryAddress, log2Of, readEntry, writeEntry } from './queue-memory.ts';
+import { entryAddress, log2Of } from './queue-memory.ts';
 import { EVENTQ_BASE } from './queue-registers.ts';
 import { EVENTQ_CONS, EVENTQ_PROD } from './register-block.ts';
 import { CR0ACK, CR2, GERROR } from './registers.ts';

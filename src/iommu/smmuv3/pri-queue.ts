@@ -1,72 +1,43 @@
 /**
  * The page request queue (IHI 0070, chapter 8): devices that can wait for a page ask software for it here. What cannot be queued the SMMU answers
- * itself. At once a request is written when it arrives; in steps it is accepted first.
+ * itself.
  */
-import { get, hex64, put } from '../../bits/index.ts';
-import type { PageRequestChannel, PageRequestMessage, PageRequestSink } from '../../machine/index.ts';
-import { bdf } from '../../machine/index.ts';
+import { get, put } from '../../bits/index.ts';
+import type { PageRequest as Message } from '../kit/page-requests.ts';
+import { PageRequestPort, RESPONSE_CODE } from '../kit/page-requests.ts';
+import { writeEntry } from '../kit/words.ts';
 import { CMD_PRI_RESP } from './commands.ts';
 import type { SmmuCore } from './core.ts';
 import { isActive, raiseGlobalError } from './global-errors.ts';
 import { interrupt, PRIQ_INTERRUPT } from './interrupts.ts';
 import { PRIQ_ENTRY, PRIQ_ENTRY_BYTES } from './page-request-structures.ts';
-import { CODE_OF_RESP, RESPONSE_CODE } from './page-responses.ts';
+import { CODE_OF_RESP } from './page-responses.ts';
 import { entriesIn, entryOf, isEmpty, isInconsistent, next } from './queue-index.ts';
-import { entryAddress, log2Of, writeEntry } from './queue-memory.ts';
+import { entryAddress, log2Of } from './queue-memory.ts';
 import { PRIQ_BASE } from './queue-registers.ts';
 import { PRIQ_CONS, PRIQ_PROD } from './register-block.ts';
 import { GERROR, PRIQ_IRQ_CFG2 } from './registers.ts';
 
-/** A page request message of a device, or a Stop PASID marker: `last` with PASID, without read and write. */
-export interface PageRequest {
-  readonly sid: number;
+/** A page request message of a device, or a Stop PASID marker: `last` with SubstreamID, without read and write. */
+export interface PageRequest extends Omit<Message, 'pasid'> {
   /** SubstreamID; −1 for a request without PASID. */
   readonly ssid: number;
-  /** Byte address, as halves; its low 12 bits do not matter. */
-  readonly hi: number;
-  readonly lo: number;
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly execute?: boolean;
-  readonly privileged?: boolean;
-  /** Page request group index, 9 bits. */
-  readonly group: number;
-  /** The last one of its group, which is answered. */
-  readonly last: boolean;
 }
 
 /** STE.PPAR of a stream; −1 where there is no valid STE (8.1). */
 export type PparSource = (sid: number) => number;
 
-function isStopMarker({ last, read, write, ssid }: PageRequest): boolean {
-  return last && !read && !write && ssid >= 0;
+function isStopMarker({ last, read, write, pasid }: Message): boolean {
+  return last && !read && !write && pasid >= 0;
 }
 
-export class PriQueue implements PageRequestSink {
-  private readonly core: SmmuCore;
+export class PriQueue extends PageRequestPort<SmmuCore> {
   private readonly ppar: PparSource;
   private readonly halves = new Int32Array(PRIQ_ENTRY_BYTES / 4);
-  /** Requests under way; null where each is written at once. */
-  private readonly channel: PageRequestChannel | null;
 
   constructor(core: SmmuCore, ppar: PparSource) {
-    this.core = core;
+    super(core, core.parts.pageResponse);
     this.ppar = ppar;
-    this.channel = core.dma?.ats?.pages?.channel ?? null;
-    if (this.channel !== null) this.channel.sink = this;
-  }
-
-  /** A device's message arrives. @returns whether it is in the queue now */
-  receive(request: PageRequest): boolean {
-    return this.take(request, 0) && this.put(request);
-  }
-
-  accept(request: PageRequestMessage, queued: number): boolean {
-    return this.take(requestOf(request), queued);
-  }
-
-  deliver(request: PageRequestMessage): void {
-    this.put(requestOf(request));
   }
 
   /** CMD_PRI_RESP (4.5.2): ignored while SMMUEN is 0. */
@@ -83,8 +54,8 @@ export class PriQueue implements PageRequestSink {
     return log2Of(this.core.regs.read32(PRIQ_BASE.offset), this.core.has.idr1.PRIQS);
   }
 
-  /** @param queued requests that have their place behind PROD. @returns whether it is to be written to the queue */
-  private take(request: PageRequest, queued: number): boolean {
+  /** @param queued requests that have their place behind PROD */
+  protected take(request: Message, queued: number): boolean {
     const { core } = this;
     const { regs } = core;
     if (!core.takesPageRequests || isActive(core, GERROR.PRIQ_ABT_ERR)) {
@@ -105,16 +76,16 @@ export class PriQueue implements PageRequestSink {
   }
 
   /** 8.1: the PASID of the answer is a matter of IDR3.PPS, and of the STE. */
-  private respondToOverflow({ group, sid, ssid }: PageRequest): void {
+  private respondToOverflow({ group, sid, pasid }: Message): void {
     const { idr1, idr3 } = this.core.has;
-    if (ssid < 0 || idr1.SSIDSIZE === 0) return this.respond(sid, -1, group, RESPONSE_CODE.success);
+    if (pasid < 0 || idr1.SSIDSIZE === 0) return this.respond(sid, -1, group, RESPONSE_CODE.success);
     const ppar = idr3.PPS === 1 ? 1 : this.ppar(sid);
     if (ppar < 0) return this.respond(sid, -1, group, RESPONSE_CODE.failure);
-    this.respond(sid, ppar === 1 ? ssid : -1, group, RESPONSE_CODE.success);
+    this.respond(sid, ppar === 1 ? pasid : -1, group, RESPONSE_CODE.success);
   }
 
   /** The entry is written, then the index moves, then there may be an interrupt (3.5.2). */
-  private put(request: PageRequest): boolean {
+  protected put(request: Message): boolean {
     const { core, halves } = this;
     const { regs } = core;
     const [prod, cons, log2] = [regs.read32(PRIQ_PROD.offset), regs.read32(PRIQ_CONS.offset), this.log2()];
@@ -127,31 +98,19 @@ export class PriQueue implements PageRequestSink {
       return this.discard(request, 'the queue cannot be written');
     }
     regs.put(PRIQ_PROD, PRIQ_PROD.WR, next(prod, log2));
-    if (core.telling) {
-      core.say(`page request of ${bdf(request.sid)} is in the queue: ${hex64(request.lo & ~0xfff, request.hi)}`);
-    }
+    this.tellQueued(request);
     const lastOnly = regs.get(PRIQ_IRQ_CFG2, PRIQ_IRQ_CFG2.LO) === 1;
     if (lastOnly ? request.last : isEmpty(prod, cons, log2)) interrupt(core, PRIQ_INTERRUPT);
     return true;
   }
 
-  private fill({
-    sid,
-    ssid,
-    hi,
-    lo,
-    read,
-    write,
-    execute = false,
-    privileged = false,
-    group,
-    last,
-  }: PageRequest): void {
+  private fill(request: Message): void {
+    const { sid, pasid, hi, lo, read, write, execute = false, privileged = false, group, last } = request;
     const { halves } = this;
     halves.fill(0);
-    const withPasid = ssid >= 0;
+    const withPasid = pasid >= 0;
     put(PRIQ_ENTRY.StreamID, halves, sid);
-    put(PRIQ_ENTRY.SubstreamID, halves, withPasid ? ssid : 0);
+    put(PRIQ_ENTRY.SubstreamID, halves, withPasid ? pasid : 0);
     put(PRIQ_ENTRY.SSV, halves, withPasid ? 1 : 0);
     // 8: 0 without PASID.
     put(PRIQ_ENTRY.Priv, halves, withPasid && privileged ? 1 : 0);
@@ -163,33 +122,4 @@ export class PriQueue implements PageRequestSink {
     halves[2] |= lo & ~0xfff;
     halves[3] = hi;
   }
-
-  private discard({ sid }: PageRequest, why: string): false {
-    if (this.core.telling) this.core.say(`page request of ${bdf(sid)} is discarded: ${why}`);
-    return false;
-  }
-
-  private respond(sid: number, ssid: number, group: number, code: number): void {
-    const { core } = this;
-    if (core.telling) core.say(`page group response to ${bdf(sid)}: code ${code}`);
-    const ats = core.dma?.ats ?? null;
-    if (ats?.pages != null && ats.hasDevice(sid)) ats.pages.respond(sid, ssid, group, code === RESPONSE_CODE.success);
-    else core.parts.pageResponse?.(sid, ssid, group, code);
-  }
-}
-
-/** Page requests of the machine are of one page, the last of its group. */
-function requestOf({ sid, pasid, vpnHi, vpnLo, access, privileged, group }: PageRequestMessage): PageRequest {
-  const [lo, hi] = [(vpnHi << 30) | (vpnLo << 12), vpnHi >> 2];
-  return {
-    sid,
-    ssid: pasid,
-    hi,
-    lo,
-    read: (access & 1) !== 0,
-    write: (access & 2) !== 0,
-    privileged,
-    group,
-    last: true,
-  };
 }

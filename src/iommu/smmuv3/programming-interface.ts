@@ -61,7 +61,7 @@ export class ProgrammingInterface {
   }
 
   /** A page request message of a device (chapter 8). @returns whether it is in the page request queue; never without IDR0.PRI */
-  pageRequest(request: PageRequest): boolean {
-    return this.pri?.receive(request) === true;
+  pageRequest({ ssid, ...rest }: PageRequest): boolean {
+    return this.pri?.receive({ ...rest, pasid: ssid }) === true;
   }
 }

@@ -163,8 +163,9 @@ export class Vtd implements Translator, MmioBlock {
   }
 
   /** A page request message of a device (VT-d 7.4.1). @returns whether it is in the page request queue; never without ECAP.PRS */
-  pageRequest(request: PageRequest): boolean {
-    return this.pageRequests?.receive(request) === true;
+  pageRequest({ address, ...rest }: PageRequest): boolean {
+    const [lo, hi] = [Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n))];
+    return this.pageRequests?.receive({ ...rest, lo, hi }) === true;
   }
 
   /** A device sends an invalidation completion that nobody waits for (VT-d 4.3). Nothing without ECAP.DT. */

@@ -1,12 +1,15 @@
 /**
  * Page requests (VT-d 7.4 – 7.7): devices that can wait for a page ask for it by the page request queue, and are answered by the invalidation
- * queue. At once a request is delivered when it arrives; in steps it is accepted first (7.5).
+ * queue.
  */
 import type { Field } from '../../bits/index.ts';
-import { get, hex64 } from '../../bits/index.ts';
-import type { Dma, PageRequestChannel, PageRequestMessage, PageRequestSink } from '../../machine/index.ts';
-import { bdf, MARK, SLOT } from '../../machine/index.ts';
+import { get } from '../../bits/index.ts';
+import type { Dma } from '../../machine/index.ts';
+import { MARK, SLOT } from '../../machine/index.ts';
+import type { PageRequest as Message, PageResponseSink } from '../kit/page-requests.ts';
+import { PageRequestPort, RESPONSE_CODE } from '../kit/page-requests.ts';
 import { nextInRing } from '../kit/ring.ts';
+import { writeEntry } from '../kit/words.ts';
 import { PAGE_GRP_RESP_DSC, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { VtdCore } from './core.ts';
 import { MODE } from './core.ts';
@@ -15,7 +18,7 @@ import { FAULT } from './faults.ts';
 import type { Invalidator } from './invalidator.ts';
 import { PAGE_REQ_DSC } from './page-request-structures.ts';
 import { IOTLB_GRANULARITY, PQA, PQH, PQT, PRS } from './registers.ts';
-import { PAGE_REQUEST, REQUEST } from './request.ts';
+import { PAGE_REQUEST } from './request.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 import { PGTT } from './scalable-structures.ts';
 import { STAGE } from './scalable-walk.ts';
@@ -25,72 +28,28 @@ import { STEP } from './walk.ts';
 const BYTES = 32;
 
 /** Response codes (VT-d 7.6.1, table 32). */
-export const RESPONSE = { success: 0, invalidRequest: 1, failure: 15 } as const;
+export const RESPONSE = RESPONSE_CODE;
 
 /** A page request message of a device. */
-export interface PageRequest {
-  readonly sid: number;
-  /** −1 for one without. */
-  readonly pasid: number;
+export interface PageRequest extends Omit<Message, 'hi' | 'lo'> {
   /** Byte address; its low 12 bits do not matter. */
   readonly address: bigint;
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly execute?: boolean;
-  readonly privileged?: boolean;
-  /** Page request group index, 9 bits. */
-  readonly group: number;
-  /** The last one of its group, which is answered. */
-  readonly last: boolean;
-}
-
-/** The same with its address as halves, as it is handled. */
-interface Message extends Omit<PageRequest, 'address'> {
-  readonly lo: number;
-  readonly hi: number;
 }
 
 /** What a device gets back. @param pasid −1 for none. @param code see {@link RESPONSE} */
-export type PageGroupResponseSink = (sid: number, pasid: number, group: number, code: number) => void;
+export type PageGroupResponseSink = PageResponseSink;
 
 /** What an implicit invalidation does not wait for: nobody asks for its completion. */
 const HOLDS = MARK.holdWalk | MARK.holdDrain;
 
-export class PageRequests implements PageRequestSink {
-  private readonly core: VtdCore;
+export class PageRequests extends PageRequestPort<VtdCore> {
   private readonly invalidator: Invalidator;
-  private readonly respond: PageGroupResponseSink;
   private readonly halves = new Int32Array(BYTES / 4);
-  /** Requests under way; null where each is delivered at once. */
-  private readonly channel: PageRequestChannel | null;
 
-  /** @param respond takes what devices of the machine do not */
-  constructor(core: VtdCore, invalidator: Invalidator, respond: PageGroupResponseSink = () => {}) {
-    this.core = core;
+  /** @param sink takes what devices of the machine do not */
+  constructor(core: VtdCore, invalidator: Invalidator, sink?: PageGroupResponseSink) {
+    super(core, sink);
     this.invalidator = invalidator;
-    const ats = core.dma?.ats ?? null;
-    this.channel = ats?.pages?.channel ?? null;
-    if (this.channel !== null) this.channel.sink = this;
-    this.respond = (sid, pasid, group, code) => {
-      if (ats?.pages != null && ats.hasDevice(sid)) ats.pages.respond(sid, pasid, group, code === RESPONSE.success);
-      else respond(sid, pasid, group, code);
-    };
-  }
-
-  /** A device's message arrives. @returns whether it is in the queue now */
-  receive({ address: iova, ...rest }: PageRequest): boolean {
-    const request = { ...rest, lo: Number(BigInt.asIntN(32, iova)), hi: Number(BigInt.asIntN(32, iova >> 32n)) };
-    if (!this.take(request, 0)) return false;
-    this.put(request);
-    return true;
-  }
-
-  accept(request: PageRequestMessage, queued: number): boolean {
-    return this.take(messageOf(request), queued);
-  }
-
-  deliver(request: PageRequestMessage): void {
-    this.put(messageOf(request));
   }
 
   /** 7.5: a read of PQT, PRS or PECTL is answered when what was accepted is delivered. */
@@ -98,8 +57,8 @@ export class PageRequests implements PageRequestSink {
     this.channel?.deliverAll();
   }
 
-  /** @param queued requests that have their place behind the tail. @returns whether it is to be written to the queue */
-  private take(request: Message, queued: number): boolean {
+  /** @param queued requests that have their place behind the tail */
+  protected take(request: Message, queued: number): boolean {
     const { core } = this;
     const { regs } = core;
     if (core.mode === MODE.off) return false;
@@ -122,7 +81,7 @@ export class PageRequests implements PageRequestSink {
   }
 
   /** The descriptor is written, then the tail moves, then there may be an event (7.5). */
-  private put(request: Message): void {
+  protected put(request: Message): boolean {
     const { core } = this;
     const { regs } = core;
     const size = this.queueBytes();
@@ -131,13 +90,9 @@ export class PageRequests implements PageRequestSink {
     this.write(request, tail);
     regs.force32(PQT.offset, nextInRing(tail, BYTES, size));
     regs.put(PRS, PRS.PPR, 1);
-    if (core.telling) {
-      const pasid = request.pasid < 0 ? '' : `, PASID 0x${request.pasid.toString(16)}`;
-      core.say(
-        `page request of ${bdf(request.sid)}${pasid} is in the queue: ${hex64(request.lo & ~0xfff, request.hi)}`,
-      );
-    }
+    this.tellQueued(request);
     if (isNews) raiseEvent(core, PAGE_REQUEST_EVENT);
+    return true;
   }
 
   /** The tables up to the PASID-table entry, read afresh (table 30, the columns of page requests). */
@@ -171,8 +126,9 @@ export class PageRequests implements PageRequestSink {
   }
 
   /** Only the last one of a group is answered (table 31). */
-  private drop({ sid, pasid, group, last }: Message, code: number, why: string): boolean {
-    if (this.core.telling) this.core.say(`page request of ${bdf(sid)} is dropped: ${why}`);
+  private drop(request: Message, code: number, why: string): boolean {
+    const { sid, pasid, group, last } = request;
+    this.discard(request, why);
     if (last) this.respond(sid, pasid, group, code);
     return false;
   }
@@ -212,11 +168,8 @@ export class PageRequests implements PageRequestSink {
     place(halves, PAGE_REQ_DSC.PRGI, group);
     halves[PAGE_REQ_DSC.ADDR.lo >>> 5] |= lo & ~0xfff;
     halves[(PAGE_REQ_DSC.ADDR.lo >>> 5) + 1] = hi;
-    const base = (regs.read32(PQA.offset + 4) & pfnHiMask) * 0x100000 + (regs.read32(PQA.offset) >>> 12);
-    for (let i = 0; i < BYTES / 8; i++) {
-      const at = memory.locate(base + (tail >>> 12), ((tail & 0xfff) >>> 3) + i);
-      if (at >= 0) memory.write(at, halves[2 * i], halves[2 * i + 1]);
-    }
+    const base = (regs.read32(PQA.offset + 4) & pfnHiMask) * 2 ** 32 + ((regs.read32(PQA.offset) & ~0xfff) >>> 0);
+    writeEntry(memory, base + tail, halves);
   }
 
   /** Software answers a group (7.6.1). */
@@ -224,7 +177,6 @@ export class PageRequests implements PageRequestSink {
     const sid = get(PAGE_GRP_RESP_DSC.RID, descriptor);
     const pasid = get(PAGE_GRP_RESP_DSC.PP, descriptor) === 1 ? get(PAGE_GRP_RESP_DSC.PASID, descriptor) : -1;
     const code = get(PAGE_GRP_RESP_DSC.RC, descriptor);
-    if (this.core.telling) this.core.say(`page group response to ${bdf(sid)}: code ${code}`);
     this.respond(sid, pasid, get(PAGE_GRP_RESP_DSC.PRGI, descriptor), code);
   }
 }
@@ -236,11 +188,4 @@ function place(halves: Int32Array, { lo }: Pick<Field, 'lo'>, value: number): vo
 
 function slotsOf(dma: Dma): number[] {
   return Array.from({ length: dma.slots }, (_, i) => dma.at(i));
-}
-
-/** Page requests of the machine are of one page, the last of its group. */
-function messageOf({ sid, pasid, vpnHi, vpnLo, access, privileged, group }: PageRequestMessage): Message {
-  const [read, write] = [(access & REQUEST.read) !== 0, (access & REQUEST.write) !== 0];
-  const [lo, hi] = [(vpnHi << 30) | (vpnLo << 12), vpnHi >> 2];
-  return { sid, pasid, lo, hi, read, write, privileged, group, last: true };
 }

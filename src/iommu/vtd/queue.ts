@@ -3,7 +3,7 @@ import { get, hex, hex64, reservedSet } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
 import { MARK } from '../../machine/index.ts';
 import { nextInRing } from '../kit/ring.ts';
-import { store32 } from '../kit/words.ts';
+import { readEntry, store32 } from '../kit/words.ts';
 import {
   CONTEXT_INV_DSC,
   DEVICE_TLB_INV_DSC,
@@ -151,17 +151,9 @@ export class InvalidationQueue {
   /** Reads the descriptor at the head. @returns false where nothing decodes */
   private readDescriptor(): boolean {
     const { memory, regs } = this.core;
-    const offset = this.head();
-    const base = (regs.read32(IQA.offset + 4) & 0xfffff) * 0x100000 + (regs.read32(IQA.offset) >>> 12);
-    const pfn = base + (offset >>> 12);
+    const base = (regs.read32(IQA.offset + 4) & 0xfffff) * 2 ** 32 + ((regs.read32(IQA.offset) & ~0xfff) >>> 0);
     this.descriptor.fill(0);
-    for (let i = 0; i < this.descriptorBytes() / 8; i++) {
-      const at = memory.locate(pfn, ((offset & 0xfff) >>> 3) + i);
-      if (at < 0) return false;
-      this.descriptor[2 * i] = memory.lo(at);
-      this.descriptor[2 * i + 1] = memory.hi(at);
-    }
-    return true;
+    return readEntry(memory, base + this.head(), this.descriptor, this.descriptorBytes() / 4);
   }
 
   private type(): number {
