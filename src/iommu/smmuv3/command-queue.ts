@@ -1,8 +1,9 @@
 /** The command queue (IHI 0070, chapter 4, 7.1): fetching commands, refusing bad ones, doing the others; CMD_SYNC waits for what its clause says. */
 import { get, hex64 } from '../../bits/index.ts';
-import type { Agent, Region } from '../../machine/index.ts';
+import type { Agent } from '../../machine/index.ts';
 import { bdf, EVERY_PASID } from '../../machine/index.ts';
 import { ATC_INVALIDATION_STEPS, AtcInvalidations } from '../kit/atc-invalidations.ts';
+import { HeldCommands } from '../kit/held-commands.ts';
 import { readEntry } from '../kit/words.ts';
 import { illegal } from './command-checks.ts';
 import {
@@ -59,8 +60,8 @@ export class CommandQueue {
   private readonly command = new Int32Array(HALVES);
   /** Null without IDR0.ATS. */
   private readonly atc: AtcInvalidations | null;
-  /** Invalidations that are consumed and not done; null where there are none. */
-  private readonly consumed: Region | null;
+  /** Invalidations that are consumed and not done: they have no order among each other (4.7.3). */
+  private readonly consumed: HeldCommands;
 
   /** @param pri null without IDR0.PRI */
   constructor(core: SmmuCore, invalidator: Invalidator, pri: PriQueue | null, options: CommandQueueOptions) {
@@ -69,8 +70,7 @@ export class CommandQueue {
     this.pri = pri;
     this.atc = core.has.idr0.ATS === 1 ? this.makeAtc(options.atcInvalidations) : null;
     const ahead = core.dma === null ? 0 : options.fetchAhead;
-    const words = Array.from({ length: HALVES }, (_, i) => `w${i}`);
-    this.consumed = ahead === 0 ? null : core.arena.region('smmu.consumed', words, ahead, true);
+    this.consumed = new HeldCommands(core.arena, 'smmu.consumed', HALVES, ahead, false);
     // Each may write an MSI.
     core.dma?.otherWrites.push(() => this.waiting());
     this.agents = [this.agent(), ...(this.atc?.agents ?? [])];
@@ -91,17 +91,20 @@ export class CommandQueue {
 
   private agent(): Agent {
     const { core } = this;
-    const each = 1 + (this.atc === null ? 0 : ATC_INVALIDATION_STEPS) + (this.consumed === null ? 0 : 1);
+    const each = 1 + (this.atc === null ? 0 : ATC_INVALIDATION_STEPS) + (this.consumed.places > 0 ? 1 : 0);
     return {
       name: `${core.name} command queue`,
       lane: 'iommu',
       sparesSoftware: true,
-      choices: () => this.fetchChoices() + this.pending(),
-      left: () => each * this.waiting() + this.pending(),
+      choices: () => this.fetchChoices() + this.consumed.count,
+      left: () => each * this.waiting() + this.consumed.count,
       step: (choice) => {
         const fetches = this.fetchChoices();
         if (choice < fetches) this.fetch(choice > 0);
-        else this.executeConsumed(choice - fetches);
+        else {
+          this.consumed.take(choice - fetches, this.command);
+          this.execute();
+        }
       },
     };
   }
@@ -132,15 +135,15 @@ export class CommandQueue {
     const op = this.opcode();
     if (op === OP.SYNC) return this.isSyncHeld() ? 0 : 1;
     if (op === OP.ATC_INV && this.atc?.hasRoom === false && this.core.enabled) return 0;
-    return this.mayWait(op) && this.pending() < (this.consumed as Region).units ? 2 : 1;
+    return this.mayWait(op) ? 2 : 1;
   }
 
   private mayWait(op: number): boolean {
-    return this.consumed !== null && this.invalidator.takes(op) && this.refusal() === null;
+    return this.consumed.hasRoom && this.invalidator.takes(op) && this.refusal() === null;
   }
 
   private isSyncHeld(): boolean {
-    if (this.pending() > 0) return true;
+    if (this.consumed.count > 0) return true;
     return this.core.isHeld() || (this.core.profile.syncWaits && this.atc?.isBusy === true);
   }
 
@@ -199,40 +202,9 @@ export class CommandQueue {
     raiseGlobalError(core, GERROR.CMDQ_ERR);
   }
 
-  private pending(): number {
-    if (this.consumed === null) return 0;
-    let count = 0;
-    for (let i = 0; i < this.consumed.units; i++) if (this.core.arena.words[this.at(i)] !== 0) count++;
-    return count;
-  }
-
-  private at(i: number): number {
-    return (this.consumed as Region).base + i * HALVES;
-  }
-
   private keep(): void {
-    const { arena, telling } = this.core;
-    for (let i = 0; ; i++) {
-      if (arena.words[this.at(i)] !== 0) continue;
-      for (let half = 0; half < HALVES; half++) arena.set(this.at(i) + half, this.command[half]);
-      if (telling) this.core.say(`${commandName(this.opcode())} is consumed, and not done yet`);
-      return;
-    }
-  }
-
-  /** Does the `n`th of those that are consumed: they have no order among each other (4.7.3). */
-  private executeConsumed(n: number): void {
-    const { arena } = this.core;
-    let left = n;
-    for (let i = 0; ; i++) {
-      const at = this.at(i);
-      if (arena.words[at] === 0 || left-- > 0) continue;
-      for (let half = 0; half < HALVES; half++) {
-        this.command[half] = arena.words[at + half];
-        arena.set(at + half, 0);
-      }
-      return this.execute();
-    }
+    this.consumed.add(this.command);
+    if (this.core.telling) this.core.say(`${commandName(this.opcode())} is consumed, and not done yet`);
   }
 
   private execute(): void {

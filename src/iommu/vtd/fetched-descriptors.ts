@@ -1,6 +1,6 @@
 /** Descriptors that were fetched and are not executed yet, and which of them may be executed next (VT-d 6.5.2.12). */
-import type { Region } from '../../machine/index.ts';
 import { MARK } from '../../machine/index.ts';
+import { HeldCommands } from '../kit/held-commands.ts';
 import {
   CONTEXT_INV_DSC,
   DEVICE_TLB_INV_DSC,
@@ -25,38 +25,17 @@ const TO_DEVICES: readonly (number | null)[] = [...DEVICE_TLBS, RESPONSE];
 /** What a device-TLB invalidation does not overtake. */
 const BEFORE_DEVICE_TLBS: readonly (number | null)[] = [...IOTLBS, IEC_INV_DSC.TYPE.fixed];
 
-const FIELDS = ['w0', 'w1', 'w2', 'w3'] as const;
+/** Words of a descriptor that say what it asks for: the others are reserved. */
+const WORDS = 4;
 
-/** Kept in the order of the queue, without gaps; an empty place is all zero (no descriptor is: its type is not 0). */
-export class FetchedDescriptors {
+/** Kept in the order of the queue. */
+export class FetchedDescriptors extends HeldCommands {
   private readonly core: VtdCore;
-  private readonly region: Region | null;
-  private readonly places: number;
 
   /** @param places how many there can be */
   constructor(core: VtdCore, places: number, name = 'vtd.fetched') {
+    super(core.arena, name, WORDS, places, true);
     this.core = core;
-    this.places = places;
-    this.region = places === 0 ? null : core.arena.region(name, FIELDS, places);
-  }
-
-  word(place: number, i: number): number {
-    return this.core.arena.words[(this.region as Region).base + place * FIELDS.length + i];
-  }
-
-  get count(): number {
-    let n = 0;
-    while (n < this.places && this.word(n, 0) !== 0) n++;
-    return n;
-  }
-
-  get hasRoom(): boolean {
-    return this.count < this.places;
-  }
-
-  add(descriptor: Int32Array): void {
-    const base = (this.region as Region).base + this.count * FIELDS.length;
-    for (let i = 0; i < FIELDS.length; i++) this.core.arena.set(base + i, descriptor[i]);
   }
 
   /** Number of descriptors that may be executed now. */
@@ -67,22 +46,12 @@ export class FetchedDescriptors {
   }
 
   /** Takes the `n`th of them. @returns its type */
-  take(n: number, into: Int32Array): number {
+  takeReady(n: number, into: Int32Array): number {
     let place = 0;
     for (let left = n; ; place++) if (this.isReady(place) && left-- === 0) break;
     if (place > 0) this.core.fire('postponed');
-    for (let i = 0; i < FIELDS.length; i++) into[i] = this.word(place, i);
-    this.remove(place);
+    this.take(place, into);
     return into[0] & 0xf;
-  }
-
-  private remove(place: number): void {
-    const last = this.count - 1;
-    const { base } = this.region as Region;
-    for (let to = place; to <= last; to++) {
-      for (let i = 0; i < FIELDS.length; i++)
-        this.core.arena.set(base + to * FIELDS.length + i, to < last ? this.word(to + 1, i) : 0);
-    }
   }
 
   /** Forgets waits. */

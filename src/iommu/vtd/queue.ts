@@ -71,9 +71,9 @@ export class InvalidationQueue {
       },
       left: () => stepsEach * this.waiting() + (stepsEach - 1) * this.fetched.count + this.pending.count,
       step: (choice) => {
-        if (this.pending.count > 0) return this.execute(this.pending.take(0, this.descriptor));
+        if (this.pending.count > 0) return this.execute(this.pending.takeReady(0, this.descriptor));
         const fetches = fetchAhead === 0 ? 1 : this.fetchChoices();
-        if (choice >= fetches) this.execute(this.fetched.take(choice - fetches, this.descriptor));
+        if (choice >= fetches) this.execute(this.fetched.takeReady(choice - fetches, this.descriptor));
         else this.fetch(choice);
       },
     };
