@@ -1,13 +1,15 @@
 /** Text in, a {@link Report} out: logs in pieces, of any size; ACPI tables, binary or as text. */
+import { placementOf, withCauses } from './acpi/placement.ts';
 import type { AcpiTable } from './acpi/table.ts';
 import { readTable } from './acpi/table.ts';
 import type { TableFromText } from './acpi/table-text.ts';
 import { TableText } from './acpi/table-text.ts';
 import type { Tables } from './dump/tables.ts';
 import { FactText } from './facts/fact-text.ts';
-import type { Found, Position } from './finding.ts';
+import type { Detail, Found, Position } from './finding.ts';
 import { LINE_FORMATS } from './formats.ts';
 import { LineScanner } from './line-scanner.ts';
+import type { Group } from './report.ts';
 import { Report } from './report.ts';
 import { TraceScanner } from './trace/trace-scanner.ts';
 
@@ -84,6 +86,20 @@ export class Explainer {
     return table !== null;
   }
 
+  /** The groups of the report, with what the ACPI tables among the inputs say of their requesters and addresses. */
+  get groups(): Group[] {
+    const tables = this.acpi.map(({ table }) => table);
+    if (tables.length === 0) return this.report.groups;
+    return this.report.groups.map((group) => {
+      const { finding, pages } = group;
+      const isMemory = finding.address !== null && finding.address.space !== 'interrupt index';
+      const placed = placementOf(finding, isMemory ? pages.map(({ page }) => page) : [], tables);
+      if (placed === null) return group;
+      const details = joined([...finding.details, ...placed.details]);
+      return { ...group, finding: { ...finding, details, causes: withCauses(finding.causes, placed.causes) } };
+    });
+  }
+
   private addTextTable({ bytes, differs, missing }: TableFromText): void {
     if (!this.addTable(bytes)) return;
     const { remarks } = (this.acpi.at(-1) as ExplainedTable).table.root;
@@ -112,6 +128,13 @@ export class Explainer {
     if (this.name !== null) this.inputs.push({ name: this.name, lines: this.scanner.lines });
     this.name = null;
   }
+}
+
+/** Details of one name in one. */
+function joined(details: readonly Detail[]): Detail[] {
+  const byName = new Map<string, string>();
+  for (const [name, value] of details) byName.set(name, byName.has(name) ? `${byName.get(name)}; ${value}` : value);
+  return [...byName];
 }
 
 /** Explains a text as a whole. */

@@ -7,9 +7,18 @@ import { REAL } from '../acpi/tables.ts';
 import type { Ended } from './pinhole.ts';
 import { folderWith, pinholeInTurn } from './pinhole.ts';
 
+const FAULT =
+  '[   34.000002] DMAR: [DMA Write NO_PASID] Request device [00:05.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set';
+
 const folder = folderWith({
   'dmar.dsl': readFileSync(new URL('../acpi/dmar-qemu.dsl', import.meta.url), 'utf8'),
   'a.log': 'DMAR: DRHD: handling fault status reg 2\n',
+  'fault.log': `${FAULT}\n`,
+  'both.log': `${FAULT}\n[   40.000000] DMAR: ${btoa(String.fromCharCode(...REAL.DMAR))}\n`,
+  'dmar.xxd': Array.from({ length: REAL.DMAR.length / 8 }, (_, i) => {
+    const bytes = Array.from(REAL.DMAR.subarray(8 * i, 8 * i + 8), (byte) => byte.toString(16).padStart(2, '0'));
+    return `${(8 * i).toString(16).padStart(8, '0')}: ${bytes.join(' ')}\n`;
+  }).join(''),
 });
 writeFileSync(join(folder, 'DMAR'), REAL.DMAR);
 writeFileSync(join(folder, 'IVRS.gz'), gzipSync(REAL.IVRS));
@@ -20,6 +29,8 @@ const COMMANDS = {
   text: ['explain', 'dmar.dsl'],
   json: ['explain', '--json', 'IVRS.gz', 'a.log', 'dmar.dsl'],
   cut: ['explain', 'cut'],
+  linked: ['explain', 'fault.log', 'dmar.xxd'],
+  linkedJson: ['explain', '--json', 'both.log'],
   cmdline: ['explain', '--cmdline', 'root=/dev/sda1 amd_iommu=pt iommu=pt'],
   cmdlineJson: ['explain', '--cmdline', 'iommu.passthrough=1 iommu.strict=1', '--json'],
   noCmdline: ['explain', '--cmdline', 'quiet'],
@@ -76,6 +87,14 @@ test('a cut table is one clear line, and what is there', () => {
   expect(stdout).toContain('ERROR  DMAR is cut: its length is 120 bytes, and 90 are there (byte 0x4)');
   expect(stdout).toContain('    00:05.0  endpoint\n');
   expect(stdout).not.toContain('00:06.0');
+});
+
+test('a fault beside the table: under which unit its device is', () => {
+  const said = '00:05.0 is under DRHD 0 at 0xfed90000 (00:05.0, endpoint)';
+  expect(ended.linked.stdout).toContain(`  DMAR       ${said}\n`);
+  const { acpi, findings } = JSON.parse(ended.linkedJson.stdout);
+  expect(acpi.map(({ bytes, input }: Record<string, unknown>) => [input, bytes])).toEqual([['both.log', 120]]);
+  expect(findings[0].details.DMAR).toBe(said);
 });
 
 test("a kernel's command line", () => {

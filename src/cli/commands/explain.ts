@@ -158,7 +158,7 @@ function tell(explainer: Explainer, walk: Walk | null, json: boolean): void {
     print(sayWalk(walked, walk?.tables.contradictions ?? 0, colours).join('\n'));
     return;
   }
-  const said = [...acpi.flatMap((table) => sayTable(table, colours)), ...say(report, colours)];
+  const said = [...acpi.flatMap((table) => sayTable(table, colours)), ...say(report, explainer.groups, colours)];
   if (groups.length + unknownCount + acpi.length === 0)
     said.push(`Nothing of an IOMMU in ${lines.toLocaleString('en')} lines.`);
   else if (lines > 0) said.push(`${lines.toLocaleString('en')} lines read.`);

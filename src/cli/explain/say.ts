@@ -8,9 +8,10 @@ const STRUCTURES = 12;
 /** Pages of a group that are shown. */
 const PAGES = 6;
 
-export function say(report: Report, colours: Colours): string[] {
-  const errors = report.groups.filter(({ finding }) => finding.severity !== 'info');
-  const infos = report.groups.filter(({ finding }) => finding.severity === 'info');
+/** @param all its groups, with what other inputs say of them */
+export function say(report: Report, all: readonly Group[], colours: Colours): string[] {
+  const errors = all.filter(({ finding }) => finding.severity !== 'info');
+  const infos = all.filter(({ finding }) => finding.severity === 'info');
   const groups = [...errors, ...infos];
   return [
     ...groups.flatMap((group) => [...sayGroup(group, colours), '']),

@@ -14,7 +14,7 @@ export function tableToJson({ input, table }: ExplainedTable) {
     topology: {
       facts: topology.facts,
       units: topology.units.map(({ base, ...unit }) => ({ ...unit, base: hexOrNull(base) })),
-      regions: topology.regions.map(({ first, last, ...region }) => ({
+      regions: topology.regions.map(({ first, last, of: _, ...region }) => ({
         ...region,
         first: hex(first),
         last: hex(last),

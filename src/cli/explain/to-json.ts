@@ -5,8 +5,8 @@ import { tableToJson } from './table-json.ts';
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
-export function reportToJson({ acpi, inputs, report }: Explainer) {
-  const { cutCount, groups, ungrouped, unknown, unknownCount } = report;
+export function reportToJson({ acpi, groups, inputs, report }: Explainer) {
+  const { cutCount, ungrouped, unknown, unknownCount } = report;
   return {
     inputs,
     findings: groups.map(groupToJson),

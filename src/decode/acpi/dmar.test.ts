@@ -1,18 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { dmar, drhd, rmrr, scope, structure } from '../../../test/acpi/dmar.ts';
 import { acpi, ascii, le, REAL } from '../../../test/acpi/tables.ts';
 import type { AcpiTable } from './index.ts';
 import { allNodes, readTable, remarksOf } from './index.ts';
-
-const scope = (type: number, enumeration: number, bus: number, ...path: number[]) => [
-  ...[type, 6 + path.length, 0, 0, enumeration, bus],
-  ...path,
-];
-const structure = (type: number, ...rest: number[]) => [...le(2, type), ...le(2, 4 + rest.length), ...rest];
-const drhd = (all: number, base: number, ...scopes: number[]) =>
-  structure(0, all, 0, ...le(2, 0), ...le(8, base), ...scopes);
-const rmrr = (base: number | bigint, limit: number | bigint, ...scopes: number[]) =>
-  structure(1, ...le(2, 0), ...le(2, 0), ...le(8, base), ...le(8, limit), ...scopes);
-const dmar = (flags: number, ...structures: number[]) => acpi('DMAR', [38, flags, ...le(10, 0), ...structures]);
 
 function read(data: Uint8Array): AcpiTable {
   const table = readTable(data);
@@ -81,11 +71,16 @@ test('paths behind bridges, ACPI devices, reserved memory, affinity', () => {
   expect(remarksOf(table)).toEqual([]);
   const { facts, regions, units } = table.topology;
   expect(units[0].devices).toEqual([
-    { what: '00:1c.4 › 00.1', kind: 'endpoint', ids: null, out: null },
+    { what: '00:1c.4 › 00.1', kind: 'endpoint', ids: null, out: null, beyond: { segment: 0, bridge: 0xe4 } },
     { what: '00:15.0', kind: name, ids: { segment: 0, first: 0xa8, last: 0xa8 }, out: null },
   ]);
   expect(units[1].facts).toEqual(['4 KiB of registers', 'proximity domain 1']);
-  expect(regions).toEqual([{ kind: 'RMRR', first: 0x9b800000n, last: 0x9fffffffn, devices: ['00:02.0'], facts: [] }]);
+  expect(regions).toEqual([
+    {
+      ...{ kind: 'RMRR', first: 0x9b800000n, last: 0x9fffffffn, devices: ['00:02.0'], facts: [] },
+      of: { all: false, ids: [{ segment: 0, first: 0x10, last: 0x10 }], outIds: [] },
+    },
+  ]);
   expect(facts).toContain('ATS at all root ports of segment 0000');
   expect(facts).toContain(`ACPI device 3: ${name}`);
   expect(facts.join()).toContain('kernel DMA protection');

@@ -60,6 +60,7 @@ describe('IORT', () => {
           {
             ...{ what: '00:00.0 to 00:1f.7', kind: 'PCI devices', out: 'StreamID 0x0 to 0xff' },
             ids: { segment: 0, first: 0, last: 0xff },
+            outIds: { first: 0, last: 0xff },
           },
         ],
       },
@@ -116,6 +117,7 @@ describe('IORT', () => {
         ...{ kind: 'RMR', first: 0x8000000n, last: 0x80fffffn },
         devices: ['StreamID 0x40 at SMMUv3 0'],
         facts: ['may be mapped elsewhere', 'Normal write-back'],
+        of: { all: false, ids: [], outIds: [{ first: 0x40, last: 0x40 }] },
       },
     ]);
   });

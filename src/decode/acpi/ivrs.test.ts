@@ -1,24 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { acpi, ascii, le, REAL } from '../../../test/acpi/tables.ts';
+import { e4, e8, IOAPIC, ivhd, ivhd10, ivmd, ivrs } from '../../../test/acpi/ivrs.ts';
+import { ascii, le, REAL } from '../../../test/acpi/tables.ts';
 import type { AcpiTable } from './index.ts';
 import { readTable, remarksOf } from './index.ts';
-
-const e4 = (type: number, id: number, setting = 0) => [type, ...le(2, id), setting];
-const e8 = (type: number, id: number, ...last: number[]) => [...e4(type, id), ...last];
-const IOAPIC = e8(0x48, 0, 32, ...le(2, 0xa0), 1);
-const ivhd10 = (unit: number, base: number, ...entries: number[]) => [
-  ...[0x10, 0, ...le(2, 24 + entries.length), ...le(2, unit), ...le(2, 0x40), ...le(8, base)],
-  ...[...le(2, 0), ...le(2, 0), ...le(4, 0), ...entries],
-];
-const ivhd = (type: number, unit: number, base: number, ...entries: number[]) => [
-  ...[type, 0, ...le(2, 40 + entries.length), ...le(2, unit), ...le(2, 0x40), ...le(8, base)],
-  ...[...le(2, 0), ...le(2, 0), ...le(4, 0), ...le(8, 0x1234), ...le(8, 0), ...entries],
-];
-const ivmd = (type: number, flags: number, id: number, aux: number, start: number, length: number) => [
-  ...[type, flags, ...le(2, 32), ...le(2, id), ...le(2, aux), ...le(8, 0), ...le(8, start), ...le(8, length)],
-];
-const ivrs = (info: number, revision: number, ...blocks: number[]) =>
-  acpi('IVRS', [...le(4, info), ...le(8, 0), ...blocks], revision);
 
 function read(data: Uint8Array): AcpiTable {
   const table = readTable(data);
@@ -107,14 +91,23 @@ test('memory for devices', () => {
       last: 0x2fffn,
       devices: ['all devices'],
       facts: ['mapped to itself', 'read', 'write'],
+      of: { all: true, ids: [], outIds: [] },
     },
-    { kind: 'IVMD', first: 0x4000n, last: 0x4fffn, devices: ['00:13.0'], facts: ['mapped to itself', 'read', 'write'] },
+    {
+      kind: 'IVMD',
+      first: 0x4000n,
+      last: 0x4fffn,
+      devices: ['00:13.0'],
+      facts: ['mapped to itself', 'read', 'write'],
+      of: { all: false, ids: [{ segment: 0, first: 0x98, last: 0x98 }], outIds: [] },
+    },
     {
       kind: 'IVMD',
       first: 0x6000n,
       last: 0x6fffn,
       devices: ['01:00.0 to 01:1f.7'],
       facts: ['mapped to itself', 'read'],
+      of: { all: false, ids: [{ segment: 0, first: 0x100, last: 0x1ff }], outIds: [] },
     },
   ]);
 });

@@ -83,6 +83,7 @@ describe('RIMT', () => {
           {
             ...{ what: '00:00.0 to ff:1f.7', kind: 'PCI devices', out: 'device ids 0x0 to 0xffff' },
             ids: { segment: 0, first: 0, last: 0xffff },
+            outIds: { first: 0, last: 0xffff },
           },
         ],
       },

@@ -7,6 +7,12 @@ export interface IdRange {
   readonly last: number;
 }
 
+/** Ids of a unit's own: StreamIDs, device ids, endpoints. */
+export interface OwnRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Something behind a unit. */
 export interface Behind {
   /** `00:02.0`, `all other PCI devices of segment 0`. */
@@ -17,6 +23,12 @@ export interface Behind {
   readonly ids: IdRange | null;
   /** How its ids come out: `StreamID 0x0 to 0xffff`; null where they are the requester's. */
   readonly out: string | null;
+  /** The same as a range. */
+  readonly outIds?: OwnRange;
+  /** Devices behind a bridge, itself perhaps one of them: the buses that they are on are known at run time alone. */
+  readonly beyond?: { readonly segment: number; readonly bridge: number };
+  /** All devices of a segment that no other unit has. */
+  readonly restOf?: number;
 }
 
 export interface Unit {
@@ -40,6 +52,12 @@ export interface Region {
   readonly last: bigint;
   readonly devices: readonly string[];
   readonly facts: readonly string[];
+  /** Whose it is, as far as ids tell: of PCI, or a unit's own. Without either, of devices behind bridges. */
+  readonly of: {
+    readonly all: boolean;
+    readonly ids: readonly IdRange[];
+    readonly outIds: readonly OwnRange[];
+  };
 }
 
 export interface Topology {

@@ -39,6 +39,7 @@ describe('VIOT', () => {
           {
             ...{ what: '00:00.0 to 00:1f.7', kind: 'PCI devices', out: 'endpoints 0x0 to 0xff' },
             ids: { segment: 0, first: 0, last: 0xff },
+            outIds: { first: 0, last: 0xff },
           },
         ],
       },

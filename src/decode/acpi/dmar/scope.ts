@@ -86,6 +86,7 @@ export function behindOf(scope: Scope, segment: number, names: ReadonlyMap<numbe
     kind: kindText(scope, names),
     ids: id === null ? null : { segment, first: id, last: id },
     out: null,
+    ...(id === null ? { beyond: { segment, bridge: startOf(scope) } } : {}),
   };
 }
 

@@ -40,12 +40,14 @@ export function topologyOfDmar(table: TableBytes, root: TableNode): Topology {
   });
   const regions = nodesOf(children, RMRR).map((node): Region => {
     const segment = numberOf(node, 'Segment Number');
+    const devices = behind(node, segment);
     return {
       kind: 'RMRR',
       first: bigOf(node, 'Reserved Memory Region Base Address'),
       last: bigOf(node, 'Reserved Memory Region Limit Address'),
-      devices: behind(node, segment).map(({ what }) => (segment === 0 ? what : `${segmentText(segment)}:${what}`)),
+      devices: devices.map(({ what }) => (segment === 0 ? what : `${segmentText(segment)}:${what}`)),
       facts: [],
+      of: { all: false, ids: devices.flatMap(({ ids }) => ids ?? []), outIds: [] },
     };
   });
   return { facts: factsOf(root, behind), units, regions, untranslated: [] };
@@ -54,7 +56,7 @@ export function topologyOfDmar(table: TableBytes, root: TableNode): Topology {
 function allOthers(node: TableNode, segment: number): Behind[] {
   if (!isNode(node, DRHD) || (numberOf(node, 'Flags') & INCLUDE_PCI_ALL) === 0) return [];
   const what = `all other PCI devices of segment ${segmentText(segment)}`;
-  return [{ what, kind: 'INCLUDE_PCI_ALL', ids: null, out: null }];
+  return [{ what, kind: 'INCLUDE_PCI_ALL', ids: null, out: null, restOf: numberOf(node, 'Segment Number') }];
 }
 
 function factsOf(root: TableNode, behind: (node: TableNode, segment: number) => Behind[]): string[] {

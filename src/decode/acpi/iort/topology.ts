@@ -48,6 +48,7 @@ export function topologyOfIort(_: TableBytes, { children }: TableNode): Topology
 function behindOf(nodes: readonly TableNode[], mapping: IdMapping, as: string): Behind {
   const { first, last, out, owner, single } = mapping;
   const ids = `${as} ${idsText(out, outLast(mapping))}`;
+  const outIds = { first: out, last: outLast(mapping) };
   if (isNode(owner, ROOT_COMPLEX)) {
     const segment = numberOf(owner, 'PCI Segment Number');
     if (single)
@@ -55,13 +56,13 @@ function behindOf(nodes: readonly TableNode[], mapping: IdMapping, as: string): 
         what: `all of segment ${segmentText(segment)}`,
         kind: 'PCI devices',
         ids: { segment, first: 0, last: 0xffff },
-        out: ids,
+        ...{ out: ids, outIds },
       };
     const what = `${segment === 0 ? '' : `${segmentText(segment)}:`}${pciText(first, Math.min(last, 0xffff))}`;
-    return { what, kind: 'PCI devices', ids: { segment, first, last: Math.min(last, 0xffff) }, out: ids };
+    return { what, kind: 'PCI devices', ids: { segment, first, last: Math.min(last, 0xffff) }, out: ids, outIds };
   }
   const kind = single ? 'named component' : `named component, ids ${idsText(first, last)}`;
-  return { what: nameOf(nodes, owner), kind, ids: null, out: ids };
+  return { what: nameOf(nodes, owner), kind, ids: null, out: ids, outIds };
 }
 
 function factsOf(nodes: readonly TableNode[], node: TableNode, at: ReadonlyMap<number, TableNode>): string[] {
@@ -81,7 +82,9 @@ function regionsOf(
   node: TableNode<'Flags'>,
   at: ReadonlyMap<number, TableNode>,
 ): Region[] {
-  const devices = mappingsOf(node).map((mapping) => {
+  const mappings = mappingsOf(node);
+  const outIds = mappings.map((mapping) => ({ first: mapping.out, last: outLast(mapping) }));
+  const devices = mappings.map((mapping) => {
     const target = at.get(mapping.target);
     const to = target !== undefined && isSmmu(target) ? nameOf(nodes, target) : `byte ${hex(mapping.target)}`;
     return `StreamID ${idsText(mapping.out, outLast(mapping))} at ${to}`;
@@ -92,6 +95,6 @@ function regionsOf(
   return nodesOf(node.children, MEMORY_RANGE).map((range) => {
     const first = bigOf(range, 'Physical Range offset');
     const last = first + bigOf(range, 'Physical Range length') - 1n;
-    return { kind: 'RMR', first, last, devices, facts: [remapped, attributes] };
+    return { kind: 'RMR', first, last, devices, facts: [remapped, attributes], of: { all: false, ids: [], outIds } };
   });
 }

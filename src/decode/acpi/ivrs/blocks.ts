@@ -148,5 +148,6 @@ export function behindOf(range: EntryRange, segment: number): Behind {
     kind: atsDisabled ? `${kind}, without ATS` : kind,
     ids: { segment, first, last },
     out: alias === null ? null : `seen as ${bdf(alias)}`,
+    ...(alias === null ? {} : { outIds: { first: alias, last: alias } }),
   };
 }

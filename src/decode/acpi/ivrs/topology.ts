@@ -4,7 +4,7 @@ import { hex } from '../list.ts';
 import type { TableNode } from '../node.ts';
 import { bigOf, isNode, numberOf } from '../node.ts';
 import type { TableBytes } from '../read-field.ts';
-import type { Region, Topology, Unit } from '../topology.ts';
+import type { IdRange, Region, Topology, Unit } from '../topology.ts';
 import { segmentText } from '../topology.ts';
 import type { Ivmd } from './blocks.ts';
 import { behindOf, entriesOf, ivmdsOf, rangeText, unitsOf } from './blocks.ts';
@@ -44,15 +44,28 @@ function regionOf(node: Ivmd): Region {
     last: first + length - 1n,
     devices: [devicesOf(node)],
     facts: ASKS.filter(([bit]) => (flags & bit) !== 0).map(([, text]) => text),
+    of: { all: numberOf(node, 'Type') === ALL_DEVICES, ids: idsOf(node), outIds: [] },
   };
+}
+
+/** IVMD 20h, and 22h, which has a range. */
+const ALL_DEVICES = 0x20;
+const RANGE = 0x22;
+
+function idsOf(node: Ivmd): IdRange[] {
+  const type = numberOf(node, 'Type');
+  if (type === ALL_DEVICES) return [];
+  const first = numberOf(node, 'DeviceID');
+  const last = type === RANGE ? numberOf(node, 'Auxiliary Data') : first;
+  return [{ segment: numberOf(node, 'PCI Segment Group'), first, last }];
 }
 
 export function devicesOf(node: Ivmd): string {
   const segment = numberOf(node, 'PCI Segment Group');
   const first = numberOf(node, 'DeviceID');
   const type = numberOf(node, 'Type');
-  if (type === 0x20) return 'all devices';
-  const range = rangeText(first, type === 0x22 ? numberOf(node, 'Auxiliary Data') : first);
+  if (type === ALL_DEVICES) return 'all devices';
+  const range = rangeText(first, type === RANGE ? numberOf(node, 'Auxiliary Data') : first);
   return segment === 0 ? range : `${segmentText(segment)}:${range}`;
 }
 

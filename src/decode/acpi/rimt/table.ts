@@ -101,15 +101,16 @@ function topology(_: TableBytes, { children }: TableNode): Topology {
 
 function behindOf(mapping: IdMapping): Behind {
   const { first, last, node, out, owner } = mapping;
+  const outIds = { first: out, last: outLast(mapping) };
   const flags = numberOf(node as TableNode<'Flags'>, 'Flags');
   const asks = [(flags & 1) !== 0 ? ', ATS required' : '', (flags & 2) !== 0 ? ', PRI required' : ''].join('');
   const ids = `device ids ${idsText(out, outLast(mapping))}${asks}`;
   if (isNode(owner, ROOT_COMPLEX)) {
     const segment = numberOf(owner, 'PCIe Segment number');
     const what = `${segment === 0 ? '' : `${segmentText(segment)}:`}${pciText(first, last)}`;
-    return { what, kind: 'PCI devices', ids: { segment, first, last }, out: ids };
+    return { what, kind: 'PCI devices', ids: { segment, first, last }, ...{ out: ids, outIds } };
   }
-  return { what: nameOf(owner), kind: `source ids ${idsText(first, last)}`, ids: null, out: ids };
+  return { what: nameOf(owner), kind: `source ids ${idsText(first, last)}`, ids: null, out: ids, outIds };
 }
 
 function nameOf(node: TableNode): string {

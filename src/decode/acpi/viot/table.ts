@@ -53,6 +53,7 @@ function topology(_: TableBytes, { children }: TableNode): Topology {
         .map((endpoint) => ({
           what: `device at ${hex(bigOf(endpoint, 'Base address'))}`,
           ...{ kind: 'MMIO', ids: null, out: `endpoint ${hex(numberOf(endpoint, 'Endpoint ID'))}` },
+          outIds: { first: numberOf(endpoint, 'Endpoint ID'), last: numberOf(endpoint, 'Endpoint ID') },
         })),
     ];
     const name = `virtio-iommu ${i}`;
@@ -88,6 +89,7 @@ function behindOfRange(node: PciRange): Behind {
     kind: 'PCI devices',
     ids: many ? null : { segment, first, last },
     out: `endpoints ${idsText(out, out + end(node) - start(node))}`,
+    outIds: { first: out, last: out + end(node) - start(node) },
   };
 }
 
