@@ -65,12 +65,16 @@ export function enterContext(t: Translation, words: Int32Array): boolean {
   first.flags = t.both ? tag : tag | SINGLE_PRIVILEGE;
   first.control = words[t.table + TABLE_AT.control];
   first.inLo = t.lo;
-  // With TBI bits 63:56 are those of bit 55.
-  first.inHi = ((first.control >>> CONTROL.tbi) & 1) === 0 ? t.hi : (t.hi << 8) >> 8;
+  first.inHi = effectiveHi(first.control, t.hi);
   first.want = t.want;
   first.dirties = t.dirties;
   t.look = LOOK.tlb;
   return true;
+}
+
+/** Upper half of an address as a table takes it: with TBI bits 63:56 are those of bit 55. @param control of the table */
+export function effectiveHi(control: number, hi: number): number {
+  return ((control >>> CONTROL.tbi) & 1) === 0 ? hi : (hi << 8) >> 8;
 }
 
 /** Whether the address may be walked for: not where walks are disabled (EPD) or unprivileged access is (E0PD), nor beyond TxSZ. */

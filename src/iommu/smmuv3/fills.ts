@@ -2,9 +2,9 @@
 import { blockHi, blockLo, blockTag } from '../kit/block-cache.ts';
 import { ENTRY, originOf, PRIVILEGED_RIGHTS } from './cache-entries.ts';
 import type { SmmuCaches } from './caches.ts';
-import { CONTROL } from './configuration.ts';
+import { CONTROL, STE_AT } from './configuration.ts';
 import type { SmmuCore } from './core.ts';
-import { LAST_LEVEL } from './geometry.ts';
+import { spanOf } from './geometry.ts';
 import { levelOneIndex } from './stream-table.ts';
 import type { Translation } from './translation.ts';
 
@@ -48,7 +48,8 @@ export class Fills {
   }
 
   private keep(words: Int32Array, at: number): number {
-    for (let i = 0; i < words.length; i++) this.core.arena.set(at + i, words[i]);
+    // Whose it is the transaction knows.
+    for (let i = 0; i < words.length; i++) this.core.arena.set(at + i, i === STE_AT.sid ? 0 : words[i]);
     return at;
   }
 
@@ -71,23 +72,40 @@ export class Fills {
     this.caches.fillTable(this.caches.walk2, spanOf(granule, level), tag, id, second.inHi, second.inLo, second);
   }
 
-  /** The translation of stage 1, with what stage 2 has made of it where both translate. */
-  translation(t: Translation, bits: number, grants: number, outHi: number, outLo: number): void {
-    const { first, second } = t;
+  /** Tag of the TLB's entry for a translation. @param bits of it: the smaller of both stages' */
+  tagOf(t: Translation, bits: number, grants: number): number {
+    const { first } = t;
     // With E0PD what is privileged finds the entry alone: others are refused before any walk.
     const rights = ((first.control >>> CONTROL.e0pd) & 1) === 0 ? grants : grants & PRIVILEGED_RIGHTS;
-    const nested = (t.config & 2) !== 0;
-    if (this.ntCounts && (first.notCached || (nested && !second.cached && second.notCached))) return;
-    const tag =
+    return (
       blockTag(bits) |
       (rights << ENTRY.rights) |
       t.owner |
       // Without ASIDs nG says nothing, and no ASID matches (3.17.1, 4.4.2.10).
       ((!t.both || first.global ? 1 : 0) << ENTRY.global) |
       originOf(first.granule, first.level) |
-      ((nested ? 1 : 0) << ENTRY.both);
+      (((t.config >>> 1) & 1) << ENTRY.both)
+    );
+  }
+
+  /** The translation of stage 1, with what stage 2 has made of it where both translate. */
+  translation(t: Translation, bits: number, grants: number, outHi: number, outLo: number): void {
+    const { first, second } = t;
+    const nested = (t.config & 2) !== 0;
+    if (this.ntCounts && (first.notCached || (nested && !second.cached && second.notCached))) return;
     const hi = blockHi(bits, outHi);
-    this.caches.fillTranslation(tag, t.id, first.inHi, first.inLo, hi, blockLo(bits, outLo));
+    this.caches.fillTranslation(this.tagOf(t, bits, grants), t.id, first.inHi, first.inLo, hi, blockLo(bits, outLo));
+  }
+
+  /** Tag of the entry for what stage 2 has made of an IPA. */
+  ipaTagOf(t: Translation, device: boolean): number {
+    const { second } = t;
+    return (
+      blockTag(second.bits) |
+      (second.rights << ENTRY.rights) |
+      originOf(second.granule, second.level) |
+      ((device ? 1 : 0) << ENTRY.device)
+    );
   }
 
   /** The translation of stage 2 alone. */
@@ -95,18 +113,8 @@ export class Fills {
     const { second } = t;
     const { bits } = second;
     if (this.caches.ipa.cache.entries === 0 || (this.ntCounts && second.notCached)) return;
-    const tag =
-      blockTag(bits) |
-      (second.rights << ENTRY.rights) |
-      originOf(second.granule, second.level) |
-      ((device ? 1 : 0) << ENTRY.device);
     const hi = blockHi(bits, second.outHi);
     const lo = blockLo(bits, second.outLo);
-    this.caches.ipa.fill(tag, 0, t.id & ~0xffff, second.inHi, second.inLo, hi, lo);
+    this.caches.ipa.fill(this.ipaTagOf(t, device), 0, t.id & ~0xffff, second.inHi, second.inLo, hi, lo);
   }
-}
-
-/** log2 of what a descriptor of a level covers. */
-function spanOf(granule: number, level: number): number {
-  return granule + (granule - 3) * (LAST_LEVEL - level);
 }

@@ -33,3 +33,8 @@ export function outputBits(has: SmmuCapabilities, size: number): number {
   // 6.3.6: SMMUv3.0 takes 6 and 7 for 5, later ones 7 for 6; OAS is no wider than what they have.
   return Math.min(ADDRESS_BITS[size], has.oas);
 }
+
+/** log2 of what a descriptor of a level covers. */
+export function spanOf(granule: number, level: number): number {
+  return granule + (granule - 3) * (LAST_LEVEL - level);
+}

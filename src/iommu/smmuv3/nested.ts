@@ -41,8 +41,9 @@ export class Walker {
   private readonly core: SmmuCore<SmmuCaches>;
   private readonly memory: Memory;
   private readonly words: Int32Array;
-  private readonly steHalves = new Int32Array(16);
-  private readonly cdHalves = new Int32Array(16);
+  /** The structure that was read last. */
+  readonly steHalves = new Int32Array(16);
+  readonly cdHalves = new Int32Array(16);
   /** Words of the structure that was decoded last. */
   readonly steWords = new Int32Array(STE_WORDS.length);
   readonly cdWords = new Int32Array(CD_WORDS.length);
@@ -111,6 +112,7 @@ export class Walker {
   withSte(t: Translation, ste: number): boolean {
     t.ste = ste;
     t.look = LOOK.none;
+    t.purpose = TASK.none;
     return enterStream(this.core, t, this.words);
   }
 
@@ -122,6 +124,7 @@ export class Walker {
   withCd(t: Translation, cd: number): boolean {
     t.cd = cd;
     t.look = LOOK.none;
+    t.purpose = TASK.none;
     return enterContext(t, this.words);
   }
 
@@ -159,18 +162,19 @@ export class Walker {
     stage.tableLo = words[at + BLOCK.outLo];
   }
 
-  /** A cached translation of stage 2 serves. @param at its entry @returns false: refused */
-  withIpa(t: Translation, at: number): boolean {
+  /** A cached translation of stage 2 serves. @param at its entry. @param fills whether the TLB is filled @returns false: refused */
+  withIpa(t: Translation, at: number, fills: boolean): boolean {
     const { caches } = this.core;
     const { second } = t;
     const tag = caches.tag(at);
     second.rights = (tag >>> ENTRY.rights) & 63;
     second.bits = blockBits(tag);
+    second.level = levelOf(tag);
     second.outHi = caches.ipa.outHi(at, second.inHi);
     second.outLo = caches.ipa.outLo(at, second.inLo);
     // What is cached has no nT that counts.
     second.cached = true;
-    return this.secondDone(t, ((tag >>> ENTRY.device) & 1) !== 0, true);
+    return this.secondDone(t, ((tag >>> ENTRY.device) & 1) !== 0, fills);
   }
 
   // One access.
@@ -204,8 +208,6 @@ export class Walker {
         return this.updateFirst(t, fills);
       case TASK.second:
         return this.readSecond(t, fills);
-      case TASK.secondUpdate:
-        return this.updateSecond(t, fills);
     }
   }
 
@@ -226,9 +228,9 @@ export class Walker {
     const { first } = t;
     switch (first.read(this.memory, t.physHi, t.physLo)) {
       case STEP.more:
-        if (fills) this.fills.firstTable(t);
-        return this.nextOfFirst(t);
+        return this.belowFirst(t, fills);
       case STEP.update:
+        if ((t.config & 2) === 0) return this.setFirst(t, fills);
         // 3.13.5: the page that the descriptor is in has to be writable.
         t.physHi = first.fetchHi;
         t.physLo = first.fetchLo;
@@ -240,35 +242,46 @@ export class Walker {
     }
   }
 
+  /** The descriptor's page is writable: it may be another by now than the one that was read before. */
   private updateFirst(t: Translation, fills: boolean): void {
-    if (t.first.update(this.memory, t.physHi, t.physLo)) return this.firstDone(t, fills);
-    if (t.first.event !== 0) this.refuseFirst(t, F_WALK_EABT);
-    else t.task = TASK.first;
+    const { first } = t;
+    switch (first.read(this.memory, t.physHi, t.physLo)) {
+      case STEP.more:
+        return this.belowFirst(t, fills);
+      case STEP.update:
+        return this.setFirst(t, fills);
+      case STEP.done:
+        return this.firstDone(t, fills);
+      default:
+        this.refuseFirst(t, first.event);
+    }
+  }
+
+  private belowFirst(t: Translation, fills: boolean): void {
+    if (fills) this.fills.firstTable(t);
+    this.nextOfFirst(t);
+  }
+
+  private setFirst(t: Translation, fills: boolean): void {
+    t.first.update(this.memory, t.physHi, t.physLo);
+    this.firstDone(t, fills);
   }
 
   private readSecond(t: Translation, fills: boolean): void {
     const { second } = t;
+    second.cached = false;
     switch (second.read(this.memory, t.physHi, t.physLo)) {
       case STEP.more:
         if (fills) this.fills.secondTable(t);
         return this.nextOfSecond(t);
       case STEP.update:
-        t.task = TASK.secondUpdate;
-        return;
+        second.update(this.memory, t.physHi, t.physLo);
+        return void this.secondDone(t, second.device, fills);
       case STEP.done:
-        second.cached = false;
         return void this.secondDone(t, second.device, fills);
       default:
         this.refuseSecond(t, second.event);
     }
-  }
-
-  private updateSecond(t: Translation, fills: boolean): void {
-    const { second } = t;
-    second.cached = false;
-    if (second.update(this.memory, t.physHi, t.physLo)) return void this.secondDone(t, second.device, fills);
-    if (second.event !== 0) this.refuseSecond(t, F_WALK_EABT);
-    else t.task = TASK.second;
   }
 
   // From one thing to the next.
@@ -362,7 +375,6 @@ export class Walker {
     t.s = (tag >>> CD_TAG.stall) & 1;
     t.r = (tag >>> CD_TAG.record) & 1;
     t.a = (tag >>> CD_TAG.abort) & 1;
-    if (event === F_PERMISSION && t.first.faultsRead) t.rnw = 1;
     return t.refuse(event);
   }
 

@@ -179,7 +179,7 @@ export class Prompt {
       default: {
         const { second } = t;
         const at = caches.findIpa(t.id, second.inHi, second.inLo, second.want | second.dirties);
-        if (at >= 0) return void walker.withIpa(t, at);
+        if (at >= 0) return void walker.withIpa(t, at, true);
         if (!walker.mayWalkSecond(t)) return;
         const table = caches.findTable(caches.walk2, 0, t.id & ~0xffff, second.inHi, second.inLo);
         return table >= 0 ? walker.withSecondTable(t, table) : walker.withoutSecondTable(t);

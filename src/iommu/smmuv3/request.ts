@@ -53,12 +53,11 @@ export function dirtiesOf(kind: number): number {
 const TAKES = 2;
 const SETS = 3;
 
-/** The kind of a request with the overrides of its STE. INSTCFG changes reads only (13.1.4). */
+/** The kind of a request with the overrides of its STE. Of a write, which is data always, `instruction` says nothing (13.1.4). */
 export function overridden(kind: number, priv: number, inst: number): number {
   let out = kind;
   if (priv === TAKES) out &= ~PRIVILEGED;
   else if (priv === SETS) out |= PRIVILEGED;
-  if ((kind & WRITE) !== 0) return out;
   if (inst === TAKES) out &= ~INSTRUCTION;
   else if (inst === SETS) out |= INSTRUCTION;
   return out;

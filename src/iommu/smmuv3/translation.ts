@@ -5,12 +5,12 @@ import { isTranslationRequest } from './request.ts';
 import { StageWalk } from './walk.ts';
 
 /**
- * What is read or written next: a level-1 descriptor, an STE, a CD, a descriptor of stage 1 or 2, or its flags. `output` is what stage 2 makes of the
+ * What is read next: a level-1 descriptor, an STE, a CD, a descriptor of stage 1 or 2; `firstUpdate` once more, to set its flags. `output` is what stage 2 makes of the
  * transaction's IPA in the end; `done` and `refused` are ends.
  */
 export const TASK = {
-  ...{ none: 0, l1std: 1, ste: 2, l1cd: 3, cd: 4, first: 5, firstUpdate: 6, second: 7, secondUpdate: 8 },
-  ...{ output: 9, done: 10, refused: 11 },
+  ...{ none: 0, l1std: 1, ste: 2, l1cd: 3, cd: 4, first: 5, firstUpdate: 6, second: 7 },
+  ...{ output: 8, done: 9, refused: 10 },
 } as const;
 
 /** Caches that are to be looked at before anything is read. */

@@ -9,7 +9,7 @@ import { CD_TAG, CONTROL } from './configuration.ts';
 import { EVENT, RIGHT } from './event-record.ts';
 import { LAST_LEVEL } from './geometry.ts';
 
-/** Outcome of a descriptor. `update`: flags of it are to be set first, see {@link StageWalk.update}. */
+/** Outcome of a descriptor. `update`: flags of it are to be set, see {@link StageWalk.update}. */
 export const STEP = { more: 0, done: 1, update: 2, fault: 3 } as const;
 
 // Again as this module's own, which V8 folds.
@@ -248,22 +248,12 @@ export class StageWalk {
     return next === lo ? DONE : UPDATE;
   }
 
-  /** Sets the flags, atomically (3.13). @returns false: the descriptor is another by now, and is to be read again; or memory is gone: see `event` */
-  update(memory: Memory, hi: number, lo: number): boolean {
-    this.event = 0;
+  /** Sets the flags of what was read in this step, atomically with it (3.13). @param hi as of {@link read} */
+  update(memory: Memory, hi: number, lo: number): void {
     const at = memory.locate(hi * 0x100000 + (lo >>> 12), (lo >>> 3) & 511);
-    if (at < 0) {
-      this.event = F_WALK_EABT;
-      return false;
-    }
-    const big = ((this.control >>> CONTROL.endi) & 1) !== 0;
-    const isLo = big ? swap(memory.hi(at)) : memory.lo(at);
-    const isHi = big ? swap(memory.lo(at)) : memory.hi(at);
-    if (isLo !== this.lo || isHi !== this.hi) return false;
-    if (big) memory.write(at, swap(this.hi), swap(this.newLo));
+    if (((this.control >>> CONTROL.endi) & 1) !== 0) memory.write(at, swap(this.hi), swap(this.newLo));
     else memory.write(at, this.newLo, this.hi);
     this.lo = this.newLo;
-    return true;
   }
 
   /** Of a leaf of stage 1: every ASID has it. */
