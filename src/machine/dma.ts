@@ -329,6 +329,15 @@ export class Dma {
 
   /** The translation was refused. */
   abort(slot: number): void {
+    this.refused(slot, PHASE.aborted);
+  }
+
+  /** The translation was refused, and the device is told nothing of it: a write is ignored, a read gets zeros. */
+  ignored(slot: number): void {
+    this.refused(slot, PHASE.completed);
+  }
+
+  private refused(slot: number, phase: number): void {
     const target = this.get(slot, SLOT.target) - 1;
     if (
       target >= 0 &&
@@ -337,7 +346,7 @@ export class Dma {
     ) {
       this.denied(target);
     }
-    this.end(slot, PHASE.aborted);
+    this.end(slot, phase);
   }
 
   private denied(target: number): void {

@@ -14,7 +14,7 @@ import { STRTAB_BASE, STRTAB_BASE_CFG } from './queue-registers.ts';
 import { REGISTER_BYTES, registersOf } from './register-block.ts';
 import { CR0, CR0ACK, CR2, GBPA } from './registers.ts';
 import type { RuleName } from './rules.ts';
-import { RULES } from './rules.ts';
+import { RARE, RULES } from './rules.ts';
 import type { StallSink } from './stalls.ts';
 import { Stalls } from './stalls.ts';
 import type { InvalidatedCaches } from './tlb-scope.ts';
@@ -98,7 +98,7 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> extends U
     const most = has.stalls ? has.idr5.STALL_MAX : 0;
     this.stalls = new Stalls(this, Math.min(options.stalls ?? most, most));
     this.events = new EventQueue(this);
-    this.declareRules((name) => name !== 'timedOut' || (has.idr0.ATS === 1 && this.atcTimesOut));
+    this.declareRules((name) => !RARE.has(name) && (name !== 'timedOut' || (has.idr0.ATS === 1 && this.atcTimesOut)));
     this.caches = makeCaches(this);
   }
 
@@ -114,6 +114,11 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> extends U
     this.regs.put(GBPA, GBPA.SHCFG, 1);
     this.regs.put(GBPA, GBPA.ABORT, aborts ? 1 : 0);
     this.setInternal(INTERNAL.abort, aborts ? 1 : 0);
+  }
+
+  override fire(name: RuleName | 'overtakes'): void {
+    if (RARE.has(name)) this.declareLate(name);
+    super.fire(name);
   }
 
   /** A line of the story; it says which SMMU where there are several. */

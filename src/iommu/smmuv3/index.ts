@@ -20,6 +20,7 @@ export * from './queue-registers.ts';
 export * from './registers.ts';
 export { BLOCKED, REQUEST } from './request.ts';
 export * from './rules.ts';
+export { SMMU_SLOT_WORDS } from './slot.ts';
 export { STALL } from './stalls.ts';
 export * from './structures.ts';
 export * from './translation-structures.ts';

@@ -75,7 +75,8 @@ export class Marks implements RequestMarks {
     if (scope.stage !== SCOPE_STAGE.two && (t.config & 1) === 1) {
       const { inHi, inLo } = first;
       // Its leaf was read; or tables above the leaf, of which the first covers most.
-      if (t.purpose === TASK.output && isInScope(scope, this.fills.tagOf(t, first.bits, 0), t.id, inHi, inLo)) return true;
+      if (t.purpose === TASK.output && isInScope(scope, this.fills.tagOf(t, first.bits, 0), t.id, inHi, inLo))
+        return true;
       if (used.first > 0 && !scope.leafOnly && isTableInScope(scope, tableTag(first, used.first), t.id, inHi, inLo))
         return true;
     }
@@ -94,12 +95,14 @@ export class Marks implements RequestMarks {
     const { dma, drained, t, used } = this;
     for (let i = 0; i < dma.slots; i++) {
       const slot = dma.at(i);
+      const phase = dma.get(slot, SLOT.phase);
+      if (phase !== PHASE.translating && phase !== PHASE.translated) continue;
       const { sid: own } = dma.requesters[dma.get(slot, SLOT.device)];
       if (!this.isMine(slot) || Math.floor(own / 2 ** log2) !== Math.floor(sid / 2 ** log2)) continue;
       if (this.isWalking(slot)) {
         load(dma, slot, t, used);
         if (ssid < 0 || usesCd(t, ssid)) dma.mark(slot, this.held);
-      } else if (dma.get(slot, SLOT.phase) === PHASE.translated) {
+      } else if (phase === PHASE.translated) {
         loadForDrain(dma, slot, t, drained);
         if (ssid < 0 || (drained.cd && t.index === ssid)) dma.mark(slot, MARK.holdDrain);
       }

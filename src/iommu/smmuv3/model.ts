@@ -1,17 +1,23 @@
 /** The SMMU. Clauses: Arm IHI 0070, SMMUv3, Non-secure programming interface. */
 import { hex } from '../../bits/index.ts';
-import type { Agent, MmioBlock } from '../../machine/index.ts';
+import type { Agent, Dma, MmioBlock, Translator } from '../../machine/index.ts';
+import { SLOT } from '../../machine/index.ts';
 import type { RegisterFile } from '../kit/register-file.ts';
 import type { AtsCompletion } from './ats-completion.ts';
 import type { CacheSizes } from './cache-entries.ts';
 import { SmmuCaches } from './caches.ts';
 import type { SmmuOptions as CoreOptions, SmmuParts } from './core.ts';
 import { SmmuCore } from './core.ts';
+import { OUTCOME } from './event-queue.ts';
+import { Marks } from './marks.ts';
+import { namingsOf } from './namings.ts';
 import type { PageRequest } from './pri-queue.ts';
 import type { SmmuProfile } from './profiles.ts';
 import type { InterfaceOptions } from './programming-interface.ts';
 import { ProgrammingInterface } from './programming-interface.ts';
 import { Prompt } from './prompt.ts';
+import { REQUEST } from './request.ts';
+import { RequestSteps } from './requests.ts';
 import type { RequestMarks } from './tlb-scope.ts';
 import { NO_MARKS } from './tlb-scope.ts';
 
@@ -34,7 +40,7 @@ export function cacheSizesOf(profile: SmmuProfile, sizes: CacheSizes): CacheSize
   };
 }
 
-export class Smmu implements MmioBlock {
+export class Smmu implements Translator, MmioBlock {
   readonly name: string;
   readonly profile: SmmuProfile;
   readonly regs: RegisterFile;
@@ -43,9 +49,10 @@ export class Smmu implements MmioBlock {
   readonly agents: readonly Agent[];
   /** What its parts share, and what it marks of requests in flight: for a CMDQ-V beside it, whose commands are done here. */
   readonly core: SmmuCore<SmmuCaches>;
-  readonly marks: RequestMarks = NO_MARKS;
+  readonly marks: RequestMarks;
   private readonly prompt: Prompt;
   private readonly interface: ProgrammingInterface;
+  private readonly requests: RequestSteps | null;
 
   constructor(parts: SmmuParts, options: SmmuUnitOptions = {}) {
     this.core = new SmmuCore<SmmuCaches>(parts, options, ({ arena, has, profile }) => {
@@ -57,6 +64,10 @@ export class Smmu implements MmioBlock {
     this.regs = this.core.regs;
     this.caches = this.core.caches;
     this.prompt = new Prompt(this.core);
+    const { dma } = parts;
+    this.requests = dma === undefined ? null : new RequestSteps(this.core, dma);
+    dma?.namings.push(...namingsOf(this.caches));
+    this.marks = dma === undefined ? NO_MARKS : new Marks(this.core, dma);
     this.interface = new ProgrammingInterface(this.core, this.marks, (sid) => this.prompt.pparOf(sid), options);
     this.agents = this.interface.agents;
   }
@@ -83,6 +94,37 @@ export class Smmu implements MmioBlock {
   /** Takes all steps that hardware can take by itself. */
   settle(): void {
     this.interface.settle();
+  }
+
+  choices(slot: number): number {
+    return (this.requests as RequestSteps).choices(slot);
+  }
+
+  step(slot: number, choice: number): void {
+    (this.requests as RequestSteps).step(slot, choice);
+  }
+
+  /** See {@link Translator.left}. */
+  left(slot: number): number {
+    return (this.requests as RequestSteps).left(slot);
+  }
+
+  /** See {@link Translator.most}. */
+  most(): number {
+    return (this.requests as RequestSteps).most();
+  }
+
+  immediate(slot: number): void {
+    const dma = this.core.dma as Dma;
+    const { pasid = -1, privileged, sid } = dma.requesters[dma.get(slot, SLOT.device)];
+    const vpnHi = dma.get(slot, SLOT.vpnHi);
+    const lo = (vpnHi << 30) | (dma.get(slot, SLOT.vpnLo) << 12) | (dma.get(slot, SLOT.word) << 3);
+    const kind = dma.get(slot, SLOT.access) | (privileged === true && pasid >= 0 ? REQUEST.privileged : 0);
+    const event = this.translate(sid, pasid, vpnHi >>> 2, lo, kind);
+    if (event === 0) return dma.translated(slot, this.outHi, this.outLo >>> 12);
+    // Where everything is done at once nobody would resume what stalls: it is aborted.
+    if (event > 0 && this.outcome === OUTCOME.razwi) dma.ignored(slot);
+    else dma.abort(slot);
   }
 
   /** Translates at once; see {@link Prompt.translate}. */

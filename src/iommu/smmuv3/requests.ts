@@ -22,10 +22,10 @@ import { Walker } from './nested.ts';
 import { isTranslatedRequest, isTranslationRequest, REQUEST } from './request.ts';
 import type { RuleName } from './rules.ts';
 import type { Drained, Used } from './slot.ts';
-import { clear, keepForDrain, load, save, SLOT_CD, SLOT_STE, STALLED_STEP } from './slot.ts';
+import { clear, keepForDrain, load, SLOT_CD, SLOT_STE, STALLED_STEP, save } from './slot.ts';
 import { STALL } from './stalls.ts';
-import { stepsLeft } from './steps-left.ts';
 import { textOf } from './step-text.ts';
+import { stepsLeft } from './steps-left.ts';
 import { levelOneIndex } from './stream-table.ts';
 import { LOOK, NO_EVENT, TASK, Translation } from './translation.ts';
 
@@ -415,7 +415,9 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
   private refused(slot: number): void {
     const { core, dma, t } = this;
     if (isTranslationRequest(t.kind)) return this.denied(slot);
-    const silent = t.event === NO_EVENT || (isTranslatedRequest(t.kind) && t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN);
+    const silent =
+      t.event === NO_EVENT ||
+      (isTranslatedRequest(t.kind) && t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN);
     clear(dma, slot);
     if (silent) {
       if (core.telling) core.say('it is aborted, without an event');
@@ -435,7 +437,8 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     const { core, dma, t } = this;
     clear(dma, slot);
     if (t.event === EVENT.F_BAD_ATS_TREQ) core.events.record(t);
-    if (core.telling) core.say(isDenial(t.event) ? 'translation completion without access' : 'the translation request is refused');
+    if (core.telling)
+      core.say(isDenial(t.event) ? 'translation completion without access' : 'the translation request is refused');
     dma.ats?.answered(slot, 0, 0, 0, 1);
   }
 

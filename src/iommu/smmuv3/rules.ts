@@ -17,7 +17,11 @@ export const RULES = {
     text: 'a cached level-1 descriptor is gone by the time it could serve',
   },
   tlbUsed: { id: 'tlb.use', clause: 'SMMUv3 3.3.3', text: 'a cached translation serves a transaction' },
-  tlbEvicted: { id: 'tlb.evict', clause: 'SMMUv3 3.3.3', text: 'a cached translation is gone by the time it could serve' },
+  tlbEvicted: {
+    id: 'tlb.evict',
+    clause: 'SMMUv3 3.3.3',
+    text: 'a cached translation is gone by the time it could serve',
+  },
   ipaUsed: { id: 'ipa.use', clause: 'SMMUv3 16.2', text: 'a cached translation of an IPA serves a stage 2' },
   ipaEvicted: {
     id: 'ipa.evict',
@@ -57,4 +61,5 @@ export type RuleName = keyof typeof RULES;
 /** Rules of what most software has not: they are there from when they can fire, and where they cannot nobody misses them. */
 export const RARE: ReadonlySet<RuleName> = new Set([
   ...(['cdUsed', 'cdEvicted', 'levelOneUsed', 'levelOneEvicted', 'ipaUsed', 'ipaEvicted', 'conflict'] as const),
+  ...(['tableUsed', 'tableEvicted'] as const),
 ]);

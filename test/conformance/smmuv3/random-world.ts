@@ -228,7 +228,7 @@ export class World implements WorldMemory {
       STRW: el2 ? 2 : this.flaw() && !(make.Hyp === 1 && Config === 5) ? random.below(4) : 0,
       PRIVCFG: random.chance(20) ? random.below(4) : 0,
       INSTCFG: random.chance(20) ? random.below(4) : 0,
-      S2VMID: sid + 1 + (this.flaw() ? 256 : 0),
+      S2VMID: (sid + 1 + (this.flaw() ? 256 : 0)) & 0xffff,
       S2T0SZ,
       S2SL0,
       S2TG: this.flaw() ? 3 : TG0[granule],

@@ -7,6 +7,8 @@ import type { SmmuUnitOptions } from '../../../../src/iommu/smmuv3/index.ts';
 export interface BenchOptions extends SmmuUnitOptions {
   /** Pages of memory; 1024 if absent. */
   readonly frames?: number;
+  /** DMA transactions in flight; without any, requests are translated at once. */
+  readonly dmaSlots?: number;
 }
 
 /** A transaction of a device. */

@@ -1,6 +1,6 @@
-/** The model as a driver of the conformance tests: a unit over plain memory, everything at once. */
-import { Smmu } from '../../../../src/iommu/smmuv3/index.ts';
-import { Arena, RamMemory } from '../../../../src/machine/index.ts';
+/** The model as a driver of the conformance tests: a unit over plain memory. */
+import { SMMU_SLOT_WORDS, Smmu } from '../../../../src/iommu/smmuv3/index.ts';
+import { Arena, Machine, RamMemory } from '../../../../src/machine/index.ts';
 import type { Answer, Asked, BenchOptions, Driver } from './driver.ts';
 
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
@@ -10,13 +10,18 @@ export class ModelDriver implements Driver {
   readonly ram: RamMemory;
   readonly arena: Arena;
   readonly unit: Smmu;
+  /** Null where requests are translated at once. */
+  readonly machine: Machine | null;
 
   constructor(options: BenchOptions) {
-    const { frames = 1024, ...unit } = options;
+    const { frames = 1024, dmaSlots = 0, ...unit } = options;
     this.ram = new RamMemory(frames);
-    this.arena = new Arena(1 << 17);
+    this.machine = dmaSlots === 0 ? null : new Machine({ dmaSlots, translatorWords: SMMU_SLOT_WORDS });
+    this.arena = this.machine?.arena ?? new Arena(1 << 17);
     const caches = { ste: 16, cd: 16, tlbWays: 64, ipaWays: 64, walk: 32, ...unit.caches };
-    this.unit = new Smmu({ arena: this.arena, tables: this.ram, memory: this.ram }, { ...unit, caches });
+    const parts = { arena: this.arena, tables: this.ram, memory: this.ram };
+    this.unit = new Smmu(this.machine === null ? parts : { ...parts, dma: this.machine.dma }, { ...unit, caches });
+    if (this.machine !== null) this.machine.dma.translator = this.unit;
   }
 
   read(offset: number, size: 4 | 8): bigint {
