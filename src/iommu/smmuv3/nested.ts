@@ -7,29 +7,19 @@ import { BLOCK, blockBits } from '../kit/block-cache.ts';
 import { wordAt } from '../kit/words.ts';
 import { ALL_RIGHTS, ENTRY, levelOf, PRIVILEGED_RIGHTS } from './cache-entries.ts';
 import type { SmmuCaches } from './caches.ts';
-import {
-  CD_AT,
-  CD_TAG,
-  CD_WORDS,
-  CONTROL,
-  decodeCd,
-  decodeSte,
-  STE_AT,
-  STE_TAG,
-  STE_WORDS,
-  TABLE_AT,
-} from './configuration.ts';
+import { CD_WORDS, CONTROL, decodeCd, decodeSte, STE_AT, STE_TAG, STE_WORDS, TABLE_AT } from './configuration.ts';
 import { contextLevelOne, enterContext, isInRange, locateContext, takeL1cd } from './context-table.ts';
 import type { SmmuCore } from './core.ts';
-import { CLASS, EVENT, RIGHT } from './event-record.ts';
+import { EVENT, RIGHT } from './event-record.ts';
 import { Fills } from './fills.ts';
+import { refuseFirst, refuseSecond } from './stage-faults.ts';
 import { enterStream, levelOneIndex, locateStream, readHalves, refuseFetch, takeL1std } from './stream-table.ts';
 import type { Translation } from './translation.ts';
 import { LOOK, TASK } from './translation.ts';
 import type { StageWalk } from './walk.ts';
 import { STEP } from './walk.ts';
 
-const { F_CD_FETCH, F_PERMISSION, F_STE_FETCH, F_TRANSLATION, F_WALK_EABT } = EVENT;
+const { F_CD_FETCH, F_PERMISSION, F_STE_FETCH, F_TRANSLATION } = EVENT;
 const BOTH_STAGES = 3;
 
 /** A stage-1 walk, or the fetch of a CD, reads as data. */
@@ -82,7 +72,7 @@ export class Walker {
 
   /** No cached translation: the tables may be walked, or not. @returns false: refused */
   mayWalkFirst(t: Translation): boolean {
-    return isInRange(t) || this.refuseFirst(t, F_TRANSLATION);
+    return isInRange(t) || refuseFirst(t, this.words, F_TRANSLATION);
   }
 
   /** Stage 1 begins at its first level. */
@@ -96,7 +86,7 @@ export class Walker {
   mayWalkSecond(t: Translation): boolean {
     const { second } = t;
     second.control = this.words[t.ste + STE_AT.control];
-    return isIpaInRange(second) || this.refuseSecond(t, F_TRANSLATION);
+    return isIpaInRange(second) || refuseSecond(t, this.words, F_TRANSLATION);
   }
 
   /** Stage 2 begins at its first level. */
@@ -238,7 +228,7 @@ export class Walker {
       case STEP.done:
         return this.firstDone(t, fills);
       default:
-        this.refuseFirst(t, first.event);
+        refuseFirst(t, this.words, first.event);
     }
   }
 
@@ -253,7 +243,7 @@ export class Walker {
       case STEP.done:
         return this.firstDone(t, fills);
       default:
-        this.refuseFirst(t, first.event);
+        refuseFirst(t, this.words, first.event);
     }
   }
 
@@ -280,7 +270,7 @@ export class Walker {
       case STEP.done:
         return void this.secondDone(t, second.device, fills);
       default:
-        this.refuseSecond(t, second.event);
+        refuseSecond(t, this.words, second.event);
     }
   }
 
@@ -346,7 +336,7 @@ export class Walker {
     if (t.purpose !== TASK.output) {
       if (ptw && device) {
         second.faultsRead = t.purpose !== TASK.firstUpdate;
-        return this.refuseSecond(t, F_PERMISSION);
+        return refuseSecond(t, this.words, F_PERMISSION);
       }
       t.physHi = second.outHi;
       t.physLo = second.outLo;
@@ -361,40 +351,6 @@ export class Walker {
     if (t.asks && t.split) t.finish(second.inHi, second.inLo);
     else t.finish(second.outHi, second.outLo);
     return true;
-  }
-
-  // Faults.
-
-  /** A fault of stage 1; of an access to its tables CLASS is TT, of the others IN (7.3.12, 7.3.13). */
-  private refuseFirst(t: Translation, event: number): false {
-    const tag = this.words[t.cd + CD_AT.tag];
-    t.s2 = 0;
-    t.class = event === F_WALK_EABT ? CLASS.TTD : CLASS.IN;
-    t.fetchHi = t.physHi;
-    t.fetchLo = t.physLo;
-    t.s = (tag >>> CD_TAG.stall) & 1;
-    t.r = (tag >>> CD_TAG.record) & 1;
-    t.a = (tag >>> CD_TAG.abort) & 1;
-    return t.refuse(event);
-  }
-
-  /** A fault of stage 2, with the IPA that it was to translate. */
-  private refuseSecond(t: Translation, event: number): false {
-    const tag = this.words[t.ste + STE_AT.tag];
-    const { purpose, second } = t;
-    t.s2 = 1;
-    if (purpose === TASK.output) t.class = CLASS.IN;
-    else t.class = purpose === TASK.cd || purpose === TASK.l1cd ? CLASS.CD : CLASS.TTD;
-    t.fetchHi = t.physHi;
-    t.fetchLo = t.physLo;
-    t.ipaHi = second.inHi;
-    t.ipaLo = second.inLo;
-    t.ttrnw = event === F_PERMISSION && purpose === TASK.first ? 1 : 0;
-    t.s = (tag >>> STE_TAG.stall) & 1;
-    t.r = (tag >>> STE_TAG.record) & 1;
-    t.a = 1;
-    if (event === F_PERMISSION && purpose === TASK.output && second.faultsRead) t.rnw = 1;
-    return t.refuse(event);
   }
 }
 
