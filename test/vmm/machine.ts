@@ -3,7 +3,7 @@ import { encodeHalves, high, low } from '../../src/bits/index.ts';
 import { Cmdqv, SmmuTarget } from '../../src/iommu/cmdqv/index.ts';
 import { type AtcRequest, CD, REQUEST, SmmuEmulator, STAGE1 } from '../../src/iommu/smmuv3/index.ts';
 import { Arena, RamMemory } from '../../src/machine/index.ts';
-import type { UserMemory } from '../../src/vmm/iommufd/index.ts';
+import type { HostDevice, UserMemory } from '../../src/vmm/iommufd/index.ts';
 import {
   ArmSmmu,
   ArmSmmuHost,
@@ -37,6 +37,8 @@ export const USER = 0x4000_0000n;
 const GUEST_PAGES = 0x80;
 const FIRST_GUEST = 0x40;
 export const GUEST_BYTES = BigInt(GUEST_PAGES) << 12n;
+
+const { FAULT_ID_VALID } = HWPT_ALLOC_FLAGS;
 
 /** Entries of a guest's own queue, as log2: a page. */
 const QUEUE_BITS = 8;
@@ -79,8 +81,11 @@ export type Machine = ReturnType<typeof machine>;
 export function machine(kernel = 'linux-6.18') {
   const ram = new RamMemory(FRAMES);
   const atc: AtcRequest[] = [];
+  /** What became of stalled transactions. */
+  const resolved: { stag: number; becomes: number }[] = [];
   const emulator = new SmmuEmulator({
     ...{ memory: ram.words.buffer, idr0: { ATS: 1 } },
+    stallResolved: (stag, becomes) => resolved.push({ stag, becomes }),
     invalidateAtc: (request) => atc.push({ ...request }) > 0,
   });
   const target = new SmmuTarget(emulator.unit.core, emulator.unit.marks);
@@ -98,16 +103,16 @@ export function machine(kernel = 'linux-6.18') {
     const result = emulator.translate(sid, -1, address, kind);
     return result < 0 ? `event 0x${(-result).toString(16)}` : `0x${result.toString(16)}`;
   };
-  return { ram, emulator, cmdqv, hardware, smmu, kernel, owners: new DmaOwners(), atc, dma, guests: 0 };
+  return { ram, emulator, cmdqv, hardware, smmu, kernel, owners: new DmaOwners(), atc, resolved, dma, guests: 0 };
 }
 
 /** A VMM with one device that is bound and not attached, and an IOAS. */
-export function vmm(it: Machine, sid = 0x108) {
+export function vmm(it: Machine, sid = 0x108, over: Partial<HostDevice> = {}) {
   const first = FIRST_GUEST + GUEST_PAGES * it.guests++;
   const memory = new RamUser(it.ram, first);
   const fd = new Iommufd({ memory, owners: it.owners, kernel: it.kernel });
   const ioas = call(fd, IOMMU_IOAS_ALLOC, {}).out_ioas_id;
-  const device = taken(bindDevice(fd, deviceOf(it.smmu, sid, { dirtyTracking: false })));
+  const device = taken(bindDevice(fd, deviceOf(it.smmu, sid, { dirtyTracking: false, ...over })));
   const flags = IOAS_MAP_FLAGS.FIXED_IOVA | IOAS_MAP_FLAGS.READABLE | IOAS_MAP_FLAGS.WRITEABLE;
   /** All of its memory. */
   const map = (iova = 0n, over = {}) =>
@@ -127,9 +132,20 @@ export type Command = readonly [bigint, bigint];
 export const TLBI_ASID: Command = [0x11n | (BigInt(ASID) << 48n), 0n];
 export const SYNC: Command = [0x46n, 0n];
 
+export interface GuestOptions {
+  readonly type?: number;
+  /** Of its device. */
+  readonly device?: Partial<HostDevice>;
+  /** Fields of its CD. */
+  readonly cd?: Partial<Record<'S', number>>;
+  /** Of the FAULT queue that its nested HWPT has. */
+  readonly faults?: (fd: Iommufd) => number;
+}
+
 /** A guest whose device is behind a stage 1 of its own: 0x5000 is at its page A. */
-export function guest(it: Machine, sid?: number, type: number = VIOMMU_TYPE.ARM_SMMUV3) {
-  const host = vmm(it, sid);
+export function guest(it: Machine, sid?: number, options: GuestOptions = {}) {
+  const { type = VIOMMU_TYPE.ARM_SMMUV3 } = options;
+  const host = vmm(it, sid, options.device);
   const { device, fd, ioas, first, map, ram } = host;
   const parent = call(fd, IOMMU_HWPT_ALLOC, {
     ...{ dev_id: device.id, pt_id: ioas, flags: HWPT_ALLOC_FLAGS.NEST_PARENT },
@@ -154,7 +170,7 @@ export function guest(it: Machine, sid?: number, type: number = VIOMMU_TYPE.ARM_
   setPage(PAGE.A);
   const cd = encodeHalves(CD, {
     ...{ V: 1, AA64: 1, T0SZ: 34, TG0: 0, IR0: 1, OR0: 1, SH0: 3, EPD1: 1, IPS: 5 },
-    ...{ R: 1, A: 1, ASET: 1, ASID, TTB0: ipa(PAGE.L2), MAIR0: 0xff },
+    ...{ R: 1, A: 1, ASET: 1, ASID, TTB0: ipa(PAGE.L2), MAIR0: 0xff, ...options.cd },
   });
   put(PAGE.CD, 0, cd);
   const putCommands = (page: number, commands: readonly Command[], from = 0) =>
@@ -172,7 +188,8 @@ export function guest(it: Machine, sid?: number, type: number = VIOMMU_TYPE.ARM_
   const nest = (ste: bigint) => {
     put(PAGE.DATA, 0, [low(ste), high(ste), 0, 0]);
     const data = { data_type: HWPT_DATA.ARM_SMMUV3, data_len: 16, data_uptr: USER + ipa(PAGE.DATA) };
-    const { errno, out_hwpt_id } = call(fd, IOMMU_HWPT_ALLOC, { dev_id: device.id, pt_id: viommu, ...data });
+    const faults = options.faults === undefined ? {} : { flags: FAULT_ID_VALID, fault_id: options.faults(fd) };
+    const { errno, out_hwpt_id } = call(fd, IOMMU_HWPT_ALLOC, { dev_id: device.id, pt_id: viommu, ...data, ...faults });
     return taken(errno ?? out_hwpt_id);
   };
   const mmapOffset = Number(

@@ -18,7 +18,7 @@ const ILLEGAL: Command = [0x13n, 0x5000n];
 
 /** A guest with its first queue on. What it writes to `registers` are accesses to a page of the device: no exit. */
 function accelerated(it: Machine, sid?: number) {
-  const made = guest(it, sid, VIOMMU_TYPE.TEGRA241_CMDQV);
+  const made = guest(it, sid, { type: VIOMMU_TYPE.TEGRA241_CMDQV });
   const { cmdqv, fd, ipa, mmapOffset, putCommands, viommu } = made;
   const { errno, out_hw_queue_id } = call(fd, IOMMU_HW_QUEUE_ALLOC, {
     ...{ viommu_id: viommu, type: HW_QUEUE_TYPE.TEGRA241_CMDQV, index: 0, length: 0x1000n },

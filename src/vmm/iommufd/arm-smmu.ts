@@ -1,11 +1,11 @@
 /** Linux's driver of SMMUv3 as iommufd meets it: its page tables, attachments and vSMMUs (drivers/iommu/arm/arm-smmu-v3 of Linux 6.18). */
-import { encodeHalves, get } from '../../bits/index.ts';
-import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
+import { encodeHalves, get, join } from '../../bits/index.ts';
+import { CMD_RESUME, CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
 import * as events from '../../iommu/smmuv3/event-structures.ts';
 import { ArmVsmmu } from './arm-vsmmu.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
-import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VEVENTQ_TYPE, VIOMMU_TYPE } from './flags.ts';
+import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, PGFAULT_PERM, VEVENTQ_TYPE, VIOMMU_TYPE } from './flags.ts';
 import type { HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestSte } from './nested-ste.ts';
@@ -102,6 +102,14 @@ export interface ArmNested {
   readonly guest: GuestSte;
 }
 
+/** A device that was attached or detached here at least once. */
+interface Master {
+  readonly device: HostDevice;
+  readonly domain: HostDomain | null;
+  /** Who has it behind a nested domain. */
+  readonly guest: { readonly vsmmu: ArmVsmmu; readonly vsid: number } | null;
+}
+
 export class ArmSmmu implements HostIommu {
   readonly driver = 'arm-smmu-v3';
   readonly host: ArmSmmuHost;
@@ -109,8 +117,8 @@ export class ArmSmmu implements HostIommu {
   readonly vmids: IdAllocator;
   /** Nesting is by vIOMMU. */
   readonly allocateNested = null;
-  /** By StreamID: the guest that has the device behind a nested domain. */
-  private readonly guests = new Map<number, { readonly vsmmu: ArmVsmmu; readonly vsid: number }>();
+  /** By StreamID. */
+  private readonly masters = new Map<number, Master>();
   /** By nested domain. */
   private readonly nested = new WeakMap<HostDomain, ArmNested>();
 
@@ -171,40 +179,70 @@ export class ArmSmmu implements HostIommu {
     }
     devices.forEach((device, i) => {
       this.hardware.install(device.sid, streams[i]);
-      this.setGuest(device, domain);
+      this.setMaster(device, domain);
     });
     return null;
   }
 
   /** Whom events of a device are told to. */
-  private setGuest(device: HostDevice, domain: HostDomain | null): void {
+  private setMaster(device: HostDevice, domain: HostDomain | null): void {
     const vsmmu = domain === null ? undefined : this.nested.get(domain)?.vsmmu;
     const vsid = vsmmu?.vsidOf(device) ?? -1;
-    if (vsmmu === undefined || vsid < 0) this.guests.delete(device.sid);
-    else this.guests.set(device.sid, { vsmmu, vsid });
+    const guest = vsmmu === undefined || vsid < 0 ? null : { vsmmu, vsid };
+    this.masters.set(device.sid, { device, domain, guest });
   }
 
   /**
-   * An event of the SMMU's: a guest is told of what its own stage 1 has done, under its own StreamID (arm_smmu_handle_event of Linux).
+   * An event of the SMMU's: a guest is told of what its own stage 1 has done, under its own StreamID; a stall is a page request (arm_smmu_handle_event
+   * of Linux).
    * @param event as halves; not changed
-   * @returns EOPNOTSUPP for what the host keeps for itself
+   * @returns EOPNOTSUPP for what the host keeps for itself, EINVAL for a stall that nobody takes, and for a StreamID of nobody
    */
   reportEvent(event: Int32Array): Errno | null {
     if (!GUEST_EVENTS.includes(event[0] & 0xff)) return 'EOPNOTSUPP';
-    const guest = this.guests.get(event[1] >>> 0);
+    const master = this.masters.get(event[1] >>> 0);
+    if (master === undefined) return 'EINVAL';
+    if (get(F_TRANSLATION.Stall, event) === 1) return this.reportStall(master, event);
+    const { guest } = master;
     const isStage2 = get(F_TRANSLATION.S2, event) === 1;
-    const stalls = get(F_TRANSLATION.Stall, event) === 1;
-    if (guest === undefined || isStage2 || stalls) return 'EOPNOTSUPP';
+    if (guest === null || isStage2) return 'EOPNOTSUPP';
     const copy = Int32Array.from(event);
     copy[1] = guest.vsid | 0;
     return guest.vsmmu.listener?.(VEVENTQ_TYPE.ARM_SMMUV3, bytesOf(copy)) ?? null;
+  }
+
+  /**
+   * What nobody takes is aborted. Not where firmware does not say that the device can stall: the driver then sends no CMD_RESUME at all, and the
+   * transaction waits for ever, as it does where a guest's CD made it stall.
+   */
+  private reportStall({ device, domain }: Master, event: Int32Array): Errno | null {
+    const StreamID = device.sid;
+    const STAG = get(F_TRANSLATION.STAG, event);
+    const respond = (success: boolean) => {
+      if (device.stalls !== true) return;
+      this.run(encodeHalves(CMD_RESUME, { StreamID, STAG, ...(success ? { Ac: 1 } : { Ab: 1 }) }));
+    };
+    const pasid = get(F_TRANSLATION.SSV, event) === 1 ? get(F_TRANSLATION.SubstreamID, event) : null;
+    // SubstreamIDs are a guest's own business only.
+    const takes = device.stalls === true && domain !== null && (pasid === null || domain.kind === 'nested');
+    const { EXEC, PRIV, READ, WRITE } = PGFAULT_PERM;
+    const perm =
+      (get(F_TRANSLATION.RnW, event) === 1 ? READ : WRITE) |
+      (get(F_TRANSLATION.InD, event) === 1 ? EXEC : 0) |
+      (get(F_TRANSLATION.PnU, event) === 1 ? PRIV : 0);
+    const faults = [{ pasid, address: join(event[4], event[5]), perm }];
+    if (takes && domain.faultHandler?.({ device, index: STAG, faults, respond }) === true) return null;
+    respond(false);
+    return 'EINVAL';
   }
 
   private streamFor(device: HostDevice, domain: HostDomain | null): Stream | Errno {
     if (domain === null) return { kind: 'abort' };
     if (domain instanceof ArmDomain) {
       const { stage, table, tag } = domain;
-      return stage === 1 ? { kind: 'stage 1', table, asid: tag } : { kind: 'stage 2', table, vmid: tag };
+      return stage === 1
+        ? { kind: 'stage 1', table, asid: tag, stalls: device.stalls === true }
+        : { kind: 'stage 2', table, vmid: tag };
     }
     const nested = this.nested.get(domain);
     if (nested === undefined) throw new Error(`${this.name}: a domain that is nobody's`);

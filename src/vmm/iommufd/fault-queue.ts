@@ -6,27 +6,14 @@ import type { Device } from './device.ts';
 import type { Errno } from './errno.ts';
 import { EventQueue } from './event-queue.ts';
 import { PAGE_RESPONSE, PGFAULT_FLAGS } from './flags.ts';
+import type { FaultReport, PageFault } from './hardware.ts';
 import type * as uapi from './structures.ts';
 import { HWPT_PAGE_RESPONSE, HWPT_PGFAULT } from './structures.ts';
 import { bytesOf, halvesOf } from './user-array.ts';
 
-/** One page request of a group. */
-export interface PageFault {
-  /** null: without. */
-  readonly pasid: number | null;
-  readonly address: bigint;
-  /** READ 1, WRITE 2, EXEC 4, PRIV 8. */
-  readonly perm: number;
-}
-
-/** Requests that are answered together. */
-export interface FaultGroup {
+/** Those of a device that was given to iommufd. */
+export interface FaultGroup extends Omit<FaultReport, 'device'> {
   readonly device: Device;
-  /** Page request group index. */
-  readonly index: number;
-  readonly faults: readonly PageFault[];
-  /** What hardware is told: success, so that it tries again, or not. */
-  respond(success: boolean): void;
 }
 
 const FAULT_BYTES = HWPT_PGFAULT.width / 8;

@@ -25,4 +25,5 @@ export const HW_QUEUE_TYPE = { DEFAULT: 0, TEGRA241_CMDQV: 1 } as const;
 
 export const VEVENT_FLAGS = { LOST_EVENTS: 1 } as const;
 export const PGFAULT_FLAGS = { PASID_VALID: 1, LAST_PAGE: 2 } as const;
+export const PGFAULT_PERM = { READ: 1, WRITE: 2, EXEC: 4, PRIV: 8 } as const;
 export const PAGE_RESPONSE = { SUCCESS: 0, INVALID: 1 } as const;

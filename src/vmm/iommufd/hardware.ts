@@ -29,8 +29,33 @@ export interface DirtyTracking {
   flush(): void;
 }
 
+/** One page request. */
+export interface PageFault {
+  /** null: without. */
+  readonly pasid: number | null;
+  readonly address: bigint;
+  /** READ 1, WRITE 2, EXEC 4, PRIV 8. */
+  readonly perm: number;
+}
+
+/** Page requests that a device waits for and that are answered together (`iopf_group`). */
+export interface FaultReport {
+  readonly device: HostDevice;
+  /** Page request group index; of an SMMU, the STAG. */
+  readonly index: number;
+  readonly faults: readonly PageFault[];
+  /** What hardware is told: success, so that it tries again, or not. */
+  readonly respond: (success: boolean) => void;
+}
+
+/** What page tables of all kinds have. */
+interface Faulting {
+  /** Takes page requests of devices that are attached (`iopf_handler`); set with a fault queue. @returns whether it has taken them */
+  faultHandler?: (report: FaultReport) => boolean;
+}
+
 /** A page table that the kernel fills (`iommu_domain` of a paging type). */
-export interface PagingDomain {
+export interface PagingDomain extends Faulting {
   readonly kind: 'paging';
   /** Whose driver has made it. */
   readonly iommu: HostIommu;
@@ -45,7 +70,7 @@ export interface PagingDomain {
 }
 
 /** A page table that the guest fills, behind one that the kernel fills. */
-export interface NestedDomain {
+export interface NestedDomain extends Faulting {
   readonly kind: 'nested';
   readonly iommu: HostIommu;
   /** IOMMU_HWPT_INVALIDATE; null where the driver has none (SMMUv3: on the vIOMMU instead). */
@@ -75,6 +100,8 @@ export interface HostDevice {
   readonly dirtyTracking: boolean;
   /** A virtual function with PRI, which it shares with its physical function: no fault queue for it. */
   readonly sharedPri: boolean;
+  /** Transactions of it may stall for as long as software likes (`dma-can-stall` of firmware: no PCI device); not if absent. */
+  readonly stalls?: boolean;
   readonly reserved: readonly ReservedRegion[];
 }
 

@@ -7,7 +7,7 @@ import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
 import { FaultQueue } from './fault-queue.ts';
 import { HWPT_ALLOC_FLAGS, HWPT_DATA } from './flags.ts';
-import type { NestedDomain, PagingDomain } from './hardware.ts';
+import type { HostDomain, NestedDomain, PagingDomain } from './hardware.ts';
 import { Ioas } from './ioas.ts';
 import { IommufdObject } from './objects.ts';
 import type * as uapi from './structures.ts';
@@ -21,9 +21,17 @@ abstract class Hwpt extends IommufdObject {
   /** Where its devices' faults are reported; null: nowhere. */
   faults: FaultQueue | null = null;
 
-  setFaults(faults: FaultQueue): void {
+  abstract readonly domain: HostDomain;
+
+  setFaults(fd: Iommufd, faults: FaultQueue): void {
     faults.users++;
     this.faults = faults;
+    this.domain.faultHandler = (report) => {
+      const device = fd.objects.all().find((one) => one instanceof DeviceObject && one.host === report.device);
+      if (device === undefined) return false;
+      faults.report({ ...report, device: device as Device });
+      return true;
+    };
   }
 
   protected releaseFaults(): void {
@@ -135,7 +143,7 @@ export function allocateHwpt(fd: Iommufd, cmd: Values<typeof uapi.HWPT_ALLOC.fie
       hwpt.release();
       return faults;
     }
-    hwpt.setFaults(faults);
+    hwpt.setFaults(fd, faults);
   }
   cmd.out_hwpt_id = fd.objects.add(hwpt).id;
   return null;

@@ -20,7 +20,7 @@ export interface HostTable {
 /** What the STE of a stream shall do. */
 export type Stream =
   | { readonly kind: 'abort' }
-  | { readonly kind: 'stage 1'; readonly table: HostTable; readonly asid: number }
+  | { readonly kind: 'stage 1'; readonly table: HostTable; readonly asid: number; readonly stalls: boolean }
   | { readonly kind: 'stage 2'; readonly table: HostTable; readonly vmid: number }
   | { readonly kind: 'nested'; readonly table: HostTable; readonly vmid: number; readonly guest: GuestSte };
 

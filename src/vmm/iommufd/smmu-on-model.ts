@@ -2,7 +2,8 @@
  * A physical SMMUv3 that is a model with registers and memory: stream table, context descriptors, command and event queue, as Linux's driver has
  * them. Everything is done when a call returns.
  */
-import { encode64, encodeHalves, high, low } from '../../bits/index.ts';
+import { encode64, encodeHalves, get, high, low } from '../../bits/index.ts';
+import { IDR0 } from '../../iommu/smmuv3/capability-registers.ts';
 import { CMD_CFGI_CD, CMD_CFGI_STE, COMMAND_BYTES } from '../../iommu/smmuv3/commands.ts';
 import { CD } from '../../iommu/smmuv3/context-structures.ts';
 import { EVENT_BYTES } from '../../iommu/smmuv3/event-structures.ts';
@@ -64,6 +65,8 @@ export class SmmuOnModel implements SmmuHardware {
   private readonly eventFrame: number;
   /** By StreamID: the frame of its CD. */
   private readonly cds = new Map<number, number>();
+  /** IDR0.STALL_MODEL: stalling and terminating are both there. */
+  private readonly mayStall: boolean;
 
   constructor(unit: SmmuUnit, host: HostMemory, options: SmmuOnModelOptions) {
     const { cmdqv, features, name, sidBits = 10, vmidBits } = options;
@@ -73,6 +76,7 @@ export class SmmuOnModel implements SmmuHardware {
     this.features = features;
     this.vmidBits = vmidBits;
     this.cmdqv = cmdqv ?? null;
+    this.mayStall = get(IDR0.STALL_MODEL, this.registers) === 0;
     const bytes = 2 ** sidBits * STE_WORDS * 8;
     this.streamTable = host.takeAligned(Math.max(1, bytes / Number(PAGE_SIZE)));
     this.commandFrame = host.take();
@@ -127,12 +131,31 @@ export class SmmuOnModel implements SmmuHardware {
     const { first } = stream.table as LpaeTable;
     const cd = encodeHalves(CD, {
       ...{ V: 1, AA64: 1, T0SZ: 64 - stream.table.bits, TG0: 0, IR0: 1, OR0: 1, SH0: 3, EPD1: 1, IPS: 5 },
-      ...{ R: 1, A: 1, ASET: 1, ASID: stream.asid, TTB0: BigInt(first) * PAGE_SIZE, MAIR0: WRITE_BACK },
+      ...{
+        S: stream.stalls ? 1 : 0,
+        R: 1,
+        A: 1,
+        ASET: 1,
+        ASID: stream.asid,
+        TTB0: BigInt(first) * PAGE_SIZE,
+        MAIR0: WRITE_BACK,
+      },
     });
     this.host.setAll(frame, 0, cd);
     this.issue(encodeHalves(CMD_CFGI_CD, { StreamID: sid, Leaf: 1 }), 0, 1);
     const S1ContextPtr = BigInt(frame) * PAGE_SIZE;
-    return encodeHalves(STE, { V: 1, Config: STE_CONFIG.s1, S1ContextPtr, S1CIR: 1, S1COR: 1, S1CSH: 3, SHCFG: 1 });
+    // Nothing that is recorded of a device may wait for software that does not expect it.
+    const S1STALLD = this.mayStall && !stream.stalls ? 1 : 0;
+    return encodeHalves(STE, {
+      V: 1,
+      Config: STE_CONFIG.s1,
+      S1ContextPtr,
+      S1STALLD,
+      S1CIR: 1,
+      S1COR: 1,
+      S1CSH: 3,
+      SHCFG: 1,
+    });
   }
 
   private cdFrameOf(sid: number): number {
