@@ -1,10 +1,12 @@
 /** What somebody with a fault should fetch next, by what the fault is of. Commands to be pasted; DEVICE stands for the requester. */
 import type { Model } from './finding.ts';
 
+/** Of Linux. */
 const ALWAYS = ['the whole dmesg from boot, not only the fault', 'uname -r; cat /proc/cmdline', 'lspci -vv -s DEVICE'];
 
+/** What is traced of the DMA API names the device, and tells its buffers to the byte. */
 const TRACE =
-  'trace-cmd record -e iommu:map -e iommu:unmap -e iommu:attach_device_to_domain, then `trace-cmd report | pinhole explain -`';
+  'trace-cmd record -e iommu -e dma (the latter since Linux 6.12), then `trace-cmd report | pinhole explain -` with the dmesg beside it';
 
 const GROUPS = 'cat /sys/kernel/iommu_groups/*/reserved_regions';
 
@@ -50,11 +52,16 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
     'cat /sys/kernel/debug/swiotlb/{io_tlb_nslabs,io_tlb_used}',
     GROUPS,
   ],
+  windows: [
+    '!analyze -v of the dump; !devobj and !devstack of Arg2, where it is not 0',
+    'msinfo32: whether kernel DMA protection is on; Device Manager: which devices are behind the same bridge',
+    'whether it stays with the newest firmware, and driver of the device',
+  ],
 };
 
 /** @param device as the fault names it; null where it names none. Only a name of PCI is one that lspci and sysfs take. */
 export function toCollect(model: Model, device: string | null): string[] {
-  const all = [...ALWAYS, ...OF_MODEL[model]];
+  const all = model === 'windows' ? OF_MODEL.windows : [...ALWAYS, ...OF_MODEL[model]];
   const named = device !== null && /^[0-9a-f:]+\.[0-7]$/i.test(device) ? device.replace(/^0000:/, '') : null;
   return all
     .filter((what) => named !== null || !what.includes('DEVICE'))

@@ -3,7 +3,7 @@ import type { Suspect } from './causes.ts';
 import type { DecodedStructure } from './structure.ts';
 
 /** Which IOMMU, or which software, it is of. */
-export type Model = 'vtd' | 'smmuv3' | 'smmuv2' | 'amdvi' | 'riscv' | 'spapr' | 'virtio' | 'linux';
+export type Model = 'vtd' | 'smmuv3' | 'smmuv2' | 'amdvi' | 'riscv' | 'spapr' | 'virtio' | 'linux' | 'windows';
 
 /** Who made a request, as its line names it. */
 export interface Requester {

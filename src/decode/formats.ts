@@ -10,6 +10,7 @@ import { SMMU_LINES } from './smmuv3/lines.ts';
 import { SPAPR_LINES } from './spapr/lines.ts';
 import { VIRTIO_LINES } from './virtio/lines.ts';
 import { VTD_LINES } from './vtd/lines.ts';
+import { WINDOWS_LINES } from './windows/lines.ts';
 
 export const LINE_FORMATS: readonly LineFormat[] = [
   ...VTD_LINES,
@@ -20,6 +21,7 @@ export const LINE_FORMATS: readonly LineFormat[] = [
   ...VIRTIO_LINES,
   ...SPAPR_LINES,
   ...LINUX_LINES,
+  ...WINDOWS_LINES,
   ...COMMAND_LINES,
   ...DUMP_FORMATS,
 ];

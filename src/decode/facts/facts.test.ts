@@ -273,4 +273,25 @@ describe('what happened before', () => {
     explainer.end();
     expect(explainer.report.groups.filter(({ finding }) => finding.kind.startsWith('facts.'))).toEqual([]);
   });
+
+  const lazy = at('1.000000', 'iommu: DMA domain TLB invalidation policy: lazy mode');
+  const passthrough = at('1.000000', 'iommu: Default domain type: Passthrough (set via kernel command line)');
+
+  test.each([
+    ['facts.lazy', lazy],
+    ['facts.passthrough', passthrough],
+  ])('%s is told once, with the first fault that it bears on', (kind, mode) => {
+    const found = of(kind, mode + fault('2.000000') + fault('3.000000'));
+    expect(found).toHaveLength(1);
+    expect(found[0].summary).toContain('line 1');
+    expect(of(kind, fault('2.000000') + mode)).toEqual([]);
+  });
+
+  test('strict and translated say nothing of a fault', () => {
+    const modes =
+      at('1.000000', 'iommu: DMA domain TLB invalidation policy: strict mode') +
+      at('1.000000', 'iommu: Default domain type: Translated');
+    const kinds = explain(modes + fault('2.000000')).groups.map(({ finding }) => finding.kind);
+    expect(kinds.filter((kind) => kind.startsWith('facts.'))).toEqual([]);
+  });
 });

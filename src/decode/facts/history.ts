@@ -1,4 +1,4 @@
-/** What happened to a machine before its faults: another kernel ran (kdump, kexec), or it slept. Told once an input, with the first fault that it may explain. */
+/** What there was to a machine before its faults: another kernel ran (kdump, kexec), it slept, or it uses its IOMMU in a special way. Told once an input, with the first fault that it bears on. */
 import { type CauseId, suspects } from '../causes.ts';
 import type { Finding, Found, Position } from '../finding.ts';
 import { NOTHING } from '../finding.ts';
@@ -20,6 +20,10 @@ export class History {
   /** Where it woke; null once that was told. */
   private woken: Position[] | null = [];
 
+  /** Where the mode was told; null if it was not, or once it was told with a fault. */
+  private lazy: Position | null = null;
+  private passthrough: Position | null = null;
+
   constructor(emit: (found: Found) => void) {
     this.emit = emit;
   }
@@ -28,6 +32,7 @@ export class History {
     this.input = input;
     this.taken = null;
     this.woken = [];
+    this.lazy = this.passthrough = null;
   }
 
   /** The machine woke from sleep. */
@@ -39,29 +44,55 @@ export class History {
     const { details, kind } = finding;
     if (kind.startsWith('linux.history.') || details.some(([name]) => name.startsWith(CRASH_PARAMETER)))
       this.taken = at;
+    if (kind === 'linux.mode.lazy') this.lazy = at;
+    if (kind === 'linux.mode.passthrough') this.passthrough = at;
     if (finding.severity !== 'error' || finding.requester === null || at.input !== this.input) return;
+    if (this.lazy !== null && finding.causes.some(({ id }) => id === 'unmap-before-completion'))
+      this.tell('lazy', this.lazy, finding, at);
+    if (this.passthrough !== null && finding.address?.space === 'IOVA')
+      this.tell('passthrough', this.passthrough, finding, at);
     if (this.taken !== null) this.tell('taken', this.taken, finding, at);
     const woken = this.woken?.findLast((one) => isSoonAfter(one, at));
     if (woken !== undefined) this.tell('woken', woken, finding, at);
   }
 
-  private tell(what: 'taken' | 'woken', before: Position, { model, requester }: Finding, at: Position): void {
+  private tell(what: keyof typeof SAYS, before: Position, { model, requester }: Finding, at: Position): void {
     this[what] = null;
-    const [text, cause] = SAYS[what];
+    const { causes, text } = SAYS[what](before.line);
     this.emit({
       at,
       finding: {
         ...{ ...NOTHING, kind: `facts.${what}`, model, requester, severity: 'info' },
-        summary: `${text} (line ${before.line}): the faults from here on may come of that`,
-        causes: suspects({ likely: [cause] }),
+        summary: text,
+        causes: suspects({ likely: causes }),
       },
     });
   }
 }
 
-const SAYS: Readonly<Record<'taken' | 'woken', readonly [text: string, cause: CauseId]>> = {
-  taken: ['another kernel ran before this one, and devices may still do DMA for it', 'kdump'],
-  woken: ['the machine had just woken from sleep', 'resume'],
+interface Said {
+  readonly text: string;
+  readonly causes: readonly CauseId[];
+}
+
+/** @param line where it was told */
+const SAYS: Readonly<Record<'taken' | 'woken' | 'lazy' | 'passthrough', (line: number) => Said>> = {
+  taken: (line) => ({
+    text: `another kernel ran before this one, and devices may still do DMA for it (line ${line}): the faults from here on may come of that`,
+    causes: ['kdump'],
+  }),
+  woken: (line) => ({
+    text: `the machine had just woken from sleep (line ${line}): the faults from here on may come of that`,
+    causes: ['resume'],
+  }),
+  lazy: (line) => ({
+    text: `pages are flushed some time after they are unmapped (lazy, line ${line}): a fault comes only with the flush, and most DMA that is late gets by; iommu.strict=1 makes each of it fault at once`,
+    causes: [],
+  }),
+  passthrough: (line) => ({
+    text: `devices are not translated by default (line ${line}), and one that faults all the same is assigned, untrusted, cannot reach all memory, or has a domain of its own`,
+    causes: [],
+  }),
 };
 
 function isSoonAfter(before: Position, at: Position): boolean {

@@ -4,6 +4,7 @@ import { DMA_API_LINES } from './dma-api-lines.ts';
 import { FIRMWARE_LINES } from './firmware-lines.ts';
 import { HISTORY_LINES } from './history-lines.ts';
 import { MAPPING_LINES } from './mapping-lines.ts';
+import { MODE_LINES } from './mode-lines.ts';
 import { RESERVED_LINES } from './reserved-lines.ts';
 import { SOC_LINES } from './soc-lines.ts';
 import { VFIO_LINES } from './vfio-lines.ts';
@@ -17,4 +18,5 @@ export const LINUX_LINES: readonly LineFormat[] = [
   ...FIRMWARE_LINES,
   ...SOC_LINES,
   ...HISTORY_LINES,
+  ...MODE_LINES,
 ];

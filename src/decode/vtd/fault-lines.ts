@@ -19,8 +19,8 @@ const XEN_REASON = /\[VT-D\](?:DMAR|INTR-REMAP): reason (?<reason>[0-9a-f]{1,2})
 /** The PASID of older lines where there is none. */
 const NO_PASID = 0xffffffff;
 
-/** Of a DMA request. */
-function fault(groups: Groups, hexadecimal: boolean): Finding | null {
+/** Of a DMA request. @param hexadecimal the reason is; addresses and PASIDs are ever */
+export function fault(groups: Groups, hexadecimal: boolean): Finding | null {
   const address = hexNumber(groups.address ?? '');
   const reason = groups.reason === undefined ? null : Number.parseInt(groups.reason, hexadecimal ? 16 : 10);
   const pasid = groups.pasid === undefined ? null : Number.parseInt(groups.pasid, 16);
@@ -48,7 +48,7 @@ function fault(groups: Groups, hexadecimal: boolean): Finding | null {
 }
 
 /** Of an interrupt request. */
-function interruptFault(groups: Groups, hexadecimal: boolean): Finding | null {
+export function interruptFault(groups: Groups, hexadecimal: boolean): Finding | null {
   const index = hexNumber(groups.address ?? '');
   const reason = groups.reason === undefined ? null : Number.parseInt(groups.reason, hexadecimal ? 16 : 10);
   const requester = pciRequester((groups.device ?? '').replaceAll('0x', ''));
