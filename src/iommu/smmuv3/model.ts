@@ -120,7 +120,7 @@ export class Smmu implements Translator, MmioBlock {
     const vpnHi = dma.get(slot, SLOT.vpnHi);
     const lo = (vpnHi << 30) | (dma.get(slot, SLOT.vpnLo) << 12) | (dma.get(slot, SLOT.word) << 3);
     const kind = dma.get(slot, SLOT.access) | (privileged === true && pasid >= 0 ? REQUEST.privileged : 0);
-    const event = this.translate(sid, pasid, vpnHi >>> 2, lo, kind);
+    const event = this.translate(sid, pasid, vpnHi >> 2, lo, kind);
     if (event === 0) return dma.translated(slot, this.outHi, this.outLo >>> 12);
     // Where everything is done at once nobody would resume what stalls: it is aborted.
     if (event > 0 && this.outcome === OUTCOME.razwi) dma.ignored(slot);

@@ -73,7 +73,7 @@ export function load(dma: Dma, slot: number, t: Translation, used: Used): void {
     t.ssid = -1;
   } else {
     const [hi, lo] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)];
-    t.hi = hi >>> 2;
+    t.hi = hi >> 2;
     t.lo = (hi << 30) | (lo << 12) | (dma.get(slot, SLOT.word) << 3);
   }
   t.ste = slot + STE_BASE;
@@ -230,7 +230,7 @@ export function loadForDrain(dma: Dma, slot: number, t: Translation, into: Drain
   t.second.inHi = dma.get(slot, AT.ipaHi);
   t.second.inLo = dma.get(slot, AT.ipaLo);
   const [hi, lo] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo)];
-  t.hi = hi >>> 2;
+  t.hi = hi >> 2;
   t.lo = (hi << 30) | (lo << 12);
 }
 

@@ -24,11 +24,17 @@ describe('in steps', () => {
     });
   };
 
-  /** What of a random request a machine's device can send. */
+  /** What of a random request a machine's device can send: words, and addresses of 61 bits with their sign. */
   function sendable({ address, write, ssid, privileged, sid }: Request): Request {
     const isWrite = write;
     return {
-      ...{ sid: sid & 0xffff, ssid, address: address & 0xff_ffff_ffff_fff8n, write: isWrite, read: !isWrite },
+      ...{
+        sid: sid & 0xffff,
+        ssid,
+        address: BigInt.asUintN(64, BigInt.asIntN(61, address)) & ~7n,
+        write: isWrite,
+        read: !isWrite,
+      },
       ...{ instruction: false, privileged: privileged && ssid >= 0 },
     };
   }
