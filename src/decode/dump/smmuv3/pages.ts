@@ -9,6 +9,9 @@ import type { EventNumber } from './faults.ts';
 import { EVENT, event } from './faults.ts';
 import type { Shape } from './granules.ts';
 import { LAST, levelsOf } from './granules.ts';
+import type { FirstRules, Wanted } from './permissions.ts';
+import { dirties, firstLacks, Restrictions, secondLacks } from './permissions.ts';
+import type { SmmuUnit } from './unit.ts';
 
 /** What a walk of one stage gives. */
 export interface Leaf {
@@ -34,33 +37,35 @@ interface Stage {
 }
 
 export interface SecondStage extends Stage {
-  /** STE.S2PTW, where MemAttr has its usual meaning. */
+  /** STE.S2PTW. */
   readonly noDeviceWalks: boolean;
+  /** STE.S2FWB, which changes what MemAttr means. */
+  readonly forced: boolean;
 }
 
 export interface FirstStage extends Stage {
-  /** Of requests; null where there is one privilege level alone. */
-  readonly privileged: boolean | null;
-  readonly pan: boolean;
+  readonly rules: FirstRules;
   /** CD.HAD0, HAD1: table descriptors do not restrict. */
   readonly had: boolean;
   /** The upper part of the address space (TTB1). */
   readonly upper: boolean;
 }
 
-/** What an access is for: the request, or a read of the unit's own. */
+/** What an access is for: the transaction, whose wants are its own, or something that the unit itself reads or writes. */
 type Class = 'IN' | 'TTD' | 'CD';
 
 type Refuse = (number: EventNumber, why: string) => never;
 
 export class SmmuPages {
   private readonly reader: Reader;
-  private readonly access: WalkAccess;
+  private readonly wanted: Wanted;
   private readonly second: SecondStage | null;
+  private readonly unit: SmmuUnit;
 
-  constructor(reader: Reader, access: WalkAccess, second: SecondStage | null) {
+  constructor(reader: Reader, wanted: Wanted, unit: SmmuUnit, second: SecondStage | null) {
     this.reader = reader;
-    this.access = access;
+    this.unit = unit;
+    this.wanted = wanted;
     this.second = second;
   }
 
@@ -74,36 +79,27 @@ export class SmmuPages {
     const refuse: Refuse = (number, why) =>
       event(number, stage.recorded ? why : `${why}; not recorded (CD.R and S are 0)`);
     const { had, shape, start, width } = stage;
-    let [noUser, readOnly] = [false, false];
+    const tables = new Restrictions();
     return descend<Leaf>(this.reader, {
       ...{ levels: levelsOf(shape, 1, start, width), table: stage.table, key: address, bigEndian: stage.bigEndian },
       place: (at) => this.place(at, 'TTD'),
       visit: (entry, level, i, at) => {
         const next = this.next(entry, start + i, sizeOf(level), address, stage, refuse);
         if ('table' in next) {
-          const restricted = had ? 0n : fieldOf(entry, 'APTable');
-          noUser ||= (restricted & 1n) !== 0n;
-          readOnly ||= (restricted & 2n) !== 0n;
+          if (!had) tables.add(entry);
           return next;
         }
-        let updates = needsAccessFlag(entry, stage, refuse);
-        const user = (fieldOf(entry, 'AP') & 1n) !== 0n && !noUser;
-        if (stage.privileged === false && !user)
-          refuse(EVENT.permission, 'AP, or APTable above it, lets privileged accesses alone');
-        if (stage.privileged === true && stage.pan && user)
-          refuse(EVENT.permission, 'CD.PAN: privileged accesses may not reach pages of users');
-        if (this.access === 'write') {
-          if (readOnly) refuse(EVENT.permission, 'APTable of a table above it lets no write');
-          if ((fieldOf(entry, 'AP') & 2n) !== 0n) updates = makesWritable(entry, stage, 'AP', refuse) || updates;
-        }
-        if (updates) this.place(at, 'TTD', 'write');
+        const updates = needsAccessFlag(entry, stage, refuse);
+        const lacks = firstLacks(entry, stage.rules, tables, this.wanted);
+        if (lacks !== null) refuse(EVENT.permission, lacks);
+        if (updates || (this.wanted.access === 'write' && dirties(entry, stage))) this.place(at, 'TTD', 'write');
         return next;
       },
     });
   }
 
   /** @returns null without a second stage @throws Ended */
-  stage2(address: bigint, of: Class, access: WalkAccess): Leaf | null {
+  stage2(address: bigint, of: Class, access: WalkAccess = 'read'): Leaf | null {
     const { second: stage } = this;
     if (stage === null) return null;
     const refuse: Refuse = (number, why) =>
@@ -121,11 +117,12 @@ export class SmmuPages {
         const next = this.next(entry, start + i, sizeOf(level), address, stage, refuse);
         if ('table' in next) return next;
         needsAccessFlag(entry, stage, refuse);
-        const rights = fieldOf(entry, 'S2AP');
-        if (access === 'read' && (rights & 1n) === 0n) refuse(EVENT.permission, 'S2AP lets no read');
-        if (access === 'write' && (rights & 2n) === 0n) makesWritable(entry, stage, 'S2AP', refuse);
-        // Device memory: MemAttr 00xx.
-        if (of !== 'IN' && stage.noDeviceWalks && fieldOf(entry, 'MemAttr') < 4n)
+        const wanted = of === 'IN' ? this.wanted : { access, privileged: false };
+        const lacks = secondLacks(entry, stage, wanted);
+        if (lacks !== null) refuse(EVENT.permission, lacks);
+        // Device memory: MemAttr 00xx, with S2FWB x0xx.
+        const memory = fieldOf(entry, 'MemAttr') & (stage.forced ? 4n : 12n);
+        if (of !== 'IN' && stage.noDeviceWalks && memory === 0n)
           refuse(EVENT.permission, 'STE.S2PTW: the unit may not read its tables from Device memory');
         return next;
       },
@@ -145,11 +142,16 @@ export class SmmuPages {
     if ((word & 1n) === 0n) refuse(EVENT.translation, 'the descriptor is not valid: bit 0 is 0');
     if (entry.fields.length === 0) refuse(EVENT.translation, `level ${level} has no blocks: bit 1 is 0`);
     const isTable = level < LAST && (word & 2n) !== 0n;
-    if (!isTable && stage.shape.granule === 64 && level === 1)
-      this.reader.assumed.add(
-        'the unit has addresses of 52 bits: with the 64 KiB granule only these have level-1 blocks',
-      );
-    const output = fieldOf(entry, 'ADDR') | (fieldOf(entry, 'OA_51_48') << 48n);
+    const { isOasKnown, oas } = this.unit;
+    if (!isTable && stage.shape.granule === 64 && level === 1) {
+      if (oas < 52) refuse(EVENT.translation, 'level 1 has blocks only where addresses have 52 bits');
+      if (!isOasKnown)
+        this.reader.assumed.add(
+          'the unit has addresses of 52 bits: with the 64 KiB granule only these have level-1 blocks',
+        );
+    }
+    const high = oas < 52 ? 0n : fieldOf(entry, 'OA_51_48') << 48n;
+    const output = fieldOf(entry, 'ADDR') | high;
     if (output >> BigInt(stage.output) !== 0n)
       refuse(EVENT.addressSize, `the descriptor's address has more than ${stage.output} bits`);
     return isTable ? { table: output } : { end: { address: output | (address & (size - 1n)), bytes: size } };
@@ -162,10 +164,4 @@ function needsAccessFlag(entry: DecodedStructure, { affd, ha }: Stage, refuse: R
   if (ha) return true;
   if (!affd) refuse(EVENT.access, 'AF is 0');
   return false;
-}
-
-/** A descriptor that is read-only and clean. @returns whether the unit would make it writable */
-function makesWritable(entry: DecodedStructure, { hd, ha }: Stage, field: string, refuse: Refuse): boolean {
-  if (!(hd && ha && fieldOf(entry, 'DBM') === 1n)) refuse(EVENT.permission, `${field} lets no write`);
-  return true;
 }

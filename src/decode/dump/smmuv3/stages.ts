@@ -5,9 +5,10 @@ import { EVENT, event, notWalked } from './faults.ts';
 import type { Shape } from './granules.ts';
 import { bitsFrom, SHAPE_0, SHAPE_1, startLevel } from './granules.ts';
 import type { FirstStage, SecondStage } from './pages.ts';
+import type { SmmuUnit } from './unit.ts';
 
-/** OAS, IPS and S2PS in bits; the reserved value and 56 bits, which are VMSAv9-128's, count as 52. */
-const SIZES = [32, 36, 40, 42, 44, 48, 52, 52] as const;
+/** IPS and S2PS in bits, capped to the OAS; 56 bits are VMSAv9-128's. */
+const SIZES = [32, 36, 40, 42, 44, 48, 52, 56] as const;
 /** TxSZ with IDR3.STT is 48 at most, with the 64 KiB granule 47; without it 39. */
 const LARGEST_SIZE = 48;
 /** Tables of a second stage that may be concatenated: 2^4. */
@@ -18,28 +19,41 @@ function widest({ granule }: Shape): number {
   return granule === 64 ? 52 : 48;
 }
 
-function outputOf(shape: Shape, encoded: bigint): number {
-  return Math.min(widest(shape), SIZES[Number(encoded)] as number);
+function outputOf({ oas }: SmmuUnit, encoded: bigint): number {
+  return Math.min(oas, SIZES[Number(encoded)] as number);
 }
 
-function isSizeValid(shape: Shape, size: number): boolean {
-  return size >= 64 - widest(shape) && size <= LARGEST_SIZE - (shape.granule === 64 ? 1 : 0);
+/** @param widestInput of the unit @returns whether TxSZ is one that a table of the granule can have */
+function isSizeValid(shape: Shape, size: number, widestInput: number): boolean {
+  const least = 64 - Math.min(widest(shape), widestInput);
+  return size >= least && size <= LARGEST_SIZE - (shape.granule === 64 ? 1 : 0);
 }
 
-/** A table's lower address bits are taken for 0. */
-function aligned(address: bigint, shape: Shape, start: number, width: number): bigint {
-  const bits = BigInt(3 + width - (bitsFrom(shape, start) - shape.stride));
+/** Where tables may begin. */
+function isTableBeyond(shape: Shape, table: bigint, output: number): boolean {
+  return table >> BigInt(Math.min(widest(shape), output)) !== 0n;
+}
+
+/** A table's lower address bits are taken for 0; where addresses have 52 bits, so are those below 64 bytes. */
+function aligned(
+  address: bigint,
+  shape: Shape,
+  start: number,
+  { output, width }: { output: number; width: number },
+): bigint {
+  const bits = BigInt(Math.max(3 + width - (bitsFrom(shape, start) - shape.stride), output === 52 ? 6 : 0));
   return (address >> bits) << bits;
 }
 
-/** First level of a second stage by S2TG's granule and S2SL0. */
-function secondStart({ granule }: Shape, sl0: number): number | null {
+/** First level of a second stage by S2TG's granule and S2SL0: the highest ones need wide addresses (DDI 0487, AArch64.S2InvalidSL). */
+function secondStart({ granule }: Shape, sl0: number, { oas }: SmmuUnit): number | null {
+  if (sl0 === 2 && oas < (granule === 16 ? 42 : 44)) return null;
   if (granule === 4) return [2, 1, 0, 3][sl0] as number;
   return sl0 === 3 ? null : 3 - sl0;
 }
 
 /** @throws Ended with C_BAD_STE @throws WalkRefused */
-export function secondStageOf(ste: DecodedStructure): SecondStage {
+export function secondStageOf(ste: DecodedStructure, unit: SmmuUnit): SecondStage {
   const field = (name: string) => Number(fieldOf(ste, name));
   if (field('S2AA64') === 0) notWalked('a second stage of VMSAv8-32 (STE.S2AA64 = 0)');
   if (field('S2DS') === 1) notWalked('a second stage of LPA2 (STE.S2DS = 1)');
@@ -47,24 +61,29 @@ export function secondStageOf(ste: DecodedStructure): SecondStage {
   const shape = SHAPE_0[field('S2TG')];
   if (shape === undefined) return event(EVENT.badSte, 'S2TG is reserved');
   const size = field('S2T0SZ');
-  if (!isSizeValid(shape, size)) event(EVENT.badSte, `S2T0SZ ${size} is out of range`);
+  if (!isSizeValid(shape, size, unit.oas)) event(EVENT.badSte, `S2T0SZ ${size} is out of range`);
   const width = 64 - size;
-  const start = secondStart(shape, field('S2SL0'));
-  if (start === null) return event(EVENT.badSte, `S2SL0 3 is reserved with the ${shape.granule} KiB granule`);
+  const start = secondStart(shape, field('S2SL0'), unit);
+  if (start === null)
+    return event(
+      EVENT.badSte,
+      `S2SL0 ${field('S2SL0')} is none that the ${shape.granule} KiB granule has with addresses of ${unit.oas} bits`,
+    );
   const full = bitsFrom(shape, start);
   if (width <= full - shape.stride || width > full + CONCATENATED)
     event(EVENT.badSte, `S2T0SZ and S2SL0 do not go together: ${width} bits cannot begin at level ${start}`);
-  const output = outputOf(shape, fieldOf(ste, 'S2PS'));
+  const output = outputOf(unit, fieldOf(ste, 'S2PS'));
   const table = fieldOf(ste, 'S2TTB');
-  if (table >> BigInt(output) !== 0n) event(EVENT.badSte, `S2TTB has more than ${output} bits`);
+  if (isTableBeyond(shape, table, output)) event(EVENT.badSte, `S2TTB has more than ${output} bits`);
   return {
-    ...{ shape, start, width, output, table: aligned(table, shape, start, width) },
+    ...{ shape, start, width, output, table: aligned(table, shape, start, { output, width }) },
     bigEndian: field('S2ENDI') === 1,
     affd: field('S2AFFD') === 1,
     ha: field('S2HA') === 1,
     hd: field('S2HD') === 1,
     recorded: field('S2R') + field('S2S') > 0,
-    noDeviceWalks: field('S2PTW') === 1 && field('S2FWB') === 0,
+    noDeviceWalks: field('S2PTW') === 1,
+    forced: field('S2FWB') === 1,
   };
 }
 
@@ -73,6 +92,10 @@ export interface World {
   /** Two parts of the address space, and two privilege levels: EL1, and EL2 with E2H. */
   readonly two: boolean;
   readonly privileged: boolean;
+  /** STE.INSTCFG: reads are instruction fetches. */
+  readonly instruction: boolean;
+  /** STE.S1STALLD. */
+  readonly noStall: boolean;
 }
 
 /**
@@ -80,13 +103,19 @@ export interface World {
  * @returns with the address as the tables are indexed by it
  * @throws Ended with C_BAD_CD, or where there is no walk for the address
  */
-export function firstStageOf(cd: DecodedStructure, world: World, address: bigint): { stage: FirstStage; key: bigint } {
+export function firstStageOf(
+  cd: DecodedStructure,
+  world: World,
+  unit: SmmuUnit,
+  address: bigint,
+): { stage: FirstStage; key: bigint } {
   const is = (name: string) => fieldOf(cd, name) === 1n;
   if (!is('V')) event(EVENT.badCd, 'V is 0');
+  if (world.noStall && is('S')) event(EVENT.badCd, 'S is 1, and STE.S1STALLD too');
   if (!is('AA64')) notWalked('a first stage of VMSAv8-32 (CD.AA64 = 0)');
   if (is('DS')) notWalked('a first stage of LPA2 (CD.DS = 1)');
   if (is('PIE')) notWalked('a first stage with indirect permissions (CD.PIE = 1)');
-  const [lower, upper] = [halfOf(cd, 0), world.two ? halfOf(cd, 1) : null];
+  const [lower, upper] = [halfOf(cd, 0, world, unit), world.two ? halfOf(cd, 1, world, unit) : null];
   const isUpper = world.two && ((address >> 55n) & 1n) === 1n;
   const half = isUpper ? upper : lower;
   const recorded = is('R') || is('S');
@@ -101,23 +130,36 @@ export function firstStageOf(cd: DecodedStructure, world: World, address: bigint
   return {
     key: BigInt.asUintN(width, address),
     stage: {
-      ...{ shape, start, width, output, table: aligned(table, shape, start, width), recorded, upper: isUpper },
+      ...{
+        shape,
+        start,
+        width,
+        output,
+        table: aligned(table, shape, start, { output, width }),
+        recorded,
+        upper: isUpper,
+      },
       ...{ bigEndian: is('ENDI'), affd: is('AFFD'), ha: is('HA'), hd: is('HD') },
-      ...{ privileged: world.two ? world.privileged : null, pan: is('PAN'), had: is(`HAD${isUpper ? 1 : 0}`) },
+      had: is(`HAD${isUpper ? 1 : 0}`),
+      rules: {
+        ...{ single: !world.two, wxn: is('WXN'), pan: is('PAN'), epan: is('EPAN') },
+        ...{ ha: is('HA'), hd: is('HD') },
+      },
     },
   };
 }
 
 /** What a CD says of TTB0 or TTB1, checked whether the address is of its part or not; null where its walks are off. */
-function halfOf(cd: DecodedStructure, n: 0 | 1) {
-  if (fieldOf(cd, `EPD${n}`) === 1n) return null;
+function halfOf(cd: DecodedStructure, n: 0 | 1, { two }: World, unit: SmmuUnit) {
+  // With one part of the address space EPD means nothing.
+  if (two && fieldOf(cd, `EPD${n}`) === 1n) return null;
   const shape = (n === 0 ? SHAPE_0 : SHAPE_1)[Number(fieldOf(cd, `TG${n}`))];
   if (shape === undefined) return event(EVENT.badCd, `TG${n} is reserved`);
   const size = Number(fieldOf(cd, `T${n}SZ`));
-  if (!isSizeValid(shape, size)) event(EVENT.badCd, `T${n}SZ ${size} is out of range`);
+  if (!isSizeValid(shape, size, unit.wideInput ? 52 : 48)) event(EVENT.badCd, `T${n}SZ ${size} is out of range`);
   const width = 64 - size;
-  const output = outputOf(shape, fieldOf(cd, 'IPS'));
+  const output = outputOf(unit, fieldOf(cd, 'IPS'));
   const table = fieldOf(cd, `TTB${n}`);
-  if (table >> BigInt(output) !== 0n) event(EVENT.badCd, `TTB${n} has more than ${output} bits`);
+  if (isTableBeyond(shape, table, output)) event(EVENT.badCd, `TTB${n} has more than ${output} bits`);
   return { shape, size, width, start: startLevel(shape, width), output, table };
 }
