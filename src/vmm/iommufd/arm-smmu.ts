@@ -1,15 +1,16 @@
 /** Linux's driver of SMMUv3 as iommufd meets it: its page tables, attachments and vSMMUs (drivers/iommu/arm/arm-smmu-v3 of Linux 6.18). */
-import { encodeHalves, get, join } from '../../bits/index.ts';
-import { CMD_RESUME, CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
-import * as events from '../../iommu/smmuv3/event-structures.ts';
+import { encodeHalves } from '../../bits/index.ts';
+import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
 import { ArmVsmmu } from './arm-vsmmu.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
-import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, PGFAULT_PERM, VEVENTQ_TYPE, VIOMMU_TYPE } from './flags.ts';
+import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VIOMMU_TYPE } from './flags.ts';
 import type { HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestSte } from './nested-ste.ts';
 import { countOf, rangeCommands } from './range-commands.ts';
+import type { Master } from './smmu-events.ts';
+import { handleEvent } from './smmu-events.ts';
 import type { HostTable, SmmuHardware, Stream } from './smmu-hardware.ts';
 import { IdAllocator } from './smmu-ids.ts';
 import { HW_INFO_ARM_SMMUV3 } from './structures.ts';
@@ -18,14 +19,6 @@ import { bytesOf } from './user-array.ts';
 import type { UserMemory } from './user-memory.ts';
 
 const { DIRTY_TRACKING, NEST_PARENT, PASID } = HWPT_ALLOC_FLAGS;
-
-const { F_TRANSLATION } = events;
-
-/** Numbers of events that a guest may be told of. */
-const GUEST_EVENTS: readonly number[] = [
-  ...[events.C_BAD_STE, events.F_STREAM_DISABLED, events.C_BAD_SUBSTREAMID, events.C_BAD_CD],
-  ...[events.F_TRANSLATION, events.F_ADDR_SIZE, events.F_ACCESS, events.F_PERMISSION],
-].map(({ ID }) => ID.fixed as number);
 
 /** What all SMMUs of a host share. */
 export class ArmSmmuHost {
@@ -100,14 +93,6 @@ export class ArmDomain implements PagingDomain {
 export interface ArmNested {
   readonly vsmmu: ArmVsmmu;
   readonly guest: GuestSte;
-}
-
-/** A device that was attached or detached here at least once. */
-interface Master {
-  readonly device: HostDevice;
-  readonly domain: HostDomain | null;
-  /** Who has it behind a nested domain. */
-  readonly guest: { readonly vsmmu: ArmVsmmu; readonly vsid: number } | null;
 }
 
 export class ArmSmmu implements HostIommu {
@@ -192,48 +177,9 @@ export class ArmSmmu implements HostIommu {
     this.masters.set(device.sid, { device, domain, guest });
   }
 
-  /**
-   * An event of the SMMU's: a guest is told of what its own stage 1 has done, under its own StreamID; a stall is a page request (arm_smmu_handle_event
-   * of Linux).
-   * @param event as halves; not changed
-   * @returns EOPNOTSUPP for what the host keeps for itself, EINVAL for a stall that nobody takes, and for a StreamID of nobody
-   */
+  /** An event that the SMMU has recorded, as halves; see {@link handleEvent}. */
   reportEvent(event: Int32Array): Errno | null {
-    if (!GUEST_EVENTS.includes(event[0] & 0xff)) return 'EOPNOTSUPP';
-    const master = this.masters.get(event[1] >>> 0);
-    if (master === undefined) return 'EINVAL';
-    if (get(F_TRANSLATION.Stall, event) === 1) return this.reportStall(master, event);
-    const { guest } = master;
-    const isStage2 = get(F_TRANSLATION.S2, event) === 1;
-    if (guest === null || isStage2) return 'EOPNOTSUPP';
-    const copy = Int32Array.from(event);
-    copy[1] = guest.vsid | 0;
-    return guest.vsmmu.listener?.(VEVENTQ_TYPE.ARM_SMMUV3, bytesOf(copy)) ?? null;
-  }
-
-  /**
-   * What nobody takes is aborted. Not where firmware does not say that the device can stall: the driver then sends no CMD_RESUME at all, and the
-   * transaction waits for ever, as it does where a guest's CD made it stall.
-   */
-  private reportStall({ device, domain }: Master, event: Int32Array): Errno | null {
-    const StreamID = device.sid;
-    const STAG = get(F_TRANSLATION.STAG, event);
-    const respond = (success: boolean) => {
-      if (device.stalls !== true) return;
-      this.run(encodeHalves(CMD_RESUME, { StreamID, STAG, ...(success ? { Ac: 1 } : { Ab: 1 }) }));
-    };
-    const pasid = get(F_TRANSLATION.SSV, event) === 1 ? get(F_TRANSLATION.SubstreamID, event) : null;
-    // SubstreamIDs are a guest's own business only.
-    const takes = device.stalls === true && domain !== null && (pasid === null || domain.kind === 'nested');
-    const { EXEC, PRIV, READ, WRITE } = PGFAULT_PERM;
-    const perm =
-      (get(F_TRANSLATION.RnW, event) === 1 ? READ : WRITE) |
-      (get(F_TRANSLATION.InD, event) === 1 ? EXEC : 0) |
-      (get(F_TRANSLATION.PnU, event) === 1 ? PRIV : 0);
-    const faults = [{ pasid, address: join(event[4], event[5]), perm }];
-    if (takes && domain.faultHandler?.({ device, index: STAG, faults, respond }) === true) return null;
-    respond(false);
-    return 'EINVAL';
+    return handleEvent(event, this.masters.get(event[1] >>> 0), (command) => this.run(command));
   }
 
   private streamFor(device: HostDevice, domain: HostDomain | null): Stream | Errno {
