@@ -3,7 +3,7 @@ import { encodeHalves, high, low } from '../../src/bits/index.ts';
 import { Cmdqv, SmmuTarget } from '../../src/iommu/cmdqv/index.ts';
 import { type AtcRequest, CD, REQUEST, SmmuEmulator, STAGE1 } from '../../src/iommu/smmuv3/index.ts';
 import { Arena, RamMemory } from '../../src/machine/index.ts';
-import type { HostDevice, UserMemory } from '../../src/vmm/iommufd/index.ts';
+import type { HostDevice, Kernel, UserMemory } from '../../src/vmm/iommufd/index.ts';
 import {
   ArmSmmu,
   ArmSmmuHost,
@@ -31,12 +31,11 @@ import {
 import { deviceOf, FEATURES, taken } from './host.ts';
 
 /** Host memory; the upper half is the host's own. */
-const FRAMES = 1024;
+const FRAMES = 2048;
 export const USER = 0x4000_0000n;
 /** Of each guest; page n of it is what lies n pages behind USER in its VMM. */
 const GUEST_PAGES = 0x80;
 const FIRST_GUEST = 0x40;
-export const GUEST_BYTES = BigInt(GUEST_PAGES) << 12n;
 
 const { FAULT_ID_VALID } = HWPT_ALLOC_FLAGS;
 
@@ -48,16 +47,18 @@ export const VSID = 0x10n;
 class RamUser implements UserMemory {
   readonly ram: RamMemory;
   private readonly first: number;
-  constructor(ram: RamMemory, first: number) {
+  private readonly pages: number;
+  constructor(ram: RamMemory, first: number, pages: number) {
     this.ram = ram;
     this.first = first;
+    this.pages = pages;
   }
   private get bytes(): Uint8Array {
     return new Uint8Array(this.ram.words.buffer);
   }
   private offset(at: bigint, bytes: number): number {
     const offset = Number(at - USER);
-    return offset < 0 || offset + bytes > GUEST_PAGES * 4096 ? -1 : offset + this.first * 4096;
+    return offset < 0 || offset + bytes > this.pages * 4096 ? -1 : offset + this.first * 4096;
   }
   read(at: bigint, bytes: number): Uint8Array | null {
     const offset = this.offset(at, bytes);
@@ -78,7 +79,7 @@ class RamUser implements UserMemory {
 export type Machine = ReturnType<typeof machine>;
 
 /** One SMMU, whose CMDQ-V has four interfaces of two queues each. */
-export function machine(kernel = 'linux-6.18') {
+export function machine(kernel = 'linux-6.18', over: Partial<Kernel> = {}) {
   const ram = new RamMemory(FRAMES);
   const atc: AtcRequest[] = [];
   /** What became of stalled transactions. */
@@ -97,7 +98,7 @@ export function machine(kernel = 'linux-6.18') {
     ...{ name: 'smmu0', vmidBits: 16, cmdqv: driver },
     features: { ...FEATURES, rangeInvalidation: true },
   });
-  const smmu = new ArmSmmu(new ArmSmmuHost(kernelNamed(kernel)), hardware);
+  const smmu = new ArmSmmu(new ArmSmmuHost({ ...kernelNamed(kernel), ...over }), hardware);
   /** Where a transaction comes to, or the event. */
   const dma = (sid: number, address: number, kind: number = REQUEST.read) => {
     const result = emulator.translate(sid, -1, address, kind);
@@ -106,18 +107,28 @@ export function machine(kernel = 'linux-6.18') {
   return { ram, emulator, cmdqv, hardware, smmu, kernel, owners: new DmaOwners(), atc, resolved, dma, guests: 0 };
 }
 
+/** Frames of a VMM's memory. */
+interface Place {
+  readonly first: number;
+  readonly pages: number;
+}
+
+/** Two megabytes that are one block in a table. */
+export const LARGE: Place = { first: 512, pages: 512 };
+
 /** A VMM with one device that is bound and not attached, and an IOAS. */
-export function vmm(it: Machine, sid = 0x108, over: Partial<HostDevice> = {}) {
-  const first = FIRST_GUEST + GUEST_PAGES * it.guests++;
-  const memory = new RamUser(it.ram, first);
+export function vmm(it: Machine, sid = 0x108, over: Partial<HostDevice> = {}, place: Partial<Place> = {}) {
+  const { first = FIRST_GUEST + GUEST_PAGES * it.guests++, pages = GUEST_PAGES } = place;
+  const memory = new RamUser(it.ram, first, pages);
+  const bytes = BigInt(pages) << 12n;
   const fd = new Iommufd({ memory, owners: it.owners, kernel: it.kernel });
   const ioas = call(fd, IOMMU_IOAS_ALLOC, {}).out_ioas_id;
   const device = taken(bindDevice(fd, deviceOf(it.smmu, sid, { dirtyTracking: false, ...over })));
   const flags = IOAS_MAP_FLAGS.FIXED_IOVA | IOAS_MAP_FLAGS.READABLE | IOAS_MAP_FLAGS.WRITEABLE;
   /** All of its memory. */
   const map = (iova = 0n, over = {}) =>
-    call(fd, IOMMU_IOAS_MAP, { ioas_id: ioas, flags, iova, length: GUEST_BYTES, user_va: USER, ...over }).errno;
-  const unmap = (iova = 0n) => call(fd, IOMMU_IOAS_UNMAP, { ioas_id: ioas, iova, length: GUEST_BYTES }).errno;
+    call(fd, IOMMU_IOAS_MAP, { ioas_id: ioas, flags, iova, length: bytes, user_va: USER, ...over }).errno;
+  const unmap = (iova = 0n) => call(fd, IOMMU_IOAS_UNMAP, { ioas_id: ioas, iova, length: bytes }).errno;
   const dma = (address: number, kind?: number) => it.dma(sid, address, kind);
   /** As `dma` says it: where its page n lies. */
   const at = (page: number, offset = 0) => `0x${((first + page) * 4096 + offset).toString(16)}`;

@@ -2,16 +2,17 @@
 import { encodeHalves } from '../../bits/index.ts';
 import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
 import { ArmVsmmu } from './arm-vsmmu.ts';
+import { DirtyStage1 } from './dirty-stage1.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
 import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VIOMMU_TYPE } from './flags.ts';
-import type { HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
+import type { DirtyTracking, HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestSte } from './nested-ste.ts';
 import { countOf, rangeCommands } from './range-commands.ts';
 import type { Master } from './smmu-events.ts';
 import { handleEvent } from './smmu-events.ts';
-import type { HostTable, SmmuHardware, Stream } from './smmu-hardware.ts';
+import type { HostTable, SmmuHardware, Stream, Unmapped } from './smmu-hardware.ts';
 import { IdAllocator } from './smmu-ids.ts';
 import { HW_INFO_ARM_SMMUV3 } from './structures.ts';
 import type { UserData } from './user-array.ts';
@@ -31,6 +32,11 @@ export class ArmSmmuHost {
   }
 }
 
+interface ArmDomainOptions {
+  readonly isParent?: boolean;
+  readonly tracksDirty?: boolean;
+}
+
 /** A table of the kernel's on one SMMU. */
 export class ArmDomain implements PagingDomain {
   readonly kind = 'paging';
@@ -40,13 +46,17 @@ export class ArmDomain implements PagingDomain {
   readonly table: HostTable;
   /** ASID of stage 1, VMID of stage 2. */
   readonly tag: number;
+  readonly dirty: DirtyTracking | null;
 
-  constructor(iommu: ArmSmmu, stage: 1 | 2, isParent: boolean, tag: number) {
+  constructor(iommu: ArmSmmu, stage: 1 | 2, { isParent = false, tracksDirty = false }: ArmDomainOptions, tag: number) {
     this.iommu = iommu;
     this.stage = stage;
     this.isParent = isParent;
     this.tag = tag;
-    this.table = iommu.hardware.table(stage, isParent);
+    this.table = iommu.hardware.table(stage, isParent, tracksDirty);
+    const { dirty } = this.table;
+    const invalidate = iommu.host.kernel.flushesCleaned ? (run: Unmapped) => this.invalidate(run) : () => {};
+    this.dirty = tracksDirty && dirty !== null ? new DirtyStage1(dirty, invalidate) : null;
   }
 
   get pageSizes(): bigint {
@@ -57,22 +67,20 @@ export class ArmDomain implements PagingDomain {
     return { start: 0n, last: (1n << BigInt(this.table.bits)) - 1n };
   }
 
-  get dirty() {
-    return this.stage === 1 ? this.table.dirty : null;
-  }
-
   map(iova: bigint, address: bigint, length: bigint, rights: Rights): Errno | null {
     return this.table.map(iova, address, length, rights);
   }
 
   /** What is cached by guests' ASIDs goes as well: nobody knows which of them used the range. */
   unmap(iova: bigint, length: bigint): void {
-    this.table.unmap(iova, length);
+    for (const run of this.table.unmap(iova, length)) this.invalidate(run);
+    if (this.isParent) this.iommu.run(encodeHalves(CMD_TLBI_NH_ALL, { VMID: this.tag }));
+  }
+
+  private invalidate(run: Unmapped): void {
     const { features } = this.iommu.hardware;
     const scope = this.stage === 1 ? { vmid: 0, asid: this.tag } : { vmid: this.tag, asid: null };
-    const commands = rangeCommands(scope, iova, length, features.rangeInvalidation);
-    this.iommu.run(commands);
-    if (this.isParent) this.iommu.run(encodeHalves(CMD_TLBI_NH_ALL, { VMID: this.tag }));
+    this.iommu.run(rangeCommands(scope, run, features.rangeInvalidation));
   }
 
   /** Its tag may mean something else afterwards: nothing with it stays in the caches. */
@@ -126,15 +134,16 @@ export class ArmSmmu implements HostIommu {
   allocatePaging(_device: HostDevice, flags: number, data: UserData | null): PagingDomain | Errno {
     const { s1, s2 } = this.hardware.stages;
     if (data !== null) return 'EOPNOTSUPP';
-    if (flags === 0) return this.allocate(s1 ? 1 : 2, false);
-    if (flags === NEST_PARENT) return s1 && s2 ? this.allocate(2, true) : 'EOPNOTSUPP';
+    if (flags === 0) return this.allocate(s1 ? 1 : 2, {});
+    if (flags === NEST_PARENT) return s1 && s2 ? this.allocate(2, { isParent: true }) : 'EOPNOTSUPP';
     const known = flags === DIRTY_TRACKING || flags === PASID || flags === (DIRTY_TRACKING | PASID);
-    return known && s1 ? this.allocate(1, false) : 'EOPNOTSUPP';
+    const tracksDirty = (flags & DIRTY_TRACKING) !== 0;
+    return known && s1 ? this.allocate(1, { tracksDirty }) : 'EOPNOTSUPP';
   }
 
-  private allocate(stage: 1 | 2, isParent: boolean): ArmDomain | Errno {
+  private allocate(stage: 1 | 2, options: ArmDomainOptions): ArmDomain | Errno {
     const tag = (stage === 1 ? this.host.asids : this.vmids).allocate();
-    return tag === 0 ? 'ENOSPC' : new ArmDomain(this, stage, isParent, tag);
+    return tag === 0 ? 'ENOSPC' : new ArmDomain(this, stage, options, tag);
   }
 
   supportsViommu(type: number): boolean {

@@ -64,9 +64,10 @@ function checkRange({ iova, length, page_size }: Bitmap, alignment: bigint): Err
   return (iova & (page_size - 1n)) !== 0n || (end & (page_size - 1n)) !== 0n ? 'EINVAL' : null;
 }
 
-/** The bits of pages that a range touches, counted from the bitmap's first address. */
-function mark(fd: Iommufd, { data, iova: from, page_size }: Bitmap, iova: bigint, length: bigint): void {
-  const last = (iova + length - 1n - from) / page_size;
+/** The bits of pages that a range touches, counted from the bitmap's first address; what lies behind the bitmap is dropped. */
+function mark(fd: Iommufd, { data, iova: from, length: whole, page_size }: Bitmap, iova: bigint, length: bigint): void {
+  const end = iova + length > from + whole ? from + whole : iova + length;
+  const last = (end - 1n - from) / page_size;
   for (let n = (iova - from) / page_size; n <= last; n++) {
     const at = data + n / 8n;
     const byte = fd.memory.read(at, 1);

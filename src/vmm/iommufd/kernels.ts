@@ -15,6 +15,12 @@ export interface Kernel {
    * type is known.
    */
   readonly invalidates: 'at once' | 'batchwise';
+  /**
+   * Whether an SMMU forgets pages that dirty tracking has made clean. In no kernel that was read: the range is gathered without a page size
+   * (iommu_iotlb_gather_add_range), and without one arm_smmu_iotlb_sync does nothing. What is cached as written stays so, and the next write
+   * through it marks nothing.
+   */
+  readonly flushesCleaned: boolean;
 }
 
 export const KERNELS: readonly Kernel[] = [
@@ -24,6 +30,7 @@ export const KERNELS: readonly Kernel[] = [
     title: 'Linux 6.13 to 6.18',
     rejectsUnsupportedBits: false,
     invalidates: 'at once',
+    flushesCleaned: false,
   },
   {
     // "iommufd: Iterate the cache invalidation array in the core" with "Reject unsupported bits in invalidation commands" (26564d25cd81).
@@ -31,6 +38,7 @@ export const KERNELS: readonly Kernel[] = [
     title: "iommufd's for-next of September 2026",
     rejectsUnsupportedBits: true,
     invalidates: 'batchwise',
+    flushesCleaned: false,
   },
 ];
 

@@ -2,10 +2,10 @@
 import { encodeHalves, getAddress } from '../../bits/index.ts';
 import { STAGE1, STAGE2 } from '../../iommu/smmuv3/translation-structures.ts';
 import type { Errno } from './errno.ts';
-import type { Rights } from './hardware.ts';
+import type { DirtyTracking, Rights } from './hardware.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { Stage2Root } from './nested-ste.ts';
-import type { HostTable } from './smmu-hardware.ts';
+import type { HostTable, Unmapped } from './smmu-hardware.ts';
 import { PAGE_SIZE } from './user-memory.ts';
 
 const PAGE_BITS = 12;
@@ -25,22 +25,27 @@ const VALID = 1;
 /** Bit 1: of what is not in the last level, a table. */
 const TABLE = 2;
 
+/** Of stage 1: AP[2], and bit 51 in the upper half. */
+const READ_ONLY = 1 << 7;
+const DBM = 1 << 19;
+
 /** AP of stage 1: for unprivileged accesses, read-only or not. */
 const AP = { readWrite: 1, readOnly: 3 } as const;
 
 export class LpaeTable implements HostTable {
   readonly pageSizes = PAGE_SIZE | (1n << 21n) | (1n << 30n);
   readonly bits = INPUT_BITS;
-  /** HTTU is not turned on in what is written here. */
-  readonly dirty = null;
+  /** Of stage 1 with HTTU: what may be written is dirty from the beginning (DBM), and clean with AP[2] set. */
+  readonly dirty: DirtyTracking | null;
   readonly stage: 1 | 2;
   /** Frame of the first table. */
   readonly first: number;
   private readonly host: HostMemory;
   private readonly tables = new Set<number>();
 
-  constructor(host: HostMemory, stage: 1 | 2) {
+  constructor(host: HostMemory, stage: 1 | 2, tracksDirty = false) {
     this.host = host;
+    this.dirty = tracksDirty ? { set: () => null, take: (...of) => this.takeDirty(...of), flush: () => {} } : null;
     this.stage = stage;
     this.first = this.newTable();
   }
@@ -70,8 +75,40 @@ export class LpaeTable implements HostTable {
   }
 
   /** Tables stay, even empty ones: nothing that is cached of them leads anywhere else. */
-  unmap(iova: bigint, length: bigint): void {
-    for (let done = 0n; done < length; ) done += this.clear(iova + done);
+  unmap(iova: bigint, length: bigint): readonly Unmapped[] {
+    const out: { iova: bigint; length: bigint; leaf: bigint }[] = [];
+    for (let done = 0n; done < length; ) {
+      const { frame, index, leaf } = this.find(iova + done);
+      this.host.set(frame, index, 0, 0);
+      const last = out.at(-1);
+      const bytes = leaf - ((iova + done) % leaf);
+      if (last?.leaf === leaf) last.length += bytes;
+      else out.push({ iova: iova + done, length: bytes, leaf });
+      done += bytes;
+    }
+    return out;
+  }
+
+  /** As the kernel walks: from a leaf's middle on, it counts whole leaves from there. */
+  private takeDirty(
+    iova: bigint,
+    length: bigint,
+    clear: boolean,
+    found: ((iova: bigint, length: bigint) => void) | null,
+  ): Errno | null {
+    const { host } = this;
+    for (let done = 0n; done < length; ) {
+      const { frame, index, leaf } = this.find(iova + done);
+      const lo = host.lo(frame, index);
+      const hi = host.hi(frame, index);
+      if ((lo & VALID) === 0) return 'EINVAL';
+      if ((hi & DBM) !== 0 && (lo & READ_ONLY) === 0) {
+        found?.(iova + done, leaf);
+        if (clear) host.set(frame, index, lo | READ_ONLY, hi);
+      }
+      done += leaf;
+    }
+    return null;
   }
 
   free(): void {
@@ -95,7 +132,8 @@ export class LpaeTable implements HostTable {
 
   private leaf(level: number, ADDR: bigint, { read, write }: Rights): Int32Array {
     if (this.stage === 1) {
-      const values = { ADDR, AF: 1, SH: 3, nG: 1, AP: write ? AP.readWrite : AP.readOnly };
+      const DBM = write && this.dirty !== null ? 1 : 0;
+      const values = { ADDR, AF: 1, SH: 3, nG: 1, AP: write ? AP.readWrite : AP.readOnly, DBM };
       return encodeHalves(STAGE1[4].leaf[level], values);
     }
     // Normal write-back memory; execution is nobody's.
@@ -131,19 +169,14 @@ export class LpaeTable implements HostTable {
     return Number(getAddress(STAGE2[4].table.ADDR, halves) / PAGE_SIZE);
   }
 
-  /** Clears the leaf that an address has. @returns bytes from the address to the end of what it describes */
-  private clear(iova: bigint): bigint {
-    const { host } = this;
+  /** Where the leaf of an address is, or would be. @returns `leaf`: bytes that it describes */
+  private find(iova: bigint): { frame: number; index: number; leaf: bigint } {
     let frame = this.first;
     for (let level = FIRST_LEVEL; ; level++) {
       const index = indexOf(iova, level);
-      const size = 1n << BigInt(shiftOf(level));
-      const lo = host.lo(frame, index);
+      const lo = this.host.lo(frame, index);
       const isTable = level < LAST_LEVEL && (lo & (VALID | TABLE)) === (VALID | TABLE);
-      if (!isTable) {
-        host.set(frame, index, 0, 0);
-        return size - (iova % size);
-      }
+      if (!isTable) return { frame, index, leaf: 1n << BigInt(shiftOf(level)) };
       frame = this.below(frame, index);
     }
   }

@@ -4,7 +4,7 @@ import type { DirtyTracking, Rights } from './hardware.ts';
 import type { Stage2Root } from './nested-ste.ts';
 import type { Range } from './ranges.ts';
 import { overlaps } from './ranges.ts';
-import type { HostTable } from './smmu-hardware.ts';
+import type { HostTable, Unmapped } from './smmu-hardware.ts';
 import { PAGE_SIZE } from './user-memory.ts';
 
 interface Mapping extends Range {
@@ -37,10 +37,11 @@ export class MappingTable implements HostTable, DirtyTracking {
     return null;
   }
 
-  unmap(iova: bigint, length: bigint): void {
+  unmap(iova: bigint, length: bigint): readonly Unmapped[] {
     const range = { start: iova, last: iova + length - 1n };
     for (let i = this.mappings.length - 1; i >= 0; i--)
       if (overlaps(this.mappings[i], range)) this.mappings.splice(i, 1);
+    return [{ iova, length, leaf: PAGE_SIZE }];
   }
 
   free(): void {

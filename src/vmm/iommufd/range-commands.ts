@@ -1,6 +1,7 @@
 /** The TLB invalidations that Linux sends for a range (__arm_smmu_tlb_inv_range). */
 import { encodeHalves, toHalves } from '../../bits/index.ts';
 import { CMD_SYNC, CMD_TLBI_NH_VA, CMD_TLBI_S2_IPA } from '../../iommu/smmuv3/commands.ts';
+import type { Unmapped } from './smmu-hardware.ts';
 import { COMMAND_HALVES } from './supported-bits.ts';
 
 /** Whose translations: of stage 1 by ASID, or of stage 2. */
@@ -11,13 +12,16 @@ export type RangeScope =
 /** Most granules, in units of 2^SCALE, that one command has (SMMUv3 4.4.1.1). */
 const MOST = 31;
 const GRANULE_BITS = 12;
+const STRIDE = 9;
+const LEVEL_OF_PAGES = 3;
 
 /**
- * Commands for all granules of 4 KiB in a range: as few as ranges permit, else one for each.
+ * Commands for all that leaves of one size describe in a range: as few as ranges permit, else one for each leaf.
+ * @param leaf bytes of each: 4 KiB, 2 MiB or 1 GiB. A level is said to the SMMU, and must be right: it may look for no other leaves (4.4.1)
  * @param isRanged IDR3.RIL
  * @returns command words, {@link COMMAND_HALVES} each, without a CMD_SYNC
  */
-export function rangeCommands(scope: RangeScope, from: bigint, length: bigint, isRanged: boolean): Int32Array {
+export function rangeCommands(scope: RangeScope, { iova, leaf, length }: Unmapped, isRanged: boolean): Int32Array {
   const out: number[] = [];
   const add = (address: bigint, range: object) => {
     const where = { VMID: scope.vmid, Leaf: 1, ...range, Address: address };
@@ -27,17 +31,16 @@ export function rangeCommands(scope: RangeScope, from: bigint, length: bigint, i
         : encodeHalves(CMD_TLBI_NH_VA, { ...where, ASID: scope.asid });
     out.push(...halves);
   };
+  if (!isRanged) {
+    for (let done = 0n; done < length; done += leaf) add(iova + done, {});
+    return Int32Array.from(out);
+  }
+  const TTL = LEVEL_OF_PAGES - (leaf.toString(2).length - 1 - GRANULE_BITS) / STRIDE;
   let pages = Number(length >> BigInt(GRANULE_BITS));
-  for (let address = from; pages > 0; ) {
-    if (!isRanged) {
-      add(address, {});
-      address += 1n << BigInt(GRANULE_BITS);
-      pages--;
-      continue;
-    }
+  for (let address = iova; pages > 0; ) {
     const scale = Math.log2(pages & -pages);
     const granules = (pages / 2 ** scale) & MOST;
-    add(address, { TG: 1, TTL: 3, SCALE: scale, NUM: granules - 1 });
+    add(address, { TG: 1, TTL, SCALE: scale, NUM: granules - 1 });
     address += BigInt(granules) << BigInt(scale + GRANULE_BITS);
     pages -= granules * 2 ** scale;
   }

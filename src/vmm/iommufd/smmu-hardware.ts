@@ -5,6 +5,14 @@ import type { CommandSink } from './invalidate.ts';
 import type { GuestSte, Stage2Root } from './nested-ste.ts';
 import type { CommandFeatures } from './supported-bits.ts';
 
+/** What was unmapped, of leaves of one size. */
+export interface Unmapped {
+  readonly iova: bigint;
+  readonly length: bigint;
+  /** Bytes of each leaf. */
+  readonly leaf: bigint;
+}
+
 /** A page table in memory that is the kernel's. It is not invalidated here: that is the domain's. */
 export interface HostTable {
   readonly root: Stage2Root;
@@ -13,7 +21,7 @@ export interface HostTable {
   readonly bits: number;
   readonly dirty: DirtyTracking | null;
   map(iova: bigint, address: bigint, length: bigint, rights: Rights): Errno | null;
-  unmap(iova: bigint, length: bigint): void;
+  unmap(iova: bigint, length: bigint): readonly Unmapped[];
   free(): void;
 }
 
@@ -58,8 +66,8 @@ export interface SmmuHardware {
   readonly registers: readonly number[];
   readonly queue: CommandSink;
   readonly cmdqv: CmdqvHardware | null;
-  /** A new table that is empty. @param isParent a guest's tables will be behind it */
-  table(stage: 1 | 2, isParent: boolean): HostTable;
+  /** A new table that is empty. @param isParent a guest's tables will be behind it. @param tracksDirty with HTTU; of stage 1 only */
+  table(stage: 1 | 2, isParent: boolean, tracksDirty: boolean): HostTable;
   /** Rewrites the STE so that no transaction sees a mixture, and invalidates what is cached of it. */
   install(sid: number, stream: Stream): void;
 }

@@ -101,8 +101,8 @@ export class SmmuOnModel implements SmmuHardware {
     this.store(CR0.offset, encodeHalves(CR0, { CMDQEN: 1, EVENTQEN: 1, SMMUEN: 1 })[0]);
   }
 
-  table(stage: 1 | 2): HostTable {
-    return new LpaeTable(this.host, stage);
+  table(stage: 1 | 2, _isParent: boolean, tracksDirty: boolean): HostTable {
+    return new LpaeTable(this.host, stage, tracksDirty);
   }
 
   /** Not valid in between, so that nothing sees a mixture: DMA aborts there, which Linux avoids where it can. */
@@ -130,6 +130,7 @@ export class SmmuOnModel implements SmmuHardware {
     const frame = this.cdFrameOf(sid);
     const { first } = stream.table as LpaeTable;
     const cd = encodeHalves(CD, {
+      ...(stream.table.dirty === null ? {} : { HA: 1, HD: 1 }),
       ...{ V: 1, AA64: 1, T0SZ: 64 - stream.table.bits, TG0: 0, IR0: 1, OR0: 1, SH0: 3, EPD1: 1, IPS: 5 },
       ...{
         S: stream.stalls ? 1 : 0,
