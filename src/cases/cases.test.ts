@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Instance } from '../explore/index.ts';
 import { breaks, replay } from '../explore/index.ts';
 import type { VtdProfile } from '../iommu/vtd/index.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
@@ -8,6 +9,7 @@ import type { InvariantId } from './invariants.ts';
 import { INVARIANTS } from './invariants.ts';
 import { MODELS } from './models.ts';
 import { CASES } from './registry.ts';
+import type { Broken } from './run.ts';
 import { CaseRun, verdictOf } from './run.ts';
 
 const SPEC = PROFILES[0];
@@ -23,6 +25,12 @@ function story(id: string, variant: string, profile: VtdProfile = SPEC): string[
   const run = new CaseRun(caseOf(id), variant, profile);
   const { broken } = run.finish();
   return replay(run.fresh(), broken[0].run).steps.flatMap((step) => step.lines.map((line) => line.text));
+}
+
+/** Whether somebody waits at the end of a run, and nothing can happen any more or all comes round again. */
+function endsNowhere(instance: Instance, run: Broken['run']): boolean {
+  const { recurs } = replay(instance, run);
+  return instance.hasWaiting() && (recurs >= 0 || instance.agents.every((agent) => agent.choices() === 0));
 }
 
 test('a case and a variant name one definition', () => {
@@ -48,7 +56,8 @@ for (const definition of CASES) {
               expect(outcome.unfiredRules.filter((rule) => definition.unfired?.[rule] === undefined)).toEqual([]);
           }
           for (const { invariant, run: steps } of outcome.broken) {
-            expect(breaks(run.fresh(), steps, invariant)).toBe(true);
+            if (invariant.id === 'I9') expect(endsNowhere(run.fresh(), steps)).toBe(true);
+            else expect(breaks(run.fresh(), steps, invariant)).toBe(true);
           }
         });
       }

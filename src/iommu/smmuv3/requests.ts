@@ -5,7 +5,7 @@
  */
 import { hex64 } from '../../bits/index.ts';
 import type { Dma, Translator } from '../../machine/index.ts';
-import { MARK, PHASE, SLOT } from '../../machine/index.ts';
+import { FACT, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { BlockCache } from '../kit/block-cache.ts';
 import { BLOCK } from '../kit/block-cache.ts';
 import type { Cache } from '../kit/cache.ts';
@@ -303,6 +303,14 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     return at;
   }
 
+  /** What becomes of the transaction is left open: nothing that software was promised is about it any more (3.20.1, 3.21.1.2). */
+  private leaveOpen(slot: number): void {
+    const { core, dma } = this;
+    dma.facts.bits |= FACT.leftOpen;
+    dma.set(slot, SLOT.flags, dma.get(slot, SLOT.flags) & ~MARK.steady);
+    if (core.telling) core.say('the TLB has translations of two sizes: a conflict');
+  }
+
   private conflict(t: Translation, really: boolean): void {
     if (really) this.core.fire('conflict');
     t.class = CLASS.IN;
@@ -350,7 +358,10 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     walker.fills.cdAt = slot + SLOT_CD;
     this.drained.first = 0;
     this.drained.second = 0;
-    for (let i = 0; t.look !== LOOK.none; i++) this.go(t, this.ways[i], true);
+    for (let i = 0; t.look !== LOOK.none; i++) {
+      if (t.look === LOOK.tlb && this.conflicts(t)) this.leaveOpen(slot);
+      this.go(t, this.ways[i], true);
+    }
     const fills = (dma.get(slot, SLOT.flags) & MARK.stale) === 0;
     if (t.task < TASK.done) this.access(slot, fills);
     // What was refused or is done by a look-up alone has filled nothing.

@@ -1,0 +1,17 @@
+import { A2 } from './a2.ts';
+import { defineCase } from './define.ts';
+import { SMMU_MUTANTS, SMMU_VARIANTS, smmuReclaim } from './smmu-reclaim.ts';
+import { ALL_DRAINED, STAGE_2_ALONE } from './smmu-unfired.ts';
+
+export const A2_SMMU = defineCase({
+  id: A2.id,
+  title: A2.title,
+  thread: '000',
+  model: 'smmuv3',
+  invariants: ['I12', 'I1'],
+  variants: SMMU_VARIANTS,
+  mutants: SMMU_MUTANTS,
+  needs: ['drain'],
+  unfired: { ...STAGE_2_ALONE, ...ALL_DRAINED },
+  build: (setup) => smmuReclaim(setup, 'read'),
+});
