@@ -29,6 +29,7 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
   smmuv3: [
     TRACE,
     GROUPS,
+    "for `pinhole explain --walk ADDRESS --device DEVICE`: lines 'STRTAB_BASE: 0x…' and 'STRTAB_BASE_CFG: 0x…' (offsets 0x80 and 0x88 of the SMMU) and the memory of its tables (crash 'rd -p', QEMU's monitor 'xp'): it names each word that is missing",
     'a run with iommu.strict=1: what was unmapped faults at once',
     '/sys/firmware/acpi/tables/IORT, or the device tree (iommu-map and msi-map of the host bridge)',
   ],
@@ -38,7 +39,12 @@ const OF_MODEL: Readonly<Record<Model, readonly string[]>> = {
     'a run with iommu.strict=1: what was unmapped faults at once',
     'which device has the StreamID: the iommus and iommu-map properties of the device tree (dtc -I fs /proc/device-tree), or /sys/firmware/acpi/tables/IORT',
   ],
-  riscv: [TRACE, GROUPS, '/sys/firmware/acpi/tables/RIMT, or the device tree'],
+  riscv: [
+    TRACE,
+    GROUPS,
+    "for `pinhole explain --walk ADDRESS --device 0x…`: lines 'capabilities: 0x…' and 'ddtp: 0x…' (offsets 0 and 0x10 of the IOMMU) and the memory of its tables (crash 'rd -p', QEMU's monitor 'xp'): it names each word that is missing",
+    '/sys/firmware/acpi/tables/RIMT, or the device tree',
+  ],
   spapr: ["find /proc/device-tree -name '*dma-window*' -exec xxd {} +", 'dmesg of firmware (EEH) errors'],
   virtio: [
     TRACE,

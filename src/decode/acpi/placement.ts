@@ -56,9 +56,14 @@ export function placementOf(
   return details.length === 0 ? null : { details, causes };
 }
 
-/** Regions that have any of the pages. */
+/** Regions that have any of the pages; a group may have thousands, most of them far from any region. */
 function regionsAt(regions: readonly Region[], pages: readonly bigint[]): Region[] {
-  return regions.filter((region) => pages.some((page) => isIn(region, page)));
+  if (regions.length === 0 || pages.length === 0) return [];
+  const low = pages.reduce((a, b) => (b < a ? b : a));
+  const high = pages.reduce((a, b) => (b > a ? b : a));
+  return regions.filter(
+    (region) => low <= region.last && high + 0xfffn >= region.first && pages.some((page) => isIn(region, page)),
+  );
 }
 
 const isIn = ({ first, last }: Region, page: bigint) => page <= last && page + 0xfffn >= first;

@@ -1,7 +1,7 @@
 /** Intel's debugfs files as the kernel prints them, and as its ABI document shows them: wrapped. */
 import { describe, expect, test } from 'vitest';
 import type { WalkResult } from '../index.ts';
-import { Explainer, explain, Tables, WalkRefused, walkVtd } from '../index.ts';
+import { Explainer, explain, Tables, WalkRefused, walkAny, walkVtd } from '../index.ts';
 
 const REGSET = `IOMMU: dmar0 Register Base Address: 26be37000
 
@@ -264,6 +264,17 @@ describe('a walk', () => {
     ]);
     expect(read).toEqual({ kind: 'missing', address: 0x1038a5000n, what: 'PML4E of 0x0' });
     expect(assumed).toEqual(['words 3 to 7 of the PASID-table entry are 0: the dump does not have them']);
+  });
+
+  test.each([
+    ['RTADDR', 'RTADDR: 0x103027000\n0x103027000: 0x10303e001 0x0\n0x10303e100: 0x10303f001 0x102\n', '00:02.0', 3],
+    ['a context entry', 'vtd.context: 0x000000010303f005 0x102\n', null, 2],
+    ['a PASID-table entry', 'vtd.pasid: 0x10303f089 0x2 0 0 0 0 0 0\n', null, 2],
+  ])('from a line: %s', (_, line, device, count) => {
+    const { read, steps } = walkAny(withTables(`${line}0x10303f000: 0x0\n`), { address: 0x1000n, device, pasid: null });
+    expect(steps).toHaveLength(count);
+    expect(read).toMatchObject({ kind: 'fault', code: { name: 'FR' } });
+    expect(steps.at(-1)?.what).toBe('PML4E of 0x0');
   });
 
   test.each([

@@ -6,7 +6,8 @@ import { hexNumber, NOTHING } from '../finding.ts';
 import type { LineFormat } from '../line-format.ts';
 import type { Opener, Section } from '../section.ts';
 import type { DecodedStructure } from '../structure.ts';
-import { decodeStructure, kindNamed } from '../structure.ts';
+import { decodeNamed, decodeStructure, kindNamed } from '../structure.ts';
+import { rootTableIn } from './vtd-root.ts';
 
 const ROW = /^\s*([A-Za-z_][\w.]{1,20})\s+(?:0x)?([0-9a-f]{1,4})\s+(?:0x)?([0-9a-f]{1,16})\s*$/i;
 const HEAD = /^\s*Name\s+Offset\s+Contents\s*$/i;
@@ -24,8 +25,7 @@ const open: Opener = ({ unit = '', base = '' }, tables): Section => {
       const name = (match[1] as string).toUpperCase();
       const value = hexNumber(match[3] as string) as bigint;
       values.set(name, value);
-      if (name === 'RTADDR')
-        tables?.rootTables.set(unit, { address: value & ~0xfffn, scalable: ((value >> 10n) & 3n) === 1n });
+      if (name === 'RTADDR') tables?.rootTables.set(unit, rootTableIn(decodeNamed('vtd.rtaddr', [value])));
       const kind = kindNamed(`vtd.${KERNEL_NAMES[name] ?? name}`);
       if (kind === null) unknown.push(`${name} 0x${value.toString(16)}`);
       else structures.push(decodeStructure(kind, [kind.wordBits === 32 ? value & 0xffffffffn : value]));

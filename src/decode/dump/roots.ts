@@ -5,6 +5,7 @@ import { AMD_REGISTERS, AMD_ROOTS } from './amdvi/walk.ts';
 import { RISCV_REGISTERS, RISCV_ROOTS } from './riscv/walk.ts';
 import { SMMU_REGISTERS, SMMU_ROOTS } from './smmuv3/walk.ts';
 import type { Tables } from './tables.ts';
+import { VTD_ROOTS } from './vtd-root.ts';
 
 /** What a walk takes from lines, by kind. */
 const KINDS: readonly string[] = [
@@ -14,6 +15,7 @@ const KINDS: readonly string[] = [
   ...RISCV_REGISTERS,
   ...SMMU_ROOTS,
   ...SMMU_REGISTERS,
+  ...VTD_ROOTS,
 ];
 
 /** By the name alone, as registers are spelt: `strtab_base`. */

@@ -14,6 +14,11 @@ import { must, VtdWalk } from './vtd-walk.ts';
 import type { WalkAccess, WalkEnd, WalkQuestion, WalkResult } from './walk.ts';
 import { WalkRefused, walkBoth } from './walk.ts';
 
+/** What of an input a walk can begin with beside dumps of Linux's, the nearest to the pages first. */
+export const VTD_ROOTS: readonly string[] = ['vtd.pasid', 'vtd.context', 'vtd.rtaddr'];
+
+/** RTADDR.TTM of scalable mode. */
+const SCALABLE = 1n;
 /** Bytes of a context entry in legacy and in scalable mode. */
 const CONTEXT_BYTES = { legacy: 16n, scalable: 32n } as const;
 const POINTER = ~0xfffn;
@@ -30,7 +35,8 @@ export function contextAddress(root: readonly [bigint, bigint], devfn: number, s
 
 /** @throws WalkRefused where the inputs have not enough to begin */
 export function walkVtd(tables: Tables, question: WalkQuestion): WalkResult {
-  const device = question.device ?? onlyDevice(tables);
+  const entry = VTD_ROOTS.slice(0, 2).find((kind) => tables.given.has(kind));
+  const device = question.device ?? (entry === undefined ? onlyDevice(tables) : `the ${entry} that is given`);
   const run = (reader: Reader, access: WalkAccess) => new Way(reader, { ...question, device }, access).run();
   const leavesOut = 'domain_translation_struct leaves out what is not mapped';
   return walkBoth(tables, question, device, run, tables.domains.length > 0 ? leavesOut : null);
@@ -50,9 +56,16 @@ function onlyDevice({ contexts, domains }: Tables): string {
   throw new WalkRefused(`whose address it is has to be said (--device BUS:DEVICE.FUNCTION): ${known}`);
 }
 
-function rootTableOf({ rootTables }: Tables, row: ContextRow | undefined): RootTable | null {
+function rootTableOf({ given, rootTables }: Tables, row: ContextRow | undefined): RootTable | null {
+  const register = given.get('vtd.rtaddr');
+  if (register !== undefined) return rootTableIn(register);
   if (row !== undefined) return rootTables.get(row.unit) ?? null;
   return rootTables.size === 1 ? ([...rootTables.values()][0] as RootTable) : null;
+}
+
+/** What RTADDR says (VT-d 11.4.5). */
+export function rootTableIn(register: DecodedStructure): RootTable {
+  return { address: fieldOf(register, 'RTA'), scalable: fieldOf(register, 'TTM') === SCALABLE };
 }
 
 /** @throws WalkRefused */
@@ -92,6 +105,12 @@ class Way {
 
   run(): WalkEnd {
     const { address, pasid } = this.question;
+    const { given } = this.tables;
+    const entry = given.get('vtd.pasid');
+    if (entry !== undefined)
+      return this.throughEntry(this.reader.told('PASID-table entry, as it is given', entry), false);
+    const context = given.get('vtd.context');
+    if (context !== undefined) return this.throughContext(this.reader.told('context entry, as it is given', context));
     const root = rootTableOf(this.tables, this.row);
     if (root !== null) return this.fromRoot(root);
     const domain = this.tables.domains.find((table) => sameDevice(table.device, this.device) && table.pasid === pasid);
@@ -113,11 +132,14 @@ class Way {
   }
 
   private legacy(root: DecodedStructure, devfn: number): WalkEnd {
-    const { address } = this.question;
     must(fieldOf(root, 'P') === 1n, FAULT.rootNotPresent);
     must(isClean(root, 'CTP'), FAULT.rootReserved);
     const at = contextAddress([root.words[0] as bigint, 0n], devfn, false);
-    const context = this.reader.read('vtd.context', `context entry of ${this.device}`, at);
+    return this.throughContext(this.reader.read('vtd.context', `context entry of ${this.device}`, at));
+  }
+
+  private throughContext(context: DecodedStructure): WalkEnd {
+    const { address } = this.question;
     must(fieldOf(context, 'P') === 1n, FAULT.contextNotPresent);
     const [type, width] = [fieldOf(context, 'TT'), Number(fieldOf(context, 'AW'))];
     must(type === 2n ? context.reserved.length === 0 : isClean(context, 'SSPTPTR'), FAULT.contextReserved);

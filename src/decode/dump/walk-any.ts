@@ -4,7 +4,7 @@ import { AMD_ROOTS, walkAmd } from './amdvi/walk.ts';
 import { RISCV_ROOTS, walkRiscv } from './riscv/walk.ts';
 import { SMMU_ROOTS, walkSmmu } from './smmuv3/walk.ts';
 import type { Tables } from './tables.ts';
-import { walkVtd } from './vtd-root.ts';
+import { VTD_ROOTS, walkVtd } from './vtd-root.ts';
 import type { WalkQuestion, WalkResult } from './walk.ts';
 import { WalkRefused } from './walk.ts';
 
@@ -23,7 +23,10 @@ const WALKERS: readonly Walker[] = [
   {
     model: 'vtd',
     begins: 'iommu_regset, dmar_translation_struct or domain_translation_struct of VT-d',
-    has: ({ contexts, domains, rootTables }) => rootTables.size + contexts.length + domains.length > 0,
+    has: (tables) => {
+      const { contexts, domains, rootTables } = tables;
+      return rootTables.size + contexts.length + domains.length > 0 || given(tables, VTD_ROOTS);
+    },
     walk: walkVtd,
   },
   {
