@@ -49,7 +49,7 @@ const ORDINARY: readonly ((random: Random) => string)[] = [
   (random) =>
     `clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x${hex(random(1 << 24), 11)}, max_idle_ns: ${random(1 << 30)} ns`,
   (random) => `amdgpu ${device(random)}: amdgpu: SMU is initialized successfully! (${random(100)})`,
-  (random) => `DMAR: dmar${random(4)}: reg_base_addr fed9${random(10)}000 ver 1:0 cap d2008c40660462 ecap f050da`,
+  (random) => `DMAR: dmar${random(4)}: Using Queued invalidation`,
   (random) => `PM: suspend exit ${random(1000)}`,
   (random) =>
     `perf: interrupt took too long (${2500 + random(5000)} > 2500), lowering kernel.perf_event_max_sample_rate to ${random(100000)}`,

@@ -45,12 +45,24 @@ export class FactText {
 
   /** @param before lines of the input before the text */
   push(text: string, before: number): void {
+    // Of the last waking: lines are counted from there on.
+    let from = 0;
+    let line = before + 1;
     for (let at = SIGNS.next(text, 0); at >= 0; at = SIGNS.next(text, at + 1)) {
       if (SIGNS.found < LSPCI.length) this.inLspci = true;
       else if (SIGNS.found < LSPCI.length + TREE.length) this.inTree = true;
-      else this.woke(text, at, before);
+      else if (this.history.minds) {
+        for (let end = text.indexOf('\n', from); end >= 0 && end < at; end = text.indexOf('\n', from)) {
+          line++;
+          from = end + 1;
+        }
+        this.history.woke({ input: this.input, line, time: messageOf(text.slice(from, at)).time });
+      }
     }
-    if (!this.inLspci && !this.inTree) return;
+    if (this.inLspci || this.inTree) this.takeLines(text, before);
+  }
+
+  private takeLines(text: string, before: number): void {
     let line = before;
     for (let from = 0; from < text.length; ) {
       let end = text.indexOf('\n', from);
@@ -61,13 +73,6 @@ export class FactText {
       if (this.inTree) this.tree.take(one, line);
       from = end + 1;
     }
-  }
-
-  private woke(text: string, at: number, before: number): void {
-    const start = text.lastIndexOf('\n', at) + 1;
-    let line = before + 1;
-    for (let end = text.indexOf('\n'); end >= 0 && end < start; end = text.indexOf('\n', end + 1)) line++;
-    this.history.woke({ input: this.input, line, time: messageOf(text.slice(start, at)).time });
   }
 
   end(): void {

@@ -274,6 +274,15 @@ describe('what happened before', () => {
     expect(explainer.report.groups.filter(({ finding }) => finding.kind.startsWith('facts.'))).toEqual([]);
   });
 
+  test('of thousands of wakings the last ones count, each on its line', () => {
+    const wakings = Array.from(
+      { length: 3000 },
+      (_, i) => `usb 1-1: reset\n${at(`${i * 100}.000000`, 'PM: suspend exit')}`,
+    );
+    const [found] = of('facts.woken', wakings.join('') + fault('299905.000000'));
+    expect(found?.summary).toMatch(/\(line 6000\)/);
+  });
+
   const lazy = at('1.000000', 'iommu: DMA domain TLB invalidation policy: lazy mode');
   const passthrough = at('1.000000', 'iommu: Default domain type: Passthrough (set via kernel command line)');
 

@@ -6,7 +6,7 @@ import { NOTHING } from '../finding.ts';
 /** Seconds after it woke in which a fault is put down to that. */
 const AFTER_WAKING = 60;
 
-/** Wakings that are kept. */
+/** Wakings that are kept, at most; at least half as many, the last ones. */
 const MAX = 1024;
 
 /** A parameter that only the kernel has which is started after a crash. */
@@ -35,9 +35,16 @@ export class History {
     this.lazy = this.passthrough = null;
   }
 
+  /** A waking may still explain a fault. */
+  get minds(): boolean {
+    return this.woken !== null;
+  }
+
   /** The machine woke from sleep. */
   woke(at: Position): void {
-    if (this.woken !== null && this.woken.length < MAX) this.woken.push(at);
+    if (this.woken === null) return;
+    if (this.woken.length === MAX) this.woken.splice(0, MAX / 2);
+    this.woken.push(at);
   }
 
   saw({ at, finding }: Found): void {
