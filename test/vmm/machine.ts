@@ -44,7 +44,7 @@ const QUEUE_BITS = 8;
 export const VSID = 0x10n;
 
 /** Memory of one VMM: the guest's. */
-class RamUser implements UserMemory {
+export class RamUser implements UserMemory {
   readonly ram: RamMemory;
   private readonly first: number;
   private readonly pages: number;

@@ -10,6 +10,7 @@ export const HWPT_DATA = { NONE: 0, VTD_S1: 1, ARM_SMMUV3: 2 } as const;
 
 /** Of a nested HWPT, and of a vIOMMU: the same numbers, but of two spaces. */
 export const INVALIDATE_DATA = { VTD_S1: 0, ARM_SMMUV3: 1 } as const;
+export const VTD_S1_FLAGS = { SRE: 1, EAFE: 2, WPE: 4 } as const;
 export const VTD_INVALIDATE_FLAGS = { LEAF: 1 } as const;
 
 export const DIRTY_TRACKING_FLAGS = { ENABLE: 1 } as const;

@@ -128,7 +128,7 @@ export class SmmuOnModel implements SmmuHardware {
       return nestedSte(guest, table.root, vmid, guest.enablesAts && this.features.ats);
     }
     const frame = this.cdFrameOf(sid);
-    const { first } = stream.table as LpaeTable;
+    const { base } = stream.table as LpaeTable;
     const cd = encodeHalves(CD, {
       ...(stream.table.dirty === null ? {} : { HA: 1, HD: 1 }),
       ...{ V: 1, AA64: 1, T0SZ: 64 - stream.table.bits, TG0: 0, IR0: 1, OR0: 1, SH0: 3, EPD1: 1, IPS: 5 },
@@ -138,7 +138,7 @@ export class SmmuOnModel implements SmmuHardware {
         A: 1,
         ASET: 1,
         ASID: stream.asid,
-        TTB0: BigInt(first) * PAGE_SIZE,
+        TTB0: base,
         MAIR0: WRITE_BACK,
       },
     });
