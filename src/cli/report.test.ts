@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Case } from '../cases/index.ts';
 import { CASES, profileNamed } from '../cases/index.ts';
 import type { Finished, Job } from './job.ts';
 import { DEFAULT_MAX_STATES, isAsExpected } from './job.ts';
@@ -6,6 +7,7 @@ import { toKtap } from './ktap.ts';
 import { notes, toLines, toResult } from './report.ts';
 import { runJob } from './run-job.ts';
 import { PLAIN } from './story.ts';
+import type { Row } from './table.ts';
 import { summary, verdictTable } from './table.ts';
 import { fromToken } from './trace.ts';
 
@@ -176,6 +178,11 @@ describe('for people', () => {
     expect(lines[3]).toMatch(/^ {2}A1 +queue\/no-drain +spec +violated +✓ +I3 +16 +7 +[\d,]+ +0\.13$/);
     expect(lines[8]).toMatch(/^ {2}K5 +fixed +spec +violated +✗ holds +I4 I2 /);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
+    const definition = CASES.find(({ id, model }) => id === 'A1' && model === 'smmuv3') as Case;
+    const far: Row = { job: jobOf('A1', 'sync', { definition }), finished: rows[0].finished };
+    const [, head, first] = verdictTable([...rows, far], PLAIN).split('\n');
+    expect(head).toMatch(/^ {2}case +model +variant /);
+    expect(first).toMatch(/^ {2}A1 +vtd +queue\/drain +spec /);
     const right = (line: string) => line.length;
     expect(right(lines[2])).toBe(right(lines[1]));
   });

@@ -13,8 +13,9 @@ const THREADS: readonly (readonly [string | null, string])[] = [
   [null, 'cases of your own'],
 ];
 
-const HEAD = ['case', 'variant', 'profile', 'verdict', '', 'broken', 'steps', 'blocks', 'states', 'seconds'];
-const RIGHT = new Set([6, 7, 8, 9]);
+const HEAD = ['case', 'model', 'variant', 'profile', 'verdict', '', 'broken', 'steps', 'blocks', 'states', 'seconds'];
+const MODEL = 1;
+const RIGHT = new Set([7, 8, 9, 10]);
 
 export interface Row {
   readonly job: Job;
@@ -38,6 +39,7 @@ function cells({ job, finished }: Row, colours: Colours): Cell[] {
   const first = finished.broken[0];
   return [
     { text: job.definition.id, paint: colours.bold },
+    { text: job.definition.model },
     { text: job.mutant === null ? job.variant : `${job.variant} + ${job.mutant}` },
     { text: job.profile.name },
     { text: finished.verdict, paint: (text) => verdictText(job, finished, colours).replace(finished.verdict, text) },
@@ -52,6 +54,9 @@ function cells({ job, finished }: Row, colours: Colours): Cell[] {
 
 export function verdictTable(rows: readonly Row[], colours: Colours): string {
   const body = rows.map((row) => cells(row, colours));
+  // One model needs no column.
+  const several = new Set(rows.map(({ job }) => job.definition.model)).size > 1;
+  const line = (texts: readonly string[]) => `  ${texts.filter((_, c) => several || c !== MODEL).join('  ')}`.trimEnd();
   const widths = HEAD.map((title, i) => Math.max(title.length, ...body.map((row) => row[i].text.length)));
   const pad = (text: string, i: number) => (RIGHT.has(i) ? text.padStart(widths[i]) : text.padEnd(widths[i]));
   const out: string[] = [];
@@ -59,10 +64,8 @@ export function verdictTable(rows: readonly Row[], colours: Colours): string {
     const members = rows.map((_, i) => i).filter((i) => (rows[i].job.definition.thread ?? null) === thread);
     if (members.length === 0) continue;
     out.push('', colours.bold(thread === null ? title : `Thread ${thread}: ${title}`));
-    out.push(colours.dim(`  ${HEAD.map(pad).join('  ')}`.trimEnd()));
-    for (const i of members) {
-      out.push(`  ${body[i].map((cell, c) => (cell.paint ?? String)(pad(cell.text, c))).join('  ')}`.trimEnd());
-    }
+    out.push(colours.dim(line(HEAD.map(pad))));
+    for (const i of members) out.push(line(body[i].map((cell, c) => (cell.paint ?? String)(pad(cell.text, c)))));
     const told = new Set(
       members.flatMap((i) => notes(rows[i].job, rows[i].finished).map((n) => `${rows[i].job.definition.id}: ${n}`)),
     );
