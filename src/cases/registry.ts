@@ -7,6 +7,13 @@ import { A2_SMMU } from './a2-smmu.ts';
 import { A7 } from './a7.ts';
 import { A8 } from './a8.ts';
 import { A8_SMMU } from './a8-smmu.ts';
+import { C1 } from './c1.ts';
+import { C2 } from './c2.ts';
+import { C3 } from './c3.ts';
+import { C4 } from './c4.ts';
+import { C6 } from './c6.ts';
+import { C7 } from './c7.ts';
+import { C8 } from './c8.ts';
 import { D1 } from './d1.ts';
 import { D2 } from './d2.ts';
 import { D3 } from './d3.ts';
@@ -43,6 +50,12 @@ export const CASES: readonly Case[] = [
   A7,
   A8,
   A8_SMMU,
+  C1,
+  C2,
+  C3,
+  C4,
+  C6,
+  C8,
   D1,
   D2,
   D3,
@@ -68,4 +81,4 @@ export const CASES: readonly Case[] = [
 ];
 
 /** Every case that ships whose result is figures. */
-export const MEASURES: readonly Measure[] = [];
+export const MEASURES: readonly Measure[] = [C7];

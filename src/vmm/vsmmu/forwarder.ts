@@ -52,7 +52,7 @@ export interface ForwarderOptions {
   readonly kernel: Kernel;
   /** What CMD_CFGI_STE asks of the VMM; nothing if absent: STEs do not change. @param vsid vStreamID */
   readonly onSte?: (vsid: number) => Program;
-  /** Held while commands are carried out: whoever replaces a stage 2 takes it as well. */
+  /** Held while a group of commands is taken and carried out: by one of several vCPUs that trap, and by whoever replaces a stage 2. */
   readonly lock?: SoftwareWord;
   /** What a bad VMM does; see {@link Mistake}. */
   readonly mistake?: Mistake;
@@ -86,11 +86,17 @@ export class Forwarder {
 
   /** What an exit on a write of CMDQ_PROD does before the vCPU goes on: all that is in the ring. */
   *exit(): Program {
-    for (;;) {
-      const commands = yield* this.take();
-      if (commands.length === 0) return;
-      yield* this.consume(commands, yield* this.pass(commands));
-    }
+    while (yield* this.next()) {}
+  }
+
+  /** One group of commands. @returns whether there was one */
+  private *next(): Program<boolean> {
+    const { lock } = this.options;
+    if (lock !== undefined) yield* lock.lock();
+    const commands = yield* this.take();
+    if (commands.length > 0) yield* this.consume(commands, yield* this.pass(commands));
+    if (lock !== undefined) yield* lock.unlock();
+    return commands.length > 0;
   }
 
   /** What a thread does: waits for the doorbell, so many times, and does the rest as {@link exit}. */
@@ -146,8 +152,7 @@ export class Forwarder {
 
   /** Has commands carried out. @returns how many are, before the first that is refused */
   *pass(commands: readonly Command[]): Program<number> {
-    const { lock, mistake } = this.options;
-    if (lock !== undefined) yield* lock.lock();
+    const { mistake } = this.options;
     let end = yield* this.passed(commands, 0, commands.length);
     // Which of a batch is in error the kernel does not say: it is found one by one.
     while (end < commands.length && mistake !== 'no-retry' && this.options.carrier.perIoctl === 'all') {
@@ -155,7 +160,6 @@ export class Forwarder {
       if (next === end) break;
       end = next;
     }
-    if (lock !== undefined) yield* lock.unlock();
     return end;
   }
 
