@@ -4,7 +4,7 @@ import type { CommandQueueOptions, EntryConduct } from '../guest/index.ts';
 import { CommandQueue, EventQueueReader, SmmuConfiguration } from '../guest/index.ts';
 import type { SmmuProfile, SmmuUnitOptions } from '../iommu/smmuv3/index.ts';
 import { CMDQ_BASE, CR0, EVENTQ_BASE, Smmu, STRTAB_BASE, STRTAB_BASE_CFG } from '../iommu/smmuv3/index.ts';
-import type { Cpu, Machine } from '../machine/index.ts';
+import type { Agent, Cpu, Machine } from '../machine/index.ts';
 
 /** Where an SMMU's tables and queues are. */
 export interface SmmuPlace {
@@ -49,6 +49,16 @@ export interface SmmuUnitSetup {
 const STREAM_BITS = 10;
 const STE_BYTES = 64n;
 
+/** A stalled transaction begins anew as often as CMD_RESUME says: nobody can tell how many steps hardware has left (`Agent.left`). */
+const UNBOUNDED: Agent = {
+  name: 'stalled transactions',
+  lane: 'iommu',
+  sparesSoftware: true,
+  choices: () => 0,
+  step: () => {},
+  left: () => -1,
+};
+
 export class SmmuUnit {
   readonly smmu: Smmu;
   readonly place: SmmuPlace;
@@ -75,6 +85,7 @@ export class SmmuUnit {
     );
     if (!several) dma.translator = this.smmu;
     machine.hardware.push(...this.smmu.agents);
+    if ((unit?.stalls ?? 0) > 0) machine.hardware.push(UNBOUNDED);
     machine.views.push(() => this.smmu.caches.describe());
     this.boot();
   }

@@ -97,8 +97,7 @@ export class CommandQueue {
       lane: 'iommu',
       sparesSoftware: true,
       choices: () => this.fetchChoices() + this.consumed.count,
-      // A stalled transaction begins anew as often as CMD_RESUME says: nobody can tell how much is left then.
-      left: () => (this.core.stalls.places > 0 ? -1 : each * this.waiting() + this.consumed.count),
+      left: () => each * this.waiting() + this.consumed.count,
       step: (choice) => {
         const fetches = this.fetchChoices();
         if (choice < fetches) this.fetch(choice > 0);
