@@ -88,16 +88,27 @@ export class Bench extends ModelDriver {
 
   /** Has commands executed, and a CMD_SYNC. */
   command<F extends Fields>(of: Layout<F>, values: Partial<Values<F>> = {}): void {
-    this.submit(encodeHalves(of, values));
-    this.submit(encodeHalves(CMD_SYNC, {}));
+    for (const halves of [encodeHalves(of, values), encodeHalves(CMD_SYNC, {})]) {
+      if (!this.submit(halves)) throw new Error('a command was refused');
+    }
   }
 
-  private submit(halves: Int32Array): void {
+  /** Has a command executed, without a CMD_SYNC. @returns whether it was consumed */
+  execute<F extends Fields>(of: Layout<F>, values: Partial<Values<F>> = {}): boolean {
+    return this.submit(encodeHalves(of, values));
+  }
+
+  private submit(halves: Int32Array): boolean {
     const prod = this.read(COMMAND_QUEUE.prod, 4);
     this.putHalves(this.commands + (prod & INDEX) * 16n, halves);
     this.write(COMMAND_QUEUE.prod, 4, (prod + 1n) & POINTERS);
     this.run();
-    if (this.read(COMMAND_QUEUE.cons, 4) !== this.read(COMMAND_QUEUE.prod, 4)) throw new Error('a command was refused');
+    return this.isIdle;
+  }
+
+  /** Whether all commands were consumed. */
+  get isIdle(): boolean {
+    return this.read(COMMAND_QUEUE.cons, 4) === this.read(COMMAND_QUEUE.prod, 4);
   }
 
   /** Has everything that is cached dropped. */

@@ -1,0 +1,76 @@
+/** Tables in their places, one thing at a time: what the tests of single clauses are written with. */
+import type { Values } from '../../../src/bits/index.ts';
+import type { CD, STE } from '../../../src/iommu/smmuv3/index.ts';
+import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
+import type { BenchOptions } from './unit.ts';
+import { Bench } from './unit.ts';
+
+const STREAMS = 0x1_0000n;
+const CONTEXTS = 0x1_1000n;
+const FIRST_TABLE = 0x2_0000n;
+
+/** Low bits of a stage-1 leaf without its type: AF, nG, AP 1 (everybody may read and write); of stage 2: AF, S2AP 3, Normal memory. */
+export const LEAF = { both: 0xc40n, readOnly: 0xcc0n, global: 0x440n, second: 0x4fcn } as const;
+
+export interface Shape {
+  /** log2; 12 if absent. */
+  readonly granule?: number;
+  /** Level of the first table; 1 if absent. */
+  readonly first?: number;
+  /** Level of the leaf; 3 if absent. */
+  readonly level?: number;
+}
+
+export class TableBench extends Bench {
+  private next = FIRST_TABLE;
+
+  constructor(options: BenchOptions = {}) {
+    super(options);
+    this.streamTable(STREAMS, 4);
+    this.enable(1);
+  }
+
+  /** @returns the address of an empty table of 64 KiB at most */
+  table(): bigint {
+    const at = this.next;
+    this.next += 0x1_0000n;
+    return at;
+  }
+
+  steOf(sid: number, values: Partial<Values<typeof STE.fields>>): void {
+    this.ste(STREAMS + 64n * BigInt(sid), values);
+  }
+
+  /** A stream that stage 1 translates: a range of 39 bits by a table of level 1 with 4 KiB. @returns the table */
+  stage1(
+    sid: number,
+    context: Partial<Values<typeof CD.fields>> = {},
+    stream: Partial<Values<typeof STE.fields>> = {},
+  ) {
+    const table = (context.TTB0 as bigint | undefined) ?? this.table();
+    const at = CONTEXTS + 64n * BigInt(sid);
+    this.steOf(sid, { Config: STE_CONFIG.s1, S1ContextPtr: at, ...stream });
+    this.cd(at, { T0SZ: 25, EPD1: 1, IPS: 5, ASID: sid, TTB0: table, ...context });
+    return table;
+  }
+
+  /** The descriptor's place for an address in tables that are made as they are needed. */
+  place(table: bigint, address: bigint, { granule = 12, first = 1, level = 3 }: Shape = {}): bigint {
+    let at = table;
+    const stride = granule - 3;
+    for (let now = first; ; now++) {
+      const shift = BigInt(granule + stride * (3 - now));
+      const slot = at + ((address >> shift) & ((1n << BigInt(stride)) - 1n)) * 8n;
+      if (now === level) return slot;
+      if ((this.peek(slot) & 1n) === 0n) this.poke(slot, this.table() | 3n);
+      at = this.peek(slot) & 0xffff_ffff_f000n;
+    }
+  }
+
+  /** Maps an address. @returns where its descriptor is */
+  map(table: bigint, address: bigint, to: bigint, low: bigint = LEAF.both, shape: Shape = {}): bigint {
+    const at = this.place(table, address, shape);
+    this.poke(at, to | low | ((shape.level ?? 3) === 3 ? 3n : 1n));
+    return at;
+  }
+}
