@@ -19,7 +19,9 @@ import {
   IntelIommu,
   IOAS_MAP_FLAGS,
   IOMMU_HWPT_ALLOC,
+  IOMMU_HWPT_GET_DIRTY_BITMAP,
   IOMMU_HWPT_INVALIDATE,
+  IOMMU_HWPT_SET_DIRTY_TRACKING,
   IOMMU_IOAS_ALLOC,
   IOMMU_IOAS_MAP,
   IOMMU_IOAS_UNMAP,
@@ -50,7 +52,7 @@ function machine(ecap: object = {}) {
   const ioas = call(fd, IOMMU_IOAS_ALLOC, {}).out_ioas_id;
   const deviceOf = (on: IntelIommu, sid: number): HostDevice => ({
     ...{ name: `device ${sid}`, iommu: on, group: (on === iommu ? 0 : 0x1_0000) + sid, sid, coherent: true },
-    ...{ isolatedMsi: true, dirtyTracking: false, sharedPri: false, reserved: [] },
+    ...{ isolatedMsi: true, dirtyTracking: true, sharedPri: false, reserved: [] },
   });
   const bind = (on = iommu, sid = RID) => taken(bindDevice(fd, deviceOf(on, sid)));
   const flags = IOAS_MAP_FLAGS.FIXED_IOVA | IOAS_MAP_FLAGS.READABLE | IOAS_MAP_FLAGS.WRITEABLE;
@@ -226,5 +228,55 @@ describe('a guest’s first stage behind a parent', () => {
       call(fd, IOMMU_VIOMMU_ALLOC, { type: 1, dev_id: device.id, hwpt_id: parent }).errno,
     ]).toEqual(['EINVAL', 'EOPNOTSUPP', 'EINVAL', 'EFAULT', 'EOPNOTSUPP', 'EOPNOTSUPP']);
     expect(other.name).toBe('dmar1');
+  });
+});
+
+describe('dirty tracking by the second stage', () => {
+  function tracked(ecap: object = { SSADS: 1 }) {
+    const it = machine(ecap);
+    const { bind, fd, ioas, map, memory } = it;
+    const device = bind();
+    expect(map()).toBe(null);
+    const flags = HWPT_ALLOC_FLAGS.DIRTY_TRACKING;
+    const made = call(fd, IOMMU_HWPT_ALLOC, { dev_id: device.id, pt_id: ioas, flags });
+    const hwpt_id = made.out_hwpt_id;
+    const data = USER + 0x7f000n;
+    const dirty = (over = {}) => {
+      memory.write(data, new Uint8Array(8));
+      const whole = { iova: 0n, length: 0x40000n, page_size: 0x1000n, data };
+      expect(call(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, { hwpt_id, ...whole, ...over }).errno).toBe(null);
+      const word = new DataView((memory.read(data, 8) as Uint8Array).buffer).getBigUint64(0, true);
+      return Array.from({ length: 64 }, (_, n) => n).filter((n) => (word >> BigInt(n)) & 1n);
+    };
+    const track = (on: number) => call(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, { hwpt_id, flags: on }).errno;
+    return { ...it, device, made, hwpt_id, dirty, track };
+  }
+
+  test('what was written since it was turned on; again after it was made clean; nothing without it', () => {
+    const { device, dirty, dma, hwpt_id, track } = tracked();
+    taken(attachDevice(device, hwpt_id));
+    dma(0x3000, 1);
+    expect([track(1), dirty()]).toEqual([null, []]);
+    dma(0x3000, 0);
+    dma(0x5000, 1);
+    dma(0x9000, 1);
+    expect([dirty({ flags: 1 }), dirty(), dirty()]).toEqual([[5, 9], [5, 9], []]);
+    dma(0x5000, 1);
+    expect(dirty()).toEqual([5]);
+    expect(track(0)).toBe(null);
+    dma(0x5000, 1);
+    expect(dirty()).toEqual([]);
+  });
+
+  test('a device that is attached later is tracked as well', () => {
+    const { device, dirty, dma, hwpt_id, track } = tracked();
+    expect(track(1)).toBe(null);
+    taken(attachDevice(device, hwpt_id));
+    dma(0x7000, 1);
+    expect(dirty()).toEqual([7]);
+  });
+
+  test('where the unit has no such flags', () => {
+    expect(tracked({}).made.errno).toBe('EOPNOTSUPP');
   });
 });

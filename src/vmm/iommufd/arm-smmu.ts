@@ -2,10 +2,10 @@
 import { encodeHalves } from '../../bits/index.ts';
 import { CMD_TLBI_NH_ALL, CMD_TLBI_NH_ASID, CMD_TLBI_S12_VMALL } from '../../iommu/smmuv3/commands.ts';
 import { ArmVsmmu } from './arm-vsmmu.ts';
-import { DirtyStage1 } from './dirty-stage1.ts';
 import type { Errno } from './errno.ts';
 import { refused } from './errno.ts';
 import { HW_INFO_TYPE, HWPT_ALLOC_FLAGS, VIOMMU_TYPE } from './flags.ts';
+import { GatheredDirty } from './gathered-dirty.ts';
 import type { DirtyTracking, HostDevice, HostDomain, HostIommu, HostViommu, PagingDomain, Rights } from './hardware.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestSte } from './nested-ste.ts';
@@ -56,7 +56,7 @@ export class ArmDomain implements PagingDomain {
     this.table = iommu.hardware.table(stage, isParent, tracksDirty);
     const { dirty } = this.table;
     const invalidate = iommu.host.kernel.flushesCleaned ? (run: Unmapped) => this.invalidate(run) : () => {};
-    this.dirty = tracksDirty && dirty !== null ? new DirtyStage1(dirty, invalidate) : null;
+    this.dirty = tracksDirty && dirty !== null ? new GatheredDirty(dirty, invalidate) : null;
   }
 
   get pageSizes(): bigint {

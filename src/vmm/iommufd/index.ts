@@ -14,6 +14,7 @@ export * from './flags.ts';
 export * from './hardware.ts';
 export * from './host-memory.ts';
 export * from './hwpt.ts';
+export * from './intel-domains.ts';
 export * from './intel-iommu.ts';
 export * from './intel-nested.ts';
 export * from './invalidate.ts';

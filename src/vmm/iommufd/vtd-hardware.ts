@@ -8,6 +8,8 @@ export interface VtdFeatures {
   readonly firstStage: boolean;
   readonly secondStage: boolean;
   readonly nested: boolean;
+  /** ECAP.SSADS: the second stage has accessed and dirty flags. */
+  readonly dirty: boolean;
   /** ECAP.SRS, EAFS. */
   readonly supervisor: boolean;
   readonly extendedAccessed: boolean;
@@ -32,7 +34,7 @@ export interface GuestFirstStage {
 /** What the requests without PASID of a device do. */
 export type VtdTranslation =
   | { readonly kind: 'blocked' }
-  | { readonly kind: 'paging'; readonly table: VtdTable; readonly did: number }
+  | { readonly kind: 'paging'; readonly table: VtdTable; readonly did: number; readonly tracksDirty: boolean }
   | { readonly kind: 'nested'; readonly parent: VtdTable; readonly guest: GuestFirstStage; readonly did: number };
 
 export interface VtdHardware {

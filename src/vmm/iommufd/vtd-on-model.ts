@@ -76,6 +76,7 @@ export class VtdOnModel implements VtdHardware {
         fiveLevels: get(CAP.FS5LP, cap) === 1,
         snoops: has(ECAP.SC),
         walksSnoop: has(ECAP.SMPWCS),
+        dirty: has(ECAP.SSADS),
       },
     };
     this.didBits = 4 + 2 * get(CAP.ND, cap);
@@ -119,7 +120,7 @@ export class VtdOnModel implements VtdHardware {
     }
     const { base, stage } = of.table;
     if (stage === 1) return { PGTT: PGTT.firstStage, DID, FSPTPTR: base, ...snooped };
-    return { PGTT: PGTT.secondStage, DID, AW: AW_48, SSPTPTR: base, ...snooped };
+    return { PGTT: PGTT.secondStage, DID, AW: AW_48, SSPTPTR: base, SSADE: of.tracksDirty ? 1 : 0, ...snooped };
   }
 
   /** What is cached of a device's entry, and of all that its domain id tagged for it (6.5.3.3). */

@@ -1,10 +1,10 @@
-/** Dirty tracking of a stage 1 of the SMMU's (arm_smmu_read_and_clear_dirty, iommu_dirty_bitmap_record of Linux). */
+/** Dirty tracking that invalidates from the first to the last that it has made clean (iommu_dirty_bitmap_record, iommu_iotlb_sync of Linux). */
 import type { Errno } from './errno.ts';
 import type { DirtyTracking } from './hardware.ts';
 import type { Unmapped } from './smmu-hardware.ts';
 import { PAGE_SIZE } from './user-memory.ts';
 
-export class DirtyStage1 implements DirtyTracking {
+export class GatheredDirty implements DirtyTracking {
   private readonly table: DirtyTracking;
   private readonly invalidate: (run: Unmapped) => void;
   /** From the first to behind the last byte that was made clean since the last {@link flush}; null: none. */
@@ -15,7 +15,6 @@ export class DirtyStage1 implements DirtyTracking {
     this.invalidate = invalidate;
   }
 
-  /** Hardware tracks all the time: nothing is to be done. */
   set(enabled: boolean): Errno | null {
     return this.table.set(enabled);
   }
