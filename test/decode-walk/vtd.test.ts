@@ -1,15 +1,15 @@
 /** `explain --walk` against the second translators of the conformance suite, on random tables of every shape. */
 import { describe, expect, test } from 'vitest';
-import type { WalkEnd, WalkResult, Words } from '../src/decode/index.ts';
-import { Tables, walkVtd } from '../src/decode/index.ts';
-import { bdf } from '../src/machine/index.ts';
-import type { Make } from './conformance/vtd/random-tables.ts';
-import { optionsOf, referenceOf, WORLD_FRAMES, World } from './conformance/vtd/random-tables.ts';
-import { translate } from './conformance/vtd/reference-walker.ts';
-import type { ScalableMake } from './conformance/vtd/scalable-random.ts';
-import { benchOf, ScalableWorld, referenceOf as scalableReferenceOf } from './conformance/vtd/scalable-random.ts';
-import { translateScalable } from './conformance/vtd/scalable-reference-walker.ts';
-import { Bench } from './conformance/vtd/unit.ts';
+import type { WalkEnd, WalkResult, Words } from '../../src/decode/index.ts';
+import { Tables, walkVtd } from '../../src/decode/index.ts';
+import { bdf } from '../../src/machine/index.ts';
+import type { Make } from '../conformance/vtd/random-tables.ts';
+import { optionsOf, referenceOf, WORLD_FRAMES, World } from '../conformance/vtd/random-tables.ts';
+import { translate } from '../conformance/vtd/reference-walker.ts';
+import type { ScalableMake } from '../conformance/vtd/scalable-random.ts';
+import { benchOf, ScalableWorld, referenceOf as scalableReferenceOf } from '../conformance/vtd/scalable-random.ts';
+import { translateScalable } from '../conformance/vtd/scalable-reference-walker.ts';
+import { Bench } from '../conformance/vtd/unit.ts';
 
 /** Memory, as a dump of all of it would have it. */
 function tablesOf(memory: Int32Array, root: bigint, scalable: boolean): Tables {
