@@ -1,5 +1,5 @@
 /** Random scripts on both back ends until enough was compared; what differs is shrunk and printed. */
-import type { Comparison } from './compare.ts';
+import type { Comparison, Difference } from './compare.ts';
 import type { AnyOp } from './shrink.ts';
 import { shrink } from './shrink.ts';
 import { percent, Tally } from './tally.ts';
@@ -23,6 +23,8 @@ export interface Campaign<O extends AnyOp> {
   readonly print: (op: O) => string;
   readonly deviations: readonly { readonly name: string; readonly most?: number }[];
   readonly check: Check;
+  /** See {@link shrink}. */
+  readonly more?: (difference: Difference) => string;
 }
 
 export async function campaign<O extends AnyOp>(of: Campaign<O>): Promise<Tally> {
@@ -38,7 +40,7 @@ export async function campaign<O extends AnyOp>(of: Campaign<O>): Promise<Tally>
     if (result.unexplained === null) continue;
     reports++;
     const judge = async (one: readonly O[]) => (await compare(one)).unexplained;
-    const least = await shrink(script, result.unexplained, judge);
+    const least = await shrink(script, result.unexplained, judge, of.more);
     const { op, field, model: ours, qemu: theirs } = (await judge(least)) ?? result.unexplained;
     const lines = least.map(print).slice(0, REPORT_LINES);
     const where = op < least.length ? `after line ${op + 1}` : 'at the end';
@@ -79,4 +81,13 @@ export async function stillThere(
     good,
     JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
   );
+}
+
+/** What one script has shown. @returns the status to exit with */
+export function printReplay(name: string, tally: Tally, unexplained: Difference | null): number {
+  console.log(
+    `${name}: ${tally.comparisons} values compared; deviations: ${[...tally.exempted.keys()].join(', ') || 'none'}`,
+  );
+  if (unexplained !== null) console.log(JSON.stringify(unexplained));
+  return unexplained === null ? 0 : 1;
 }

@@ -15,13 +15,16 @@ export type Judge<O extends AnyOp> = (script: readonly O[]) => Promise<Differenc
 /**
  * The shortest script that this finds with the same kind of difference: the field, after the same kind of operation. Operations are left
  * out, first many at once; then values are made simpler.
+ * @param more what else a difference has to have in common
  */
 export async function shrink<O extends AnyOp>(
   script: readonly O[],
   found: Difference,
   judge: Judge<O>,
+  more: (difference: Difference) => string = () => '',
 ): Promise<readonly O[]> {
-  const kind = (of: readonly O[], { op, field }: Difference) => `${of[op]?.op ?? 'end'} ${field}`;
+  const kind = (of: readonly O[], difference: Difference) =>
+    `${of[difference.op]?.op ?? 'end'} ${difference.field} ${more(difference)}`;
   const wanted = kind(script, found);
   const still = async (of: readonly O[]) => {
     const difference = await judge(of);

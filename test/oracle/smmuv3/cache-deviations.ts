@@ -1,0 +1,81 @@
+/** Where QEMU and the model cache other translations, as the specification leaves to hardware. */
+import { get } from '../../../src/bits/index.ts';
+import { CD } from '../../../src/iommu/smmuv3/index.ts';
+import { hasRight, isChanged, isOf, leavesOf, steps } from './circumstances.ts';
+import type { Deviation } from './deviation.ts';
+import { common } from './deviation.ts';
+import { isRequest } from './look.ts';
+import * as proofs from './proofs.ts';
+
+export const CACHE_DEVIATIONS: readonly Deviation[] = [
+  {
+    name: 'cached-refusal',
+    title:
+      'a cached translation without the right that is needed refuses, and stays; the model looks at the tables again, and has what it finds',
+    clause: 'DDI 0487 D8.16: a right that was added counts from the invalidation on, and may before',
+    where: [common('smmu_translate')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, (found, op) => {
+        if (!steps(found).some(({ at }) => isChanged(script, op, at))) return false;
+        return script.some((_, earlier) => {
+          const leaves = earlier < op ? leavesOf(script, earlier, found.iova, found.cd === null) : [];
+          return leaves.some((leaf) => !(hasRight(leaf, true) && hasRight(leaf, false)));
+        });
+      }),
+    proof: proofs.CACHED_REFUSAL,
+    only: '1',
+  },
+  {
+    name: 'largest-cached',
+    title: 'of cached translations of one address the one of the largest block is used; the model has the latest',
+    clause: 'DDI 0487 D8.16: software that leaves two of them may get either, or a conflict',
+    where: [common('smmu_iotlb_lookup')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, ({ iova, cd }, op) => {
+        const ways = script.flatMap((_, earlier) =>
+          earlier <= op ? leavesOf(script, earlier, iova, cd === null) : [],
+        );
+        return new Set(ways.filter(({ stage }) => stage === (cd === null ? 2 : 1)).map(({ level }) => level)).size > 1;
+      }),
+    proof: proofs.LARGEST_CACHED,
+    only: '1',
+  },
+  {
+    name: 'tagged-entries',
+    title: 'translations are cached with the byte at the top that TBI ignores, and not found for another such byte',
+    clause: 'SMMUv3 5.4 (TBI); that nothing is cached is permitted',
+    where: [common('smmu_iotlb_lookup')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, ({ cd, iova, first }, op) => {
+        if (cd === null || (get(CD.TBI0, cd) === 0 && get(CD.TBI1, cd) === 0)) return false;
+        if (!first.some(({ at }) => isChanged(script, op, at))) return false;
+        const isAlike = (other: bigint) => other >> 56n !== iova >> 56n && ((other ^ iova) & 0xfffffffff00000n) === 0n;
+        return script.some((each, earlier) => earlier < op && isRequest(each) && isAlike(each.iova));
+      }),
+    proof: proofs.TAGGED_ENTRIES,
+    only: '1',
+  },
+  {
+    name: 'second-stage-afresh',
+    title:
+      'with both stages the tables of stage 2 are read for what stage 1 gives, though a translation of it is cached',
+    clause: 'SMMUv3 4.4.3.1: an entry may be cached, and need not be',
+    where: [common('smmu_ptw')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(
+        difference,
+        script,
+        ({ cd, second }, op) => cd !== null && second.some(({ at }) => isChanged(script, op, at)),
+      ),
+    proof: proofs.SECOND_STAGE_AFRESH,
+    only: 'nested',
+  },
+];

@@ -1,0 +1,178 @@
+/** Scripts that show each deviation of deviations.ts: written by hand, or cut as short as the shrinker could. */
+
+/** A stream table of 256 STEs, and the SMMU switched on. */
+const ON = `
+reg 0x80 8 0x40100000
+reg 0x88 4 0x8
+reg 0x20 4 0xd`;
+
+/** 2 MiB that may be read and written. */
+const BLOCK = '0x40200445';
+
+/** Stage 1 of 25 bits for test device 0 and `edu`. @param entry the first of its table. @param ste, cd word 0 of either */
+const first = (entry: string, ste = '0x4018000b', cd = '0x6204c0000027') => `
+store 0x40180000 ${cd}
+store 0x40180008 0x40400000
+ste 0x40100400 ${ste} 0x100000000000 0x0 0x0
+ste 0x40100200 ${ste} 0x100000000000 0x0 0x0
+store 0x40400000 ${entry}${ON}`;
+
+/** Stage 2 of 30 bits for the same. @param entry the first of its table */
+const second = (entry: string) => `
+ste 0x40100400 0xd 0x100000000000 0x40c002200001234 0x40400000
+ste 0x40100200 0xd 0x100000000000 0x40c002200001234 0x40400000
+store 0x40400000 ${entry}${ON}`;
+
+/** Both stages for the same: of 25 bits, and of 40 bits, where 2 MiB each of structures, data and tables are. */
+const both = (entry: string, cd = '0x6204c0000027', data = '0x40200441') => `
+store 0x40400008 0x40402003
+store 0x40402000 0x40000441
+store 0x40402008 ${data}
+store 0x40402010 0x40400441
+store 0x40180000 ${cd}
+store 0x40180008 0x40480000
+ste 0x40100400 0x4018000f 0x100000000000 0x40c005800000001 0x40400000
+ste 0x40100200 0x4018000f 0x100000000000 0x40c005800000001 0x40400000
+store 0x40480000 ${entry}${ON}`;
+
+/** The registers are looked at in the end of any script. */
+export const NOTHING = 'dump';
+
+export const EVENT_IPA_OFFSET = `${second('0x0')}
+dma 0 0x124 4 0x40200124`;
+
+export const CD_FETCH_ADDRESS = `
+ste 0x40100400 0x600000000b 0x100000000000 0x0 0x0
+${ON}
+dma 0 0x0 4 0x40200000`;
+
+export const TABLE_ADDRESS_SIZE = `${first('0x800000000003')}
+dma 0 0x0 4 0x40200000`;
+
+export const SIZE_AFTER_RIGHTS = `${first('0x100000000041')}
+dma 0 0x0 4 0x40200000`;
+
+export const FIRST_OF_CONCATENATED = `
+store 0x40101000 0x40130001
+store 0x4043de60 0x40200483
+ste 0x40130000 0xd 0x100000000000 0x40c402000000001 0x40400000
+reg 0x80 8 0x40100000
+reg 0x88 4 0x10190
+reg 0x20 4 0xd
+dma 3 0x7bcc05b8 4 0x402005b8`;
+
+export const CACHED_RIGHT_MISSING = `${second('0x402004bd')}
+dma 0 0x0 4 0x40200000
+edu read 0x0 0 4`;
+
+export const BYPASSED_SIZE = `${second('0x0')}
+dma 0 0x1d7fc0001368 4 0x40200000`;
+
+export const SPAN_OF_TWICE = `
+store 0x40100000 0x40110008
+store 0x40420f68 0x40200403
+store 0x40180000 0x420080e30010
+store 0x40180010 0x40420000
+ste 0x40113c00 0x4018000b 0x10000008000c 0x0 0x0
+reg 0x80 8 0x40100000
+reg 0x88 4 0x10210
+reg 0x20 4 0xd
+dma 2 0xffffffffe1ed92fc 4 0x402092fc`;
+
+export const CD_MAX_WITHOUT_SUBSTREAMS = `${first(BLOCK, '0x800000004018000b')}
+dma 0 0x0 4 0x40200000`;
+
+export const TBI1_IS_TBI0 = `
+store 0x40404000 0x40209443
+store 0x40402078 0x40404003
+store 0x40180000 0x428080a70020
+store 0x40180010 0x40402000
+ste 0x40103c00 0x4018000b 0x100000080000 0x0 0x0
+reg 0x80 8 0x40100000
+reg 0x88 4 0x8
+reg 0x20 4 0xd
+dma 2 0x8ffffffffe00a2c 4 0x40209a2c`;
+
+export const BLOCKS_ANYWHERE = `
+store 0x40180000 0x6204c0000010
+store 0x40180008 0x40400000
+ste 0x40100400 0x4018000b 0x100000000000 0x0 0x0
+store 0x40400000 0x441
+${ON}
+dma 0 0x40200000 4 0x40200000`;
+
+export const TABLE_RIGHTS_FIRST = `${first('0x4000000040401003')}
+dma 0 0x0 4 0x40200000`;
+
+export const S2T0SZ_BY_S2PS = `
+store 0x4044c400 0x40200483
+store 0x40430000 0x40440003
+ste 0x40100400 0xd 0x100000000000 0x409405600001234 0x40430000
+reg 0x80 8 0x40100000
+reg 0x88 4 0x8
+reg 0x20 4 0xd
+dma 0 0x18806df4 4 0x40206df4`;
+
+export const FETCH_IS_READ = `
+ste 0x40100400 0x4018000f 0x100000000000 0x40c005800000001 0x40400000
+${ON}
+dma 0 0x0 4 0x40200000`;
+
+export const TABLE_FAULT_OF_STAGE_1 = `${both('0x80000003')}
+dma 0 0x0 4 0x40200000`;
+
+export const FIRST_TABLES_AT_ONCE = `${both(BLOCK, '0x620480a70027', '0x402004c1')}
+store 0x40180008 0x80000000
+store 0x40180010 0x40480000
+dma 0 0xfffffffffe000000 4 0x40200000`;
+
+export const CACHED_FAULT_WITHOUT_IPA = `${both(BLOCK)}
+edu read 0x0 0 4
+dma 0 0x0 4 0x40200000`;
+
+export const CACHED_REFUSAL = `${first('0x402004c5')}
+edu read 0x0 0 4
+store 0x40400000 0x40200445
+dma 0 0x100 4 0x40200100`;
+
+export const LARGEST_CACHED = `
+store 0x40408000 0x4020cc43
+store 0x404069a8 0x40408003
+store 0x40181000 0x4200c000009c
+store 0x40181008 0x40404000
+ste 0x40100400 0x4018100b 0x100000000000 0x0 0x0
+ste 0x40100600 0x4018100b 0x100000080004 0x0 0x0
+reg 0x80 8 0x40100000
+reg 0x88 4 0x8
+reg 0x20 4 0xd
+dma 1 0xa6a000a40 4 0x4020ca40
+store 0x404069a8 0x441
+dma 0 0xa6a207214 4 0x40207214
+dma 0 0xa6a000648 4 0x4020c648`;
+
+export const TAGGED_ENTRIES = `${first(BLOCK, '0x4018000b', '0x6244c0000027')}
+dma 0 0x0 4 0x40200000
+store 0x40400000 0x0
+dma 0 0x100000000000100 4 0x40200100`;
+
+export const SECOND_STAGE_AFRESH = `
+store 0x40400008 0x40402003
+store 0x40402000 0x40000441
+store 0x40402008 0x40200481
+store 0x40402010 0x40400441
+store 0x40420f10 0x40200443
+store 0x40415048 0x40420003
+store 0x40180000 0x4200c0000056
+store 0x40180008 0x40410000
+ste 0x40100400 0x4018000f 0x100000080008 0x40c005800000001 0x40400000
+ste 0x40103c00 0xd 0x100000000000 0x40c005800000001 0x40400000
+reg 0x80 8 0x40100000
+reg 0x88 4 0x8
+reg 0x20 4 0xd
+dma 2 0x4020425c 4 0x4020425c
+store 0x40402008 0x0
+dma 0 0x14121e254fc 4 0x402054fc`;
+
+export const EVERYONE_IS_PRIVILEGED = `${first('0x2000000040401003')}
+store 0x40401000 0x40200447
+dma 0 0x0 4 0x40200000`;
