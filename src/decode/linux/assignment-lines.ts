@@ -34,6 +34,15 @@ const REFUSALS: readonly Refusal[] = [
     causes: { certain: ['group-not-viable'] },
   },
   {
+    id: 'dpdk-group-not-viable',
+    needle: 'VFIO group is not viable',
+    text: `${BDF} VFIO group is not viable`,
+    example: 'EAL: 0000:01:00.1 VFIO group is not viable! Not all devices in IOMMU group bound to VFIO or unbound',
+    printedBy: 'DPDK and SPDK',
+    says: 'cannot be assigned: its group is used by others',
+    causes: { certain: ['group-not-viable'] },
+  },
+  {
     id: 'no-group',
     needle: 'no iommu_group found',
     text: `(?:vfio ${BDF}: )?(?:vfio: error )?no iommu_group found`,

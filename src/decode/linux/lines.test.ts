@@ -188,3 +188,17 @@ test('an unmapping that VFIO refused: it would split a mapping', () => {
   expect(finding.summary).toBe('VFIO: the unmapping of 0x3000 bytes at 0x380000001000 was refused: EINVAL');
   expect(finding.causes).toEqual([{ id: 'unmap-splits', sure: 'likely' }]);
 });
+
+test('a mapping of what must be mapped is an error, of a BAR only a warning', () => {
+  const call = 'vfio_dma_map(0x560a3b6ed880, 0x100000000, 0x180000000, 0x7f6a47fff000) = -14 (Bad address)';
+  const severity = (line: string) => explain(line).groups.map(({ finding }) => finding.severity);
+  expect(severity(`kvm: ${call}`)).toEqual(['warning']);
+  expect(severity(`kvm: memory listener initialization failed: Region pc.ram: ${call}`)).toEqual(['error']);
+  expect(severity('EAL: Cannot set up DMA remapping, error 14 (Bad address)')).toEqual(['error']);
+});
+
+test('a port that checks requesters is named, or not', () => {
+  const [{ finding }] = explain('pcieport 0000:80:1b.4:    [21] ACSViol                (First)').groups;
+  expect(finding.requester?.text).toBe('0000:80:1b.4');
+  expect(explain('[21] ACSViol').groups[0]?.finding.requester).toBeNull();
+});

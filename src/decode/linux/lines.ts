@@ -5,6 +5,7 @@ import { FIRMWARE_LINES } from './firmware-lines.ts';
 import { HISTORY_LINES } from './history-lines.ts';
 import { MAPPING_LINES } from './mapping-lines.ts';
 import { MODE_LINES } from './mode-lines.ts';
+import { PCIE_LINES } from './pcie-lines.ts';
 import { RESERVED_LINES } from './reserved-lines.ts';
 import { SOC_LINES } from './soc-lines.ts';
 import { VFIO_LINES } from './vfio-lines.ts';
@@ -19,4 +20,5 @@ export const LINUX_LINES: readonly LineFormat[] = [
   ...SOC_LINES,
   ...HISTORY_LINES,
   ...MODE_LINES,
+  ...PCIE_LINES,
 ];

@@ -24,8 +24,8 @@ const UNMAP_CAUSES: Readonly<Record<number, readonly CauseId[]>> = {
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
-/** The number is negative, as the call returned it; undefined where only its words are there. */
-function refused({ iova, number, size, text, vaddr }: Groups, call: 'map' | 'unmap' = 'map'): Finding | null {
+/** The number is negative, as the call returned it; undefined where only its words are there. What is fatal is no BAR that can be left out. */
+function refused({ fatal, iova, number, size, text, vaddr }: Groups, call: 'map' | 'unmap' = 'map'): Finding | null {
   const [address, bytes] = [iova, size].map((of) => (of === undefined ? null : hexNumber(of)));
   if (iova !== undefined && (address === null || bytes === null)) return null;
   const error = ERRORS.find(([value, , words]) => (number === undefined ? words === text : -value === Number(number)));
@@ -44,7 +44,7 @@ function refused({ iova, number, size, text, vaddr }: Groups, call: 'map' | 'unm
     ...NOTHING,
     kind: `linux.vfio-${call}`,
     model: 'linux',
-    severity: causes[0] === 'not-mappable' ? 'warning' : 'error',
+    severity: causes[0] === 'not-mappable' && fatal === undefined ? 'warning' : 'error',
     summary: `VFIO: ${what} was refused: ${name}`,
     address: address == null ? null : { value: address, space: 'IOVA' },
     details,
@@ -59,7 +59,7 @@ export const VFIO_LINES: readonly LineFormat[] = [
     id: 'linux.vfio-map',
     needle: '_dma_map(0x',
     pattern: new RegExp(
-      String.raw`vfio(?:_container)?_dma_map\(0x[0-9a-f]{1,16}, ${HEX('iova')}, ${HEX('size')}, ${HEX('vaddr')}\) = (?<number>-\d{1,4})`,
+      String.raw`(?<fatal>memory listener initialization failed: Region [\w.-]{1,64}: )?vfio(?:_container)?_dma_map\(0x[0-9a-f]{1,16}, ${HEX('iova')}, ${HEX('size')}, ${HEX('vaddr')}\) = (?<number>-\d{1,4})`,
       'i',
     ),
     example:
@@ -82,6 +82,14 @@ export const VFIO_LINES: readonly LineFormat[] = [
     example: 'qemu-system-x86_64: VFIO_MAP_DMA failed: Cannot allocate memory',
     printedBy: 'QEMU; with the number alone before 5.0',
     decode: (groups) => refused(groups),
+  },
+  {
+    id: 'linux.vfio-map.dpdk',
+    needle: ' DMA remapping, error ',
+    pattern: /(?<fatal>[Cc]annot set up) DMA remapping, error (?<number>\d{1,4}) \(/,
+    example: 'EAL: Cannot set up DMA remapping, error 12 (Cannot allocate memory)',
+    printedBy: 'DPDK and SPDK',
+    decode: (groups) => refused({ ...groups, number: `-${groups.number}` }),
   },
   {
     id: 'linux.memlock',
