@@ -23,6 +23,11 @@ import { NO_MARKS } from './tlb-scope.ts';
 
 export interface SmmuUnitOptions extends CoreOptions, InterfaceOptions {
   readonly caches?: Partial<CacheSizes>;
+  /**
+   * STEs and CDs are read by two accesses, the first word and the rest (3.21.3: 64 bits at once at least); by one if absent, and where the profile
+   * has it so. Where requests are taken in steps only.
+   */
+  readonly readsInParts?: boolean;
 }
 
 /** As small as cases want them. */
@@ -65,7 +70,10 @@ export class Smmu implements Translator, MmioBlock {
     this.caches = this.core.caches;
     this.prompt = new Prompt(this.core);
     const { dma } = parts;
-    this.requests = dma === undefined ? null : new RequestSteps(this.core, dma);
+    this.requests =
+      dma === undefined
+        ? null
+        : new RequestSteps(this.core, dma, options.readsInParts === true && this.profile.readsInParts);
     dma?.namings.push(...namingsOf(this.caches));
     this.marks = dma === undefined ? NO_MARKS : new Marks(this.core, dma);
     this.interface = new ProgrammingInterface(this.core, this.marks, (sid) => this.prompt.pparOf(sid), options);

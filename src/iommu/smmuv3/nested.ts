@@ -34,6 +34,8 @@ export class Walker {
   /** The structure that was read last. */
   readonly steHalves = new Int32Array(16);
   readonly cdHalves = new Int32Array(16);
+  /** The first word of the structure that is read now, if it was read before the others: 1, and its halves. */
+  readonly firstWord = new Int32Array(3);
   /** Words of the structure that was decoded last. */
   readonly steWords = new Int32Array(STE_WORDS.length);
   readonly cdWords = new Int32Array(CD_WORDS.length);
@@ -201,14 +203,23 @@ export class Walker {
     }
   }
 
+  private readStructure(t: Translation, into: Int32Array): boolean {
+    const { firstWord } = this;
+    if (!readHalves(this.memory, t, into)) return false;
+    if (firstWord[0] === 0) return true;
+    into[0] = firstWord[1];
+    into[1] = firstWord[2];
+    return true;
+  }
+
   private readSte(t: Translation, fills: boolean): void {
-    if (!readHalves(this.memory, t, this.steHalves)) return void refuseFetch(t, F_STE_FETCH);
+    if (!this.readStructure(t, this.steHalves)) return void refuseFetch(t, F_STE_FETCH);
     decodeSte(this.core.has, t.sid, this.steHalves, this.steWords);
     this.withSte(t, this.fills.ste(t, this.steWords, fills));
   }
 
   private readCd(t: Translation, fills: boolean): void {
-    if (!readHalves(this.memory, t, this.cdHalves)) return void refuseFetch(t, F_CD_FETCH);
+    if (!this.readStructure(t, this.cdHalves)) return void refuseFetch(t, F_CD_FETCH);
     const under = { both: t.both, stallDisabled: ((this.words[t.ste] >>> STE_TAG.stallDisabled) & 1) === 1 };
     decodeCd(this.core.has, t.sid, t.index, this.cdHalves, under, this.cdWords);
     this.withCd(t, this.fills.cd(t, this.cdWords, fills));

@@ -23,6 +23,8 @@ export interface SmmuProfile {
   readonly syncWaits: boolean;
   /** A walk that has read what an invalidation concerns fills no cache any more (3.21.1, 3.21.3). */
   readonly forgetsStaleWalks: boolean;
+  /** An STE or a CD may be read by several accesses, of 64 bits at least (3.21.3); otherwise by one. */
+  readonly readsInParts: boolean;
   /** CMD_SYNC signals its completion as CS says (4.7.3). */
   readonly signalsSync: boolean;
   /** Interrupts can be MSIs (3.18), with IDR0.MSI; otherwise they are wires whatever IDR0 says. */
@@ -50,6 +52,7 @@ const AS_SPECIFIED = {
   honoursLeaf: true,
   syncWaits: true,
   forgetsStaleWalks: true,
+  readsInParts: true,
   signalsSync: true,
   writesMsis: true,
   refuses: 'illegal',
@@ -69,6 +72,7 @@ const GEM5 = {
   ...AS_SPECIFIED,
   syncWaits: false,
   forgetsStaleWalks: false,
+  readsInParts: false,
   signalsSync: false,
   writesMsis: false,
   refuses: 'none',
@@ -91,6 +95,7 @@ export const PROFILES: readonly SmmuProfile[] = [
     separateConfigurationCaches: false,
     honoursLeaf: false,
     syncWaits: false,
+    readsInParts: false,
     writesMsis: false,
     refuses: 'unknown',
     /** PREFETCH_*, TLBI_EL3_*, TLBI_EL2_*, ATC_INV, PRI_RESP, RESUME, STALL_TERM. */

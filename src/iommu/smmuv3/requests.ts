@@ -9,6 +9,7 @@ import { FACT, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import type { BlockCache } from '../kit/block-cache.ts';
 import { BLOCK } from '../kit/block-cache.ts';
 import type { Cache } from '../kit/cache.ts';
+import { wordAt } from '../kit/words.ts';
 import { isDenial } from './ats-completion.ts';
 import { ENTRY } from './cache-entries.ts';
 import type { SmmuCaches } from './caches.ts';
@@ -22,10 +23,10 @@ import { Walker } from './nested.ts';
 import { isTranslatedRequest, isTranslationRequest, REQUEST } from './request.ts';
 import type { RuleName } from './rules.ts';
 import type { Drained, Used } from './slot.ts';
-import { clear, keepForDrain, load, SLOT_CD, SLOT_STE, STALLED_STEP, save } from './slot.ts';
+import { clear, FIRST_WORD_STEP, keepForDrain, load, SLOT_CD, SLOT_STE, STALLED_STEP, save } from './slot.ts';
 import { STALL } from './stalls.ts';
 import { textOf } from './step-text.ts';
-import { stepsLeft } from './steps-left.ts';
+import { partsLeft, stepsLeft } from './steps-left.ts';
 import { levelOneIndex } from './stream-table.ts';
 import { LOOK, NO_EVENT, TASK, Translation } from './translation.ts';
 
@@ -69,8 +70,11 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
   private readonly ways = new Int32Array(MOST_LOOKS);
   private readonly counts = new Int32Array(MOST_LOOKS);
   private looks = 0;
+  private readonly readsInParts: boolean;
 
-  constructor(core: SmmuCore<SmmuCaches>, dma: Dma) {
+  /** @param readsInParts see `SmmuUnitOptions` */
+  constructor(core: SmmuCore<SmmuCaches>, dma: Dma, readsInParts: boolean) {
+    this.readsInParts = readsInParts;
     this.core = core;
     this.dma = dma;
     this.caches = core.caches;
@@ -362,12 +366,40 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
       if (t.look === LOOK.tlb && this.conflicts(t)) this.leaveOpen(slot);
       this.go(t, this.ways[i], true);
     }
+    if (this.readsInParts && (t.task === TASK.ste || t.task === TASK.cd) && this.readsFirstWord(slot)) return;
     const fills = (dma.get(slot, SLOT.flags) & MARK.stale) === 0;
     if (t.task < TASK.done) this.access(slot, fills);
+    walker.firstWord[0] = 0;
     // What was refused or is done by a look-up alone has filled nothing.
     if (t.task === TASK.done) return this.land(slot);
     if (t.task === TASK.refused) return this.refused(slot);
     save(dma, slot, t, used);
+  }
+
+  /**
+   * Of an STE or a CD the first word is read, and kept where the structure will be; or it was, and the rest is read now (3.21.3).
+   * @returns whether that was the step
+   */
+  private readsFirstWord(slot: number): boolean {
+    const { core, dma, t, used, walker } = this;
+    const at = t.task === TASK.ste ? slot + SLOT_STE : slot + SLOT_CD;
+    if (dma.get(slot, SLOT.step) === FIRST_WORD_STEP) {
+      walker.firstWord[0] = 1;
+      walker.firstWord[1] = this.words[at];
+      walker.firstWord[2] = this.words[at + 1];
+      return false;
+    }
+    const word = wordAt(core.tables, t.physHi, t.physLo);
+    if (word < 0) return false;
+    core.arena.set(at, core.tables.lo(word));
+    core.arena.set(at + 1, core.tables.hi(word));
+    save(dma, slot, t, used);
+    dma.set(slot, SLOT.step, FIRST_WORD_STEP);
+    if (core.telling) {
+      const what = t.task === TASK.ste ? 'STE' : 'CD';
+      core.say(`reads the first word of the ${what}: ${hex64(this.words[at], this.words[at + 1])}`);
+    }
+    return true;
   }
 
   /** Reads what the task says. */
@@ -389,7 +421,7 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     if (core.telling) core.say(textOf(t, task, level, hi, lo, walker));
   }
 
-  /** A structure that counts was read, in one step: what software has made of it by then is what it is (3.21.3). */
+  /** A structure was read: what software has made of it by then is what it is (3.21.3). */
   private usedEntry(task: number, hi: number, lo: number): void {
     const { core, dma, walker } = this;
     const halves = task === TASK.ste ? walker.steHalves : walker.cdHalves;
@@ -485,10 +517,11 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     const step = dma.get(slot, SLOT.step);
     if (step >= STALLED_STEP) return stepsLeft(null) + 1;
     load(dma, slot, this.t, this.used);
-    return step === 0 ? stepsLeft(null) : stepsLeft(this.t);
+    const t = step === 0 ? null : this.t;
+    return stepsLeft(t) + (this.readsInParts ? partsLeft(t, step === FIRST_WORD_STEP) : 0);
   }
 
   most(): number {
-    return stepsLeft(null) + 1;
+    return stepsLeft(null) + 1 + (this.readsInParts ? partsLeft(null, false) : 0);
   }
 }

@@ -35,6 +35,9 @@ export const STALLED_STEP = 64;
 /** `SLOT.step` of one that has begun. */
 const BEGUN = 1;
 
+/** The same of one that has read the first word of an STE or a CD, and is to read the rest; the word is where the structure will be. */
+export const FIRST_WORD_STEP = 2;
+
 /** Bits of `progress`. `kind` is REQUEST's, with the STE's overrides. */
 const PROGRESS = {
   ...{ task: 0, look: 4, purpose: 7, config: 11, both: 14, split: 15, upper: 16, kind: 17 },

@@ -78,3 +78,11 @@ export function stepsLeft(t: Translation | null): number {
       return SECOND - t.second.level + afterSecond(t);
   }
 }
+
+/** What is to be added where an STE and a CD take two steps. @param isBegun the first word was read of what is being read */
+export function partsLeft(t: Translation | null, isBegun: boolean): number {
+  if (t === null || t.look === LOOK.ste || t.look === LOOK.l1std) return 2;
+  if (t.look === LOOK.none && (t.task === TASK.l1std || t.task === TASK.ste)) return isBegun ? 1 : 2;
+  if (t.look === LOOK.cd || t.look === LOOK.l1cd || t.purpose === TASK.l1cd || t.purpose === TASK.cd) return 1;
+  return t.look === LOOK.none && (t.task === TASK.l1cd || t.task === TASK.cd) && !isBegun ? 1 : 0;
+}
