@@ -1,11 +1,14 @@
 /** One vSMMU for devices behind two physical SMMUs: to which of them does a guest's invalidation have to go? */
-import type { Machine } from '../machine/index.ts';
+import { CommandQueue } from '../guest/index.ts';
+import type { Machine, Program } from '../machine/index.ts';
 import type { Routing } from '../vmm/iommufd/index.ts';
 import { sharingNamed } from '../vmm/iommufd/index.ts';
+import { hasConsumed, MultipliedPort } from '../vmm/vsmmu/index.ts';
 import type { Setup } from './define.ts';
 import { defineCase } from './define.ts';
-import { ALL_CONCERNED, HOLDS, NestedScene, tlbiOf } from './nested-scene.ts';
+import { ALL_CONCERNED, HOLDS, IOVA, NestedScene, tlbiOf } from './nested-scene.ts';
 import { invalidatesBy, someoneTakes, unmapsAndFrees, vsmmuOf } from './nested-story.ts';
+import { CmdqvUnit } from './nested-vcmdq.ts';
 
 /** By variant: the policy whose routing it is. */
 const POLICIES: Readonly<Record<string, string>> = {
@@ -53,6 +56,38 @@ function build({ variant, profile, mutant }: Setup<'smmuv3'>): Machine {
   return machine;
 }
 
+/**
+ * Queues in hardware, one of each SMMU, that read one ring. The guest's driver is as ever: one doorbell, one CMDQ_CONS; `guest-knows` is one that waits for
+ * the other queue as well, which is not the programming model of an SMMU.
+ */
+function multiplied({ variant, profile, mutant }: Setup<'smmuv3'>): Machine {
+  const how = variant.split('/')[1];
+  const scene = new NestedScene({ profile, smmus: 2, machine: { dmaSlots: 1 } });
+  const { machine } = scene;
+  const guest = scene.guest('the guest', 1, { words: [0] });
+  const cpu = scene.cpu('vcpu0');
+  VMIDS.forEach((vmid, i) => {
+    scene.device(`nic${i}`, guest, i, scene.stageTwo(guest, vmid, i)).stray([IOVA], 'write', i === 0 ? 1 : 2);
+  });
+  const first = new CmdqvUnit(scene, 0).open(guest, { vmid: VMIDS[0], streams: new Map() });
+  const second = new CmdqvUnit(scene, 1).open(guest, { vmid: VMIDS[1], streams: new Map(), at: first.base });
+  const port = new MultipliedPort([first.port, second.port], how !== 'one-doorbell');
+  const queue = new CommandQueue(machine, cpu, { smmu: port, base: first.base, log2size: 1 });
+  const commands = [tlbiOf.asid(guest)];
+  function* invalidate(): Program {
+    yield* queue.issueWithSync(commands, 'TLBI_NH_ASID');
+    if (how !== 'guest-knows' || mutant === 'does-not-know') return;
+    yield {
+      name: 'the guest waits for the other queue',
+      ready: () => hasConsumed(second.port, commands.length + 1),
+      run: () => machine.log.say('driver', 'sees that the other queue has consumed all as well'),
+    };
+  }
+  machine.actor('driver', () => unmapsAndFrees(scene, cpu, guest, invalidate));
+  someoneTakes(scene, cpu, guest);
+  return machine;
+}
+
 export const C1 = defineCase({
   id: 'C1',
   title: 'one vSMMU, devices behind two SMMUs: where does the guest’s TLBI_NH_ASID go?',
@@ -60,12 +95,23 @@ export const C1 = defineCase({
   model: 'smmuv3',
   // IHI 0070, 3.17: a command acts on the SMMU that consumes it.
   invariants: ['I1', 'I3'],
-  variants: { 'first-only': 'violated', replicate: HOLDS, 'by-vsid': HOLDS },
+  variants: {
+    'first-only': 'violated',
+    replicate: HOLDS,
+    'by-vsid': HOLDS,
+    'vcmdq-multiply/one-doorbell': 'violated',
+    'vcmdq-multiply/one-index': 'violated',
+    'vcmdq-multiply/guest-knows': HOLDS,
+  },
   mutants: {
+    'does-not-know': {
+      variant: 'vcmdq-multiply/guest-knows',
+      title: 'the guest waits for one queue, as every SMMU has one',
+    },
     'first-only': { variant: 'replicate', title: 'the VMM sends it to the first SMMU alone' },
     'hot-plug-missed': { variant: 'by-vsid', title: 'the VMM does not know of the device behind the second SMMU' },
   },
   needs: ['drain'],
   unfired: { 'sync.overtake': ALL_CONCERNED },
-  build,
+  build: (setup) => (setup.variant.startsWith('vcmdq-multiply/') ? multiplied(setup) : build(setup)),
 });

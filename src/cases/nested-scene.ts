@@ -133,22 +133,17 @@ export class NestedScene {
   }
 
   /** The STE of a device of a guest. */
-  ste({ vmid, s2ttb }: StageTwo): readonly bigint[] {
+  ste({ vmid, s2ttb }: StageTwo, ats = false): readonly bigint[] {
     const geometry = { S2T0SZ: T0SZ, S2SL0: FROM_LEVEL_3, S2TG: TG_64K };
-    return nestedSte({ cdTable: TABLES_IPA + CD_AT }, { vmid, s2ttb, geometry });
+    return nestedSte({ cdTable: TABLES_IPA + CD_AT }, { vmid, s2ttb, geometry }, { ats });
   }
 
-  /** Declares a device of a guest behind SMMU `i`, attached from the start. */
-  device(name: string, guest: Guest, i: number, stageTwo: StageTwo, k = 0): Device {
+  /** Declares a device of a guest behind SMMU `i`, attached from the start. @param ats it has translations of its own */
+  device(name: string, guest: Guest, i: number, stageTwo: StageTwo, k = 0, ats = false): Device {
     const sid = this.sid(i, k);
-    this.units[i].stream(sid, this.ste(stageTwo));
-    return this.machine.device(
-      name,
-      sid,
-      guest.did,
-      [IOVA],
-      this.units.length > 1 ? { translator: this.units[i].smmu } : {},
-    );
+    this.units[i].stream(sid, this.ste(stageTwo, ats));
+    const translator = this.units.length > 1 ? { translator: this.units[i].smmu } : {};
+    return this.machine.device(name, sid, guest.did, [IOVA], { ...translator, ...(ats ? { ats } : {}) });
   }
 
   /**

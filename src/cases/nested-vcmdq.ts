@@ -46,7 +46,7 @@ export class CmdqvUnit {
     const { core, marks } = units[smmu].smmu;
     const vintfsLog2 = Math.ceil(Math.log2(guests + 1));
     this.cmdqv = new Cmdqv(
-      { arena: machine.arena, memory: machine.memory, target: new SmmuTarget(core, marks) },
+      { arena: machine.arena, memory: machine.memory, target: new SmmuTarget(core, marks, 1) },
       { vintfsLog2, vcmdqsLog2: vintfsLog2, sidsLog2 },
     );
     machine.hardware.push(...this.cmdqv.agents);

@@ -11,6 +11,7 @@ import { C1 } from './c1.ts';
 import { C2 } from './c2.ts';
 import { C3 } from './c3.ts';
 import { C4 } from './c4.ts';
+import { C5 } from './c5.ts';
 import { C6 } from './c6.ts';
 import { C7 } from './c7.ts';
 import { C8 } from './c8.ts';
@@ -54,6 +55,7 @@ export const CASES: readonly Case[] = [
   C2,
   C3,
   C4,
+  C5,
   C6,
   C8,
   D1,

@@ -2,6 +2,7 @@ export * from './firmware-size.ts';
 export * from './forwarder.ts';
 export * from './interference.ts';
 export * from './invalidation-plan.ts';
+export * from './multiplied-port.ts';
 export * from './physical-queue.ts';
 export * from './routing.ts';
 export * from './tally.ts';
