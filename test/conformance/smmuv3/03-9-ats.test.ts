@@ -71,6 +71,18 @@ describe('3.9.1.2 translation requests', () => {
     expect(bench.takeEvents()).toMatchObject([{ ID: F_BAD_ATS_TREQ }]);
   });
 
+  test.each([
+    [0, 0, UR],
+    [1, 1 << CR0.ATSCHK.lo, SUCCESS],
+  ])('split-stage ATS with CR0.ATSCHK %i', (_, more, status) => {
+    const bench = new TableBench(OPTIONS);
+    const second = { Config: STE_CONFIG.s1s2, S2T0SZ: 25, S2SL0: 1, S2PS: 5, S2AA64: 1, S2TTB: bench.table(), S2R: 1 };
+    bench.stage1(1, {}, { ...second, EATS: SPLIT });
+    bench.enable(1 | more);
+    expect(ask(bench, VA)).toMatchObject({ status });
+    expect(bench.takeEvents()).toMatchObject(status === UR ? [{ ID: F_BAD_ATS_TREQ }] : []);
+  });
+
   test('of a stream that is aborted: UR, without an event', () => {
     const bench = new TableBench(OPTIONS);
     bench.steOf(1, { Config: STE_CONFIG.abort });
