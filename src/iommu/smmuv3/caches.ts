@@ -81,38 +81,34 @@ export class SmmuCaches implements InvalidatedCaches {
 
   /** Offset of the cached STE of a stream, −1 for none. */
   findSte(sid: number): number {
-    const { ste, words } = this;
-    let at = ste.base + ((sid ^ (sid >>> 8)) & this.configurationMask) * ste.ways * ste.size;
-    for (const end = at + ste.ways * ste.size; at < end; at += ste.size) {
-      if (words[at + STE_SID] === sid && words[at] !== 0) return at;
-    }
-    return -1;
+    return this.ste.find(this.steSet(sid), STE_SID, sid);
+  }
+
+  private steSet(sid: number): number {
+    const { ste } = this;
+    return ste.base + ((sid ^ (sid >>> 8)) & this.configurationMask) * ste.ways * ste.size;
   }
 
   /** Offset of a stream's cached CD, by index in its table; −1 for none. */
   findCd(sid: number, index: number): number {
-    const { cd, words } = this;
-    let at = cd.base + ((sid ^ (sid >>> 8) ^ index) & this.configurationMask) * cd.ways * cd.size;
-    for (const end = at + cd.ways * cd.size; at < end; at += cd.size) {
-      if (words[at + CD_SID] === sid && words[at + CD_SSID] === index && words[at] !== 0) return at;
-    }
-    return -1;
+    return this.cd.findBoth(this.cdSet(sid, index), CD_SID, sid, CD_SSID, index);
+  }
+
+  private cdSet(sid: number, index: number): number {
+    const { cd } = this;
+    return cd.base + ((sid ^ (sid >>> 8) ^ index) & this.configurationMask) * cd.ways * cd.size;
   }
 
   /** @param from the words of a decoded STE. @returns where it is now */
   fillSte(sid: number, from: Int32Array): number {
-    const { ste } = this;
     const known = this.findSte(sid);
-    const first = ste.base + ((sid ^ (sid >>> 8)) & this.configurationMask) * ste.ways * ste.size;
-    return this.copy(known >= 0 ? known : ste.room(first), from);
+    return this.copy(known >= 0 ? known : this.ste.room(this.steSet(sid)), from);
   }
 
   /** See {@link fillSte}. */
   fillCd(sid: number, index: number, from: Int32Array): number {
-    const { cd } = this;
     const known = this.findCd(sid, index);
-    const first = cd.base + ((sid ^ (sid >>> 8) ^ index) & this.configurationMask) * cd.ways * cd.size;
-    return this.copy(known >= 0 ? known : cd.room(first), from);
+    return this.copy(known >= 0 ? known : this.cd.room(this.cdSet(sid, index)), from);
   }
 
   private copy(entry: number, from: Int32Array): number {
@@ -122,12 +118,7 @@ export class SmmuCaches implements InvalidatedCaches {
 
   /** Offset of a cached level-1 descriptor, −1 for none. @param index of the descriptor. @param sid of whom; −1 for the stream table's */
   findLevelOne(cache: Cache, sid: number, index: number): number {
-    const { words } = this;
-    for (let i = 0; i < cache.entries; i++) {
-      const at = cache.at(i);
-      if (words[at] !== 0 && words[at + LEVEL_ONE.sid] === sid && words[at + LEVEL_ONE.index] === index) return at;
-    }
-    return -1;
+    return cache.findBoth(cache.base, LEVEL_ONE.sid, sid, LEVEL_ONE.index, index);
   }
 
   fillLevelOne(cache: Cache, sid: number, index: number, lo: number, hi: number): void {

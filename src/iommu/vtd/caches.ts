@@ -104,17 +104,13 @@ export class VtdCaches {
 
   /** Offset of the context-cache entry of a requester, −1 for none. */
   findContext(sid: number): number {
-    const { context, lastContext, words } = this;
+    const { context, lastContext } = this;
     // One entry a requester: a guess that fits is what the search would find.
     const last = this.lastContextOf(sid);
     if (last >= 0) return last;
-    for (let i = 0; i < context.entries; i++) {
-      const at = context.at(i);
-      if (words[at] === 0 || words[at + CONTEXT_SID] !== sid) continue;
-      lastContext[guessOf(sid)] = at;
-      return at;
-    }
-    return -1;
+    const at = context.find(context.base, CONTEXT_SID, sid);
+    if (at >= 0) lastContext[guessOf(sid)] = at;
+    return at;
   }
 
   fillContext(sid: number, tag: number, tableHi: number, tableLo: number): void {

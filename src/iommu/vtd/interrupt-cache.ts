@@ -27,12 +27,7 @@ export class InterruptCache {
 
   /** Offset of the entry of an interrupt index, −1 for none. */
   find(index: number): number {
-    const { words } = this.arena;
-    const { size, ways } = this.cache;
-    const tag = tagOf(index);
-    let at = this.setAt(index);
-    for (const end = at + ways * size; at < end; at += size) if (words[at] === tag) return at;
-    return -1;
+    return this.cache.find(this.setAt(index), 0, tagOf(index));
   }
 
   load(at: number, into: Int32Array): void {

@@ -85,13 +85,9 @@ export class ScalableCaches {
     const { context, words } = this;
     const last = this.lastContext;
     if (words[last] !== 0 && words[last + SM_CONTEXT.sid] === sid) return last;
-    for (let i = 0; i < context.entries; i++) {
-      const at = context.at(i);
-      if (words[at] === 0 || words[at + SM_CONTEXT.sid] !== sid) continue;
-      this.lastContext = at;
-      return at;
-    }
-    return -1;
+    const at = context.find(context.base, SM_CONTEXT.sid, sid);
+    if (at >= 0) this.lastContext = at;
+    return at;
   }
 
   fillContext(tag: number, sid: number, ridPasid: number, directoryHi: number, directoryLo: number): void {
@@ -109,13 +105,9 @@ export class ScalableCaches {
     const { words } = this;
     const last = this.lastPasid;
     if (words[last] !== 0 && words[last + PASID.sid] === sid && words[last + PASID.pasid] === pasid) return last;
-    for (let i = 0; i < this.pasid.entries; i++) {
-      const at = this.pasid.at(i);
-      if (words[at] === 0 || words[at + PASID.sid] !== sid || words[at + PASID.pasid] !== pasid) continue;
-      this.lastPasid = at;
-      return at;
-    }
-    return -1;
+    const at = this.pasid.findBoth(this.pasid.base, PASID.sid, sid, PASID.pasid, pasid);
+    if (at >= 0) this.lastPasid = at;
+    return at;
   }
 
   fillPasid(
