@@ -40,6 +40,8 @@ function build({ variant, profile, mutant }: Setup<'smmuv3'>): Machine {
   const onThread = conduct === 'delays';
   const vsmmu = vsmmuOf(scene, guest, onThread ? host : cpu, {
     iommus: [{ smmu: 0, vmid: VMID, queue: onThread ? hosts.on(host) : hosts, streams }],
+    // What is held back stays in the ring.
+    log2size: 2,
   });
   const kind = conduct === 'taken-away' ? 'drops' : conduct;
   const vmm = INTERFERENCE.includes(kind)

@@ -135,7 +135,11 @@ export class Forwarder {
         name: `${queue.name}: commands in the ring`,
         returns: 'number',
         results: Array.from({ length: (1 << queue.log2size) + 1 }, (_, i) => i),
-        run: () => queue.waiting,
+        run: () => {
+          const { log } = this.machine;
+          if (log.on) log.say('driver', `the VMM finds ${queue.waiting || 'no'} commands in the ring of ${queue.name}`);
+          return queue.waiting;
+        },
       },
     );
   }
@@ -144,10 +148,12 @@ export class Forwarder {
   *read(index: number, n: number): Program<Command> {
     const { cpu, queue } = this;
     const at = queue.entryAt(index, n);
-    return yield* atomic(function* () {
+    const command = yield* atomic(function* () {
       const first = yield* cpu.read64(at);
       return [first, yield* cpu.read64(at + 8n)];
     });
+    yield* this.machine.note(`the VMM reads ${nameOf(command)}`);
+    return command;
   }
 
   /** Has commands carried out. @returns how many are, before the first that is refused */
