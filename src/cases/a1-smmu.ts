@@ -7,6 +7,7 @@ export const A1_SMMU = defineCase({
   id: A1.id,
   title: A1.title,
   thread: '000',
+  tags: ['core'],
   model: 'smmuv3',
   invariants: ['I3', 'I1'],
   variants: SMMU_VARIANTS,

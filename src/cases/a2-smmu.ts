@@ -7,6 +7,7 @@ export const A2_SMMU = defineCase({
   id: A2.id,
   title: A2.title,
   thread: '000',
+  tags: ['core'],
   model: 'smmuv3',
   invariants: ['I12', 'I1'],
   variants: SMMU_VARIANTS,

@@ -92,6 +92,7 @@ export const C1 = defineCase({
   id: 'C1',
   title: 'one vSMMU, devices behind two SMMUs: where does the guest’s TLBI_NH_ASID go?',
   thread: '002',
+  tags: ['core'],
   model: 'smmuv3',
   // IHI 0070, 3.17: a command acts on the SMMU that consumes it.
   invariants: ['I1', 'I3'],

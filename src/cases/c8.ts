@@ -70,6 +70,7 @@ export const C8 = defineCase({
   id: 'C8',
   title: 'VMIDs are used up, and one is given again: what does the SMMU still know by it?',
   thread: '002',
+  tags: ['core'],
   model: 'smmuv3',
   // IHI 0070, 3.17, 4.4.3.2.
   invariants: ['I12', 'I1', 'I3'],
