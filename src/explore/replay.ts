@@ -108,7 +108,10 @@ function blockEnds(run: readonly Decision[]): [number, number][] {
   return ends;
 }
 
-/** Whether the run can be taken and its last step is the one that breaks the property. */
+/**
+ * Whether the run can be taken and its last step is the one that breaks the property. Not of I9, which no step shows: that is `deadlocked` and
+ * `recurs` of a {@link Replay}.
+ */
 export function breaks(instance: Instance, run: readonly Decision[], property: Property): boolean {
   const { failedAt, facts } = replay(instance, run, false);
   return failedAt < 0 && property.broken(facts);
