@@ -140,7 +140,7 @@ describe('what is refused, in one line', () => {
     [
       'no module of ours',
       { 'a.ts': "import 'pinhole/arena';" },
-      "~/a.ts:1: 'pinhole/arena' is not a module of pinhole; import one of pinhole, pinhole/bits, pinhole/machine, pinhole/explore, pinhole/guest, pinhole/cases, pinhole/vtd, pinhole/smmuv3, pinhole/decode",
+      "~/a.ts:1: 'pinhole/arena' is not a module of pinhole; import one of pinhole, pinhole/bits, pinhole/machine, pinhole/explore, pinhole/guest, pinhole/cases, pinhole/vtd, pinhole/smmuv3, pinhole/iommufd, pinhole/decode",
     ],
     [
       'a cycle',

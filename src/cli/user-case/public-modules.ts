@@ -8,6 +8,7 @@ export const PUBLIC_MODULES: Readonly<Record<string, string>> = Object.freeze({
   'pinhole/cases': 'cases/index',
   'pinhole/vtd': 'iommu/vtd/index',
   'pinhole/smmuv3': 'iommu/smmuv3/index',
+  'pinhole/iommufd': 'vmm/iommufd/index',
   'pinhole/decode': 'decode/index',
 });
 
