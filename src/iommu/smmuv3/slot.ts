@@ -88,8 +88,14 @@ export function load(dma: Dma, slot: number, t: Translation, used: Used): void {
     t.kind = privileged === true && pasid >= 0 ? kind | REQUEST.privileged : kind;
     t.task = TASK.none;
     t.look = LOOK.ste;
+    // What the STE and the CD will say; until then no other transaction's, which would be in this one's state.
     t.purpose = TASK.none;
     t.config = 0;
+    t.both = true;
+    t.split = false;
+    t.table = t.cd + CD_AT.table0;
+    t.owner = 0;
+    t.id = 0;
     t.index = 0;
     t.mev = 0;
     used.first = 0;
