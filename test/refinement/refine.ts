@@ -40,7 +40,9 @@ export function testRefinement(of: Refinement): void {
         const figures: Figures = { searched: 0, skipped: [], outcomes: 0, nasty: 0 };
         for (let i = 0; i < programs; i++) refine(of, shard * 1_000_003 + i, figures);
         const { searched, skipped, outcomes, nasty } = figures;
-        expect(searched / programs, `more than ${of.maxStates} states: seeds ${skipped}`).toBeGreaterThanOrEqual(of.searched);
+        expect(searched / programs, `more than ${of.maxStates} states: seeds ${skipped}`).toBeGreaterThanOrEqual(
+          of.searched,
+        );
         // The test would be worth nothing if programs had one outcome, or the adversary did what prompt does.
         expect(outcomes / searched).toBeGreaterThan(1.5);
         expect(nasty).toBeGreaterThan(programs / 10);
