@@ -165,7 +165,7 @@ export class SmmuCore<C extends InvalidatedCaches = InvalidatedCaches> extends U
     return this.regs.read32(STRTAB_BASE.offset + 4) & this.addressHiMask;
   }
 
-  /** STRTAB_BASE_CFG: bits of a StreamID that select an STE; more than IDR1.SIDSIZE are as many as that. */
+  /** STRTAB_BASE_CFG: bits of a StreamID that select an STE, as written; more than IDR1.SIDSIZE count as that many, but where the table is aligned. */
   get streamTableLog2(): number {
     return this.regs.get(STRTAB_BASE_CFG, STRTAB_BASE_CFG.LOG2SIZE);
   }

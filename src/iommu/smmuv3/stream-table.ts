@@ -55,8 +55,8 @@ export function levelOneIndex(base: StreamTableBase, t: Translation): number {
 export function locateStream(base: StreamTableBase, t: Translation, index: number): void {
   t.look = LOOK.none;
   t.physHi = base.streamTableHi;
-  // The table is aligned to its size (6.3.24).
-  const log2 = Math.min(base.streamTableLog2, base.has.idr1.SIDSIZE);
+  // The table is aligned to its size by LOG2SIZE as it is written, which IDR1.SIDSIZE does not limit (6.3.24).
+  const log2 = base.streamTableLog2;
   if (index < 0) {
     const low = log2 + STRUCTURE_BITS;
     place(t, base.streamTableLo, low, t.sid, STRUCTURE_BITS);
@@ -70,10 +70,10 @@ export function locateStream(base: StreamTableBase, t: Translation, index: numbe
 
 /** `physHi` and `physLo` of an element of a table that is aligned to 2^low bytes. */
 export function place(t: Translation, baseLo: number, low: number, index: number, elementBits: number): void {
-  // Up to 2^38 bytes of a linear table of 2^32 STEs: beyond the lower half.
+  // Up to 2^38 bytes of a linear table of 2^32 STEs: beyond the lower half. What is aligned to more than any address has begins at 0.
   const offset = index * 2 ** elementBits;
   const aligned = low >= 32 ? 0 : baseLo & (-1 << low);
-  if (low > 32) t.physHi = (t.physHi & (-1 << (low - 32))) | Math.floor(offset / 2 ** 32);
+  if (low > 32) t.physHi = (low < 64 ? t.physHi & (-1 << (low - 32)) : 0) | Math.floor(offset / 2 ** 32);
   t.physLo = aligned | (offset | 0);
 }
 

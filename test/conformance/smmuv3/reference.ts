@@ -139,9 +139,9 @@ export function translate(make: Make, regs: Registers, memory: WorldMemory, requ
     const badStream = () => new Refusal('C_BAD_STREAMID', who());
     if (request.sid >= 2 ** log2) throw badStream();
     let address: bigint;
-    if (regs.split === 0) address = align(regs.base, 6 + log2) + BigInt(request.sid) * 64n;
+    if (regs.split === 0) address = align(regs.base, 6 + regs.log2) + BigInt(request.sid) * 64n;
     else {
-      const table = align(regs.base, Math.max(6, 3 + log2 - regs.split));
+      const table = align(regs.base, Math.max(6, 3 + regs.log2 - regs.split));
       const at = table + BigInt(request.sid >>> regs.split) * 8n;
       const [l1std] = structure(at, 'F_STE_FETCH', { what: 'l1std', words: 1, sid: request.sid });
       const span = num(l1std, 4, 0);

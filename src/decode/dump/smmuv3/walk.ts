@@ -103,15 +103,17 @@ class Way {
     if (cfg === undefined)
       throw new WalkRefused('the shape of the stream table is in STRTAB_BASE_CFG: add a line "STRTAB_BASE_CFG: 0x…"');
     reader.told('STRTAB_BASE_CFG', cfg);
-    const size = Math.min(this.unit.streams, Number(fieldOf(cfg, 'LOG2SIZE')));
+    const written = Number(fieldOf(cfg, 'LOG2SIZE'));
+    const size = Math.min(this.unit.streams, written);
     if (BigInt(stream) >> BigInt(size) !== 0n) event(EVENT.badStreamId, `the table has 2^${size} StreamIDs`);
+    // 6.3.24: the table is aligned by LOG2SIZE as it is written, however many StreamIDs there are.
     const table = fieldOf(base, 'ADDR');
     const of = this.question.device as string;
     const format = fieldOf(cfg, 'FMT');
     if (format > 1n) throw new WalkRefused(`STRTAB_BASE_CFG.FMT ${format} is reserved`);
     if (format === 0n) {
       const visit = (entry: DecodedStructure) => ({ end: entry });
-      return descend(reader, { levels: [STE], table: lowered(table, size + 6), key: BigInt(stream), of, visit });
+      return descend(reader, { levels: [STE], table: lowered(table, written + 6), key: BigInt(stream), of, visit });
     }
     const told = Number(fieldOf(cfg, 'SPLIT'));
     const split = SPLITS.find((known) => known === told) ?? SPLITS[0];
@@ -122,7 +124,7 @@ class Way {
     return descend<DecodedStructure>(reader, {
       ...{
         levels,
-        table: lowered(table, Math.max(6, size - split + 3)),
+        table: lowered(table, Math.max(6, written - split + 3)),
         key: BigInt(stream),
         of,
       },
