@@ -1,6 +1,7 @@
 /** SMMUv3 3.3.1, 5.1, 6.3.24, 6.3.25, 7.3.3, 7.3.4: from a StreamID to its STE. */
 import { describe, expect, test } from 'vitest';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
+import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
 import { Bench } from './unit.ts';
 
@@ -65,26 +66,37 @@ describe('6.3.25 LOG2SIZE of a linear table', () => {
 });
 
 describe('6.3.24 the table is aligned to its size', () => {
-  test.each([
-    [4, 0x2_03c0n, 0x2_0000n],
-    [4, 0x2_0400n, 0x2_0400n],
-    [8, 0x2_3fc0n, 0x2_0000n],
-    [8, 0x2_4000n, 0x2_4000n],
-    [0, 0x2_0040n, 0x2_0040n],
-  ])('linear, LOG2SIZE %i: 0x%x is taken for 0x%x', (log2, base, table) => {
+  test.each(
+    titled(
+      [
+        [4, 0x2_03c0n, 0x2_0000n],
+        [4, 0x2_0400n, 0x2_0400n],
+        [8, 0x2_3fc0n, 0x2_0000n],
+        [8, 0x2_4000n, 0x2_4000n],
+        [0, 0x2_0040n, 0x2_0040n],
+      ],
+      (log2, base, table) => `linear, LOG2SIZE ${log2}: ${hex(base)} is taken for ${hex(table)}`,
+    ),
+  )('%s', (_, log2, base, table) => {
     const bench = streams(base, log2);
     bypass(bench, table);
     expect(bench.ask(0, AT)).toEqual(PASSES);
   });
 
-  test.each([
-    [10, 6, 0x2_0040n, 0x2_0000n],
-    [10, 6, 0x2_0080n, 0x2_0080n],
-    [9, 6, 0x2_0040n, 0x2_0040n],
-    [8, 10, 0x2_0040n, 0x2_0040n],
-    [13, 8, 0x2_00c0n, 0x2_0000n],
-    [13, 8, 0x2_0100n, 0x2_0100n],
-  ])('2-level, LOG2SIZE %i, SPLIT %i: 0x%x is taken for 0x%x', (log2, split, base, table) => {
+  test.each(
+    titled(
+      [
+        [10, 6, 0x2_0040n, 0x2_0000n],
+        [10, 6, 0x2_0080n, 0x2_0080n],
+        [9, 6, 0x2_0040n, 0x2_0040n],
+        [8, 10, 0x2_0040n, 0x2_0040n],
+        [13, 8, 0x2_00c0n, 0x2_0000n],
+        [13, 8, 0x2_0100n, 0x2_0100n],
+      ],
+      (log2, split, base, table) =>
+        `2-level, LOG2SIZE ${log2}, SPLIT ${split}: ${hex(base)} is taken for ${hex(table)}`,
+    ),
+  )('%s', (_, log2, split, base, table) => {
     const bench = streams(base, log2, split);
     bench.poke(table, LEVEL_2 | 1n);
     bypass(bench, LEVEL_2);
@@ -172,13 +184,18 @@ describe('5.1 L1STD', () => {
     expect(bench.ask(0, AT)).toEqual(BAD);
   });
 
-  test.each([
-    [1, 0x10_0040n, 0x10_0040n],
-    [2, 0x10_0040n, 0x10_0000n],
-    [2, 0x10_0080n, 0x10_0080n],
-    [7, 0x10_0fc0n, 0x10_0000n],
-    [7, 0x10_1000n, 0x10_1000n],
-  ])('Span %i: L2Ptr 0x%x is taken for 0x%x', (span, pointer, table) => {
+  test.each(
+    titled(
+      [
+        [1, 0x10_0040n, 0x10_0040n],
+        [2, 0x10_0040n, 0x10_0000n],
+        [2, 0x10_0080n, 0x10_0080n],
+        [7, 0x10_0fc0n, 0x10_0000n],
+        [7, 0x10_1000n, 0x10_1000n],
+      ],
+      (span, pointer, table) => `Span ${span}: L2Ptr ${hex(pointer)} is taken for ${hex(table)}`,
+    ),
+  )('%s', (_, span, pointer, table) => {
     const bench = streams(TABLE, 12, 6);
     bench.poke(TABLE, pointer | BigInt(span));
     bypass(bench, table);

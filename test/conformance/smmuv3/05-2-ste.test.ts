@@ -316,11 +316,11 @@ describe('5.2 stage 2', () => {
   });
 
   test.each([
-    [0, 0xff, S2, true],
-    [0, 0x100, S2, false],
-    [0, 0x8000, S2, false],
-    [1, 0xffff, S2, true],
-  ])('IDR0.VMID16 %i, S2VMID 0x%x, Config %i: legal %s', (VMID16, S2VMID, _, legal) => {
+    ['8 bits', 0, 0xff, true],
+    ['8 bits', 0, 0x100, false],
+    ['8 bits', 0, 0x8000, false],
+    ['16 bits', 1, 0xffff, true],
+  ])('S2VMID, %s (IDR0.VMID16 %i): %i is legal: %s', (_, VMID16, S2VMID, legal) => {
     expect(isLegalStage2({ idr0: { VMID16 } }, { S2VMID })).toBe(legal);
   });
 

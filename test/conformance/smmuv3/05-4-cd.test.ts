@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { CR2 } from '../../../src/iommu/smmuv3/index.ts';
 import { TableBench } from './tables.ts';
+import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
 
 const [C_BAD_CD, F_WALK_EABT, F_TRANSLATION] = [10, 11, 16];
@@ -126,7 +127,9 @@ describe('5.4.1.1 EPD0, EPD1', () => {
     [LOWER, 1, 1, INVALID, INVALID, NOT_MAPPED],
     [UPPER, 1, 1, INVALID, INVALID, NOT_MAPPED],
   ];
-  test.each(cases)('0x%x, EPD0 %i, EPD1 %i, T0SZ %i, T1SZ %i', (address, EPD0, EPD1, T0SZ, T1SZ, to) => {
+  test.each(
+    titled(cases, (address, e0, e1, s0, s1, _) => `${hex(address)}, EPD0 ${e0}, EPD1 ${e1}, T0SZ ${s0}, T1SZ ${s1}`),
+  )('%s', (_, address, EPD0, EPD1, T0SZ, T1SZ, to) => {
     expect(outcome(context({}, { EPD0, EPD1, T0SZ, T1SZ }), address)).toBe(to);
   });
 
@@ -238,12 +241,17 @@ test.each([
 });
 
 describe('5.4 ASID', () => {
-  test.each([
-    [0, 0xff, true],
-    [0, 0x100, false],
-    [0, 0x8001, false],
-    [1, 0xffff, true],
-  ])('IDR0.ASID16 %i, 0x%x: legal %s', (ASID16, ASID, legal) => {
+  test.each(
+    titled(
+      [
+        [0, 0xff, true],
+        [0, 0x100, false],
+        [0, 0x8001, false],
+        [1, 0xffff, true],
+      ],
+      (wide, asid, legal) => `IDR0.ASID16 ${wide}, ${hex(asid)}: legal ${legal}`,
+    ),
+  )('%s', (_, ASID16, ASID, legal) => {
     expect(isLegal({ idr0: { ASID16 } }, { ASID })).toBe(legal);
   });
 
