@@ -1,5 +1,5 @@
 /** Random scripts on both back ends until enough was compared; what differs is shrunk and printed. */
-import type { Comparison, Difference } from './compare.ts';
+import type { Comparison, Difference } from './judge.ts';
 import type { AnyOp } from './shrink.ts';
 import { shrink } from './shrink.ts';
 import { percent, Tally } from './tally.ts';

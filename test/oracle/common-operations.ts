@@ -20,6 +20,11 @@ export const COMMON_OPERATIONS = {
 
 export type CommonOp = OpOf<typeof COMMON_OPERATIONS>;
 
+/** Whether an operation is a request of a device. */
+export const isRequest = <O extends { readonly op: string }>(
+  op: O | undefined,
+): op is Extract<O, { readonly op: 'dma' | 'edu' }> => op?.op === 'dma' || op?.op === 'edu';
+
 /** A lowered script: what is read, and after which operation. */
 export interface Lowered {
   readonly program: Program;

@@ -5,9 +5,11 @@
  */
 import { get } from '../../src/bits/index.ts';
 import { FECTL, FSTS, GSTS } from '../../src/iommu/vtd/index.ts';
+import { isRequest } from './common-operations.ts';
 import type { Deviation } from './deviation.ts';
-import { FAULTED, isRequest, line, number, OUTCOME, T1 } from './deviation.ts';
+import { FAULTED, line, OUTCOME, T1 } from './deviation.ts';
 import { INTERRUPT_DEVIATIONS } from './interrupt-deviations.ts';
+import { number } from './known-deviation.ts';
 import * as proofs from './proofs.ts';
 import { SCALABLE_DEVIATIONS } from './scalable-deviations.ts';
 import type { Op } from './script.ts';
@@ -21,7 +23,7 @@ const FSTS_PFO = 1;
 
 /** A request to the interrupt range that is no interrupt: a read, or a write of something else than a DWORD. */
 function isOddInterrupt(op: Op): boolean {
-  if (op.op !== 'dma' && op.op !== 'edu') return false;
+  if (!isRequest(op)) return false;
   const isWritten = op.op === 'dma' || op.write;
   return op.iova >> 20n === 0xfeen && !(isWritten && op.length === 4 && op.iova % 4n === 0n);
 }
@@ -46,7 +48,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field, model }, script, configuration) => {
-      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      if (!isRequest(script[op]) || !OUTCOME.includes(field)) return false;
       const found = look(script, op, configuration);
       if (found.kind !== 'leaf' || found.bits === 12) return false;
       const [first, last] = [found.frame, found.frame + (1n << BigInt(found.bits)) - 1n];
@@ -63,7 +65,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field }, script, configuration) => {
-      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      if (!isRequest(script[op]) || !OUTCOME.includes(field)) return false;
       const found = look(script, op, configuration);
       return found.kind === 'pass' && found.iova >> BigInt(configuration.tables.haw) !== 0n;
     },
@@ -77,7 +79,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field }, script, configuration) => {
-      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      if (!isRequest(script[op]) || !OUTCOME.includes(field)) return false;
       const found = look(script, op, configuration);
       return (
         configuration.tables.mode === 'legacy' &&
@@ -108,7 +110,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field, model, qemu }, script, configuration) => {
-      if (!isRequest(script, op)) return false;
+      if (!isRequest(script[op])) return false;
       const { lo } = look(script, op, configuration).context;
       if ((lo & 2n) === 0n) return false;
       // Recorded, or lost as the record is in use.
@@ -252,7 +254,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     permitted: false,
     ends: true,
     explains: ({ op, field, model, qemu }, script, configuration) => {
-      if (!isRequest(script, op) || field !== 'FRCD.reason' || ![0xc, 0x72].includes(number(model) & 0xff))
+      if (!isRequest(script[op]) || field !== 'FRCD.reason' || ![0xc, 0x72].includes(number(model) & 0xff))
         return false;
       return [0x3, 0x7, 0x70, 0x73].includes(number(qemu) & 0xff) && look(script, op, configuration).entry === ALL_ONES;
     },
@@ -336,7 +338,7 @@ export const DEVIATIONS: readonly Deviation[] = [
       const { qemu, tables } = configuration;
       // A first stage has no SNP.
       if (!qemu.includes('scalable-mode=on') || tables.mode === 'first') return false;
-      if (!isRequest(script, op) || !OUTCOME.includes(field)) return false;
+      if (!isRequest(script[op]) || !OUTCOME.includes(field)) return false;
       const found = look(script, op, configuration);
       return found.kind === 'leaf' && (found.entry & SNP) !== 0n;
     },

@@ -1,11 +1,13 @@
 /** Where QEMU does something else than the model in interrupt remapping; see deviations.ts. */
 import { GSTS } from '../../src/iommu/vtd/index.ts';
-import type { Difference } from './compare.ts';
+import { isRequest } from './common-operations.ts';
 import type { Deviation } from './deviation.ts';
-import { FAULTED, line, number, OUTCOME } from './deviation.ts';
+import { FAULTED, line, OUTCOME } from './deviation.ts';
 import * as proofs from './interrupt-proofs.ts';
 import type { Interrupt } from './interrupt-tables.ts';
 import { isRemapping, lookInterrupt } from './interrupt-tables.ts';
+import type { Difference } from './judge.ts';
+import { number } from './known-deviation.ts';
 import type { Script } from './script.ts';
 
 const XAPIC = 'interrupt remapping, xAPIC';
@@ -28,7 +30,7 @@ const isTaken = ({ field, model, qemu }: Difference) =>
 /** A device's DMA to the interrupt range, while interrupts are remapped. */
 function isWrittenInterrupt(script: Script, op: number): boolean {
   const now = script[op];
-  if (now?.op !== 'dma' && now?.op !== 'edu') return false;
+  if (!isRequest(now)) return false;
   return now.iova >> 20n === 0xfeen && isRemapping(script, op);
 }
 

@@ -1,12 +1,13 @@
 /** What of the oracle needs no QEMU: the scenarios on the model, scripts as text, the generator, the shrinker, the judge itself. */
 import { describe, expect, test } from 'vitest';
-import { compare, readFields } from './compare.ts';
+import { compare } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf, QEMU_11 } from './configurations.ts';
 import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
 import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
+import { readFields } from './judge.ts';
 import { ModelPlatform } from './model-platform.ts';
 import type { Access, Platform } from './platform.ts';
 import { CLEARED, MAP, SID } from './platform.ts';
@@ -43,7 +44,7 @@ describe('what VT-d says, on the model', () => {
     ),
   )('%s: %s (%s)', async (_c, _t, mode, each) => {
     const of = CONFIGURATIONS.find(({ tables }) => tables.mode === mode) as Configuration;
-    expect(await readFields(modelFor(of), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
+    expect(await readFields(modelFor(of), lower(parse(each.text)), Object.keys(each.reads))).toEqual(each.reads);
   });
 
   test.each(
@@ -52,11 +53,11 @@ describe('what VT-d says, on the model', () => {
     ),
   )('%s: %s (%s)', async (_c, _t, interrupts, each) => {
     const of = CONFIGURATIONS.find((one) => one.interrupts === interrupts) as Configuration;
-    expect(await readFields(modelFor(of), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
+    expect(await readFields(modelFor(of), lower(parse(each.text)), Object.keys(each.reads))).toEqual(each.reads);
   });
 
   test.each(SCENARIOS.map((each) => [each.clause, each.title, each] as const))('%s: %s', async (_c, _t, each) => {
-    expect(await readFields(await model(), parse(each.text), Object.keys(each.reads))).toEqual(each.reads);
+    expect(await readFields(await model(), lower(parse(each.text)), Object.keys(each.reads))).toEqual(each.reads);
   });
 });
 
@@ -104,7 +105,7 @@ test('random scripts do what they are made for', async () => {
     let all = 0;
     for (let seed = 0; seed < 150; seed++) {
       const script = new Generator(seed, each).script(100);
-      const { RESULT, ...rest } = await readFields(platform, script, ['RESULT', 'FRCD.reason']);
+      const { RESULT, ...rest } = await readFields(platform, lower(script), ['RESULT', 'FRCD.reason']);
       arrived += RESULT.filter((result) => result === '0').length;
       all += RESULT.length;
       const sent = script.filter((op) => op.op === 'dma');

@@ -1,8 +1,11 @@
 /** Where QEMU does something else than the model in scalable mode; see deviations.ts. */
-import type { Difference } from './compare.ts';
+
+import { isRequest } from './common-operations.ts';
 import type { Configuration } from './configurations.ts';
 import type { Deviation } from './deviation.ts';
-import { FAULTED, isRequest, line, number, OUTCOME, T1 } from './deviation.ts';
+import { FAULTED, line, OUTCOME, T1 } from './deviation.ts';
+import type { Difference } from './judge.ts';
+import { number } from './known-deviation.ts';
 import * as proofs from './scalable-proofs.ts';
 import type { Op, Script } from './script.ts';
 import type { Found } from './tables.ts';
@@ -23,7 +26,7 @@ function outcome(
 ) {
   return (difference: Difference, script: Script, configuration: Configuration): boolean => {
     const { op, field } = difference;
-    if (configuration.tables.mode === 'legacy' || !isRequest(script, op) || !OUTCOME.includes(field)) return false;
+    if (configuration.tables.mode === 'legacy' || !isRequest(script[op]) || !OUTCOME.includes(field)) return false;
     return when(look(script, op, configuration), difference, script, configuration);
   };
 }

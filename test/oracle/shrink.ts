@@ -1,5 +1,5 @@
 /** Cuts a script down to what a difference needs. */
-import type { Difference } from './compare.ts';
+import type { Difference } from './judge.ts';
 
 /** What is cut is known of operations of any script: those that store a word, and those that are requests. */
 export interface AnyOp {

@@ -1,4 +1,5 @@
 /** Where a request leads by the tables of a script, as they are when it is made; caches are not looked at. */
+import { isRequest } from './common-operations.ts';
 import type { Configuration } from './configurations.ts';
 import { SID } from './platform.ts';
 import type { Op, Script } from './script.ts';
@@ -41,7 +42,7 @@ function contextAddress(root: bigint, sid: number, read: (at: bigint) => bigint)
 /** @param op index of a `dma` or `edu` */
 export function look(script: Script, op: number, { tables }: Configuration): Found {
   const now = script[op];
-  if (now.op !== 'dma' && now.op !== 'edu') throw new Error(`operation ${op} is no request`);
+  if (!isRequest(now)) throw new Error(`operation ${op} is no request`);
   const memory = new Map<number, bigint>();
   let root = 0n;
   for (const each of script.slice(0, op)) {
@@ -82,7 +83,7 @@ export function look(script: Script, op: number, { tables }: Configuration): Fou
 /** What the PASID-table entry of the requester of `op` has been in turn, where caches are invalidated or requests are made; words, as text. */
 export function pasidEntries(script: Script, op: number, { tables }: Configuration): string[] {
   const now = script[op];
-  if (tables.mode === 'legacy' || (now.op !== 'dma' && now.op !== 'edu')) return [];
+  if (tables.mode === 'legacy' || !isRequest(now)) return [];
   const sid = requesterOf(now);
   const memory = new Map<number, bigint>();
   const read = (at: bigint) => memory.get(Number(at)) ?? 0n;

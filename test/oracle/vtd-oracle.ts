@@ -2,19 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { campaign, printReplay, stillThere } from './campaign.ts';
-import { compare, readFields } from './compare.ts';
+import { compare } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf } from './configurations.ts';
 import { placeText } from './deviation.ts';
 import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
 import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
+import { readFields } from './judge.ts';
 import { QemuPlatform } from './qemu-platform.ts';
 import type { Qemu } from './qemu-process.ts';
 import { SCALABLE_SCENARIOS } from './scalable-scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 import { SCENARIOS } from './scenarios.ts';
-import { parse, print } from './script.ts';
+import { lower, parse, print } from './script.ts';
 import type { Tally } from './tally.ts';
 import type { Oracle, Verdict } from './verdict.ts';
 
@@ -94,7 +95,7 @@ export class VtdOracle implements Oracle {
       const model = await modelOf(qemu);
       for (const { title, clause, text, reads } of scenarios) {
         for (const platform of [qemu, model]) {
-          const found = await readFields(platform, parse(text), Object.keys(reads));
+          const found = await readFields(platform, lower(parse(text)), Object.keys(reads));
           const same = isDeepStrictEqual(found, reads);
           verdict.check(
             `${platform.name}: ${title} (VT-d ${clause})`,

@@ -1,10 +1,10 @@
 /** Where QEMU and the model cache other translations, as the specification leaves to hardware. */
 import { get } from '../../../src/bits/index.ts';
 import { CD } from '../../../src/iommu/smmuv3/index.ts';
+import { isRequest } from '../common-operations.ts';
 import { hasRight, isChanged, isOf, leavesOf, steps } from './circumstances.ts';
 import type { Deviation } from './deviation.ts';
 import { common } from './deviation.ts';
-import { isRequest } from './look.ts';
 import * as proofs from './proofs.ts';
 
 export const CACHE_DEVIATIONS: readonly Deviation[] = [

@@ -1,10 +1,11 @@
 /** What deviations are said with: where a request leads, what was there before it, and which part of its outcome differs. */
 import { get } from '../../../src/bits/index.ts';
 import { CD, STE } from '../../../src/iommu/smmuv3/index.ts';
-import type { Difference } from '../compare.ts';
+import { isRequest } from '../common-operations.ts';
+import type { Difference } from '../judge.ts';
 import { eventNumber } from './event-words.ts';
 import type { Look, Step } from './look.ts';
-import { isRequest, look } from './look.ts';
+import { look } from './look.ts';
 import type { Script } from './script.ts';
 import { sizeBits } from './tables.ts';
 

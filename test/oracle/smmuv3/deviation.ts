@@ -1,5 +1,6 @@
 /** What a deviation of QEMU's SMMU is made of. */
-import type { Difference } from '../compare.ts';
+import type { Difference } from '../judge.ts';
+import type { KnownDeviation } from '../known-deviation.ts';
 import type { Configuration } from './configurations.ts';
 import type { Script } from './script.ts';
 
@@ -18,22 +19,9 @@ export const placeText = ({ file, function: name }: Place): string => `${file} (
 export const smmuv3 = (name: string): Place => ({ file: 'hw/arm/smmuv3.c', function: name });
 export const common = (name: string): Place => ({ file: 'hw/arm/smmu-common.c', function: name });
 
-export interface Deviation {
-  readonly name: string;
-  /** What QEMU does. */
-  readonly title: string;
-  /** What says otherwise, or leaves it open. */
-  readonly clause: string;
-  readonly where: readonly Place[];
-  /** SMMUv3 leaves it to hardware: a difference, and no mistake. */
-  readonly permitted: boolean;
-  /** Whether the two are in different states from there on, so that what follows in the script cannot be compared. */
-  readonly ends: boolean;
-  /** Of the comparisons of one field, the part that it may explain; MOST_EXEMPT (tally.ts) if absent. */
-  readonly most?: number;
+export interface Deviation extends KnownDeviation<Place> {
   /** @param ours, theirs all that was read, of which the difference is a part: a dump as bytes */
   explains(difference: Difference, script: Script, configuration: Configuration, ours: string, theirs: string): boolean;
-  /** A script that meets it, in a configuration. */
-  readonly proof: string;
+  /** The configuration that has it. */
   readonly only: Configuration['stage'];
 }

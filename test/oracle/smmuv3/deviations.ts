@@ -4,6 +4,7 @@
  */
 import { get } from '../../../src/bits/index.ts';
 import { CD, CLASS, EVENT, STE } from '../../../src/iommu/smmuv3/index.ts';
+import { number } from '../known-deviation.ts';
 import { CACHE_DEVIATIONS } from './cache-deviations.ts';
 import {
   events,
@@ -25,8 +26,6 @@ import { common, smmuv3 } from './deviation.ts';
 import { wordOf } from './event-words.ts';
 import { look, spanOf } from './look.ts';
 import * as proofs from './proofs.ts';
-
-const number = (text: string) => Number.parseInt(text, 16);
 
 export const DEVIATIONS: readonly Deviation[] = [
   {

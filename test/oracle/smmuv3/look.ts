@@ -4,8 +4,9 @@
  */
 import { get, getAddress } from '../../../src/bits/index.ts';
 import { CD, L1STD, STE } from '../../../src/iommu/smmuv3/index.ts';
+import { isRequest } from '../common-operations.ts';
 import { SID } from './machine.ts';
-import type { Op, Script } from './script.ts';
+import type { Script } from './script.ts';
 import { sizeBits } from './tables.ts';
 
 /** A descriptor on the way. */
@@ -73,9 +74,6 @@ export function registerAt(script: Script, end: number, offset: number): bigint 
   for (const op of script.slice(0, end)) if (op.op === 'reg' && op.offset === offset) value = op.value;
   return value;
 }
-
-export const isRequest = (op: Op | undefined): op is Extract<Op, { iova: bigint }> =>
-  op?.op === 'dma' || op?.op === 'edu';
 
 /** @returns null where the operation is no request */
 export function look(script: Script, index: number): Look | null {

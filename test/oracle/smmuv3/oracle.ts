@@ -4,7 +4,7 @@ import { campaign, printReplay, stillThere } from '../campaign.ts';
 import type { Qemu } from '../qemu-process.ts';
 import type { Tally } from '../tally.ts';
 import type { Oracle, Verdict } from '../verdict.ts';
-import type { Pair } from './compare.ts';
+import type { SmmuPair } from './compare.ts';
 import { compare, kindOf } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf } from './configurations.ts';
@@ -46,7 +46,7 @@ export class SmmuOracle implements Oracle {
     });
   }
 
-  private async pair<T>(configuration: Configuration, use: (pair: Pair) => Promise<T>): Promise<T> {
+  private async pair<T>(configuration: Configuration, use: (pair: SmmuPair) => Promise<T>): Promise<T> {
     const qemu = await QemuPlatform.start(this.qemu, configuration.stage);
     try {
       return await use({ configuration, qemu, model: await modelOf(qemu) });
@@ -57,7 +57,7 @@ export class SmmuOracle implements Oracle {
 }
 
 /** Each deviation is still there, and explains what it is said to explain. */
-async function deviations(pair: Pair, verdict: Verdict): Promise<void> {
+async function deviations(pair: SmmuPair, verdict: Verdict): Promise<void> {
   for (const deviation of DEVIATIONS.filter(({ only }) => only === pair.configuration.stage)) {
     const script = parse(deviation.proof);
     const others = DEVIATIONS.filter((each) => each !== deviation);
@@ -69,7 +69,7 @@ async function deviations(pair: Pair, verdict: Verdict): Promise<void> {
   }
 }
 
-function random(pair: Pair, seed: number, requests: number, verdict: Verdict): Promise<Tally> {
+function random(pair: SmmuPair, seed: number, requests: number, verdict: Verdict): Promise<Tally> {
   const { configuration } = pair;
   return campaign({
     ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS, more: kindOf },

@@ -1,6 +1,7 @@
 /** What of the SMMUv3 oracle needs no QEMU: scripts as text, the generator, the machine around the model, the judge. */
 import { describe, expect, test } from 'vitest';
 import { EVENT } from '../../../src/iommu/smmuv3/index.ts';
+import { readFields } from '../judge.ts';
 import type { Access, Platform, Value } from '../platform.ts';
 import { shrink } from '../shrink.ts';
 import { Tally } from '../tally.ts';
@@ -35,14 +36,6 @@ function said({ stage }: Configuration): Platform {
 const modelFor = (configuration: Configuration): Promise<ModelPlatform> => modelOf(said(configuration));
 const NAMED = CONFIGURATIONS.map((each) => [each.name, each] as const);
 const [STAGE_1] = CONFIGURATIONS;
-
-/** What a script reads of some fields. */
-async function read(platform: Platform, script: Script, label: string): Promise<string[]> {
-  const { program } = lower(script);
-  await platform.reset();
-  const values = await platform.run(program.accesses);
-  return values.filter((_, i) => program.labels[i] === label);
-}
 
 describe('scripts', () => {
   test('every operation is the same after printing and parsing', () => {
@@ -104,12 +97,12 @@ test('random scripts do what they are made for', async () => {
     let [arrived, all] = [0, 0];
     for (let seed = 0; seed < 50; seed++) {
       const script = new Generator(seed, each).script(100);
-      const results = await read(platform, script, 'RESULT');
+      const { RESULT: results, events: dumps } = await readFields(platform, lower(script), ['RESULT', 'events']);
       const sent = script.filter((op) => op.op === 'dma');
       for (const [i, { device }] of sent.entries()) if (results[i] === '0') senders.add(device);
       arrived += results.filter((result) => result === '0').length;
       all += results.length;
-      const [events] = await read(platform, script, 'events');
+      const [events] = dumps;
       for (let at = 0; at < events.length; at += 64) numbers.add(Number.parseInt(events.slice(at, at + 2), 16));
     }
     expect(arrived / all).toBeGreaterThan(0.3);
@@ -207,7 +200,7 @@ reg 0x88 4 0x8
 reg 0x20 4 0xd
 dma 0 0x100 4 0x40200100
 cmd 0x46 0x0`);
-    expect(await read(await modelFor(STAGE_1), script, 'RESULT')).toEqual(['0']);
+    expect(await readFields(await modelFor(STAGE_1), lower(script), ['RESULT'])).toEqual({ RESULT: ['0'] });
     expect(look(script, 7)?.first.map(({ kind }) => kind)).toEqual(['block']);
     const dump = '00'.repeat(LAYOUT.eventBytes);
     for (const field of ['RESULT', 'EVENTQ_PROD', 'GERROR', 'CMDQ_CONS', 'register 0x4', 'memory 0x40200100']) {
