@@ -1,7 +1,7 @@
 /** What is compared: a configuration is data. Which registers say what it is are read from QEMU, and the model is built from them. */
-import { get } from '../../src/bits/index.ts';
 import type { VtdEmulatorOptions } from '../../src/iommu/vtd/index.ts';
 import { CAP, ECAP, PROFILES, VER } from '../../src/iommu/vtd/index.ts';
+import { fieldsOf } from './fields-of.ts';
 import { ModelPlatform } from './model-platform.ts';
 import type { Platform } from './platform.ts';
 import { MAP, Program } from './platform.ts';
@@ -117,21 +117,4 @@ function optionsOf(ver: number[], cap: number[], ecap: number[]): Omit<VtdEmulat
   const decoded = { ver: fieldsOf(VER, ver), cap: fieldsOf(CAP, cap), ecap: fieldsOf(ECAP, ecap) };
   // QEMU takes `aw-bits` both as MGAW and as the host's width (vtd_init).
   return { ...decoded, haw: decoded.cap.MGAW + 1, profile: QEMU_11 };
-}
-
-type Fields = Parameters<typeof get>[0];
-
-/** The values of all fields. @throws RangeError where a bit is set that is no field of ours */
-function fieldsOf(of: { readonly name: string; readonly fields: Readonly<Record<string, Fields>> }, halves: number[]) {
-  const words = Int32Array.from(halves);
-  const values = Object.fromEntries(Object.entries(of.fields).map(([name, field]) => [name, get(field, words)]));
-  for (const field of Object.values(of.fields)) clear(field, words);
-  const left = words.findIndex((word) => word !== 0);
-  if (left >= 0)
-    throw new RangeError(`${of.name} has bits that the model does not know: 0x${(words[left] >>> 0).toString(16)}`);
-  return values as Record<string, number>;
-}
-
-function clear(field: Fields, words: Int32Array): void {
-  for (let n = field.lo; n <= field.hi; n++) words[n >> 5] &= ~(1 << (n & 31));
 }

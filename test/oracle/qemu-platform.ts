@@ -5,7 +5,8 @@ import type { Access, Platform, Value } from './platform.ts';
 import { BRIDGE, CLEARED, MAP, SID } from './platform.ts';
 import { MessageLog, TRACED } from './qemu-messages.ts';
 import type { Qemu, RunningQemu } from './qemu-process.ts';
-import { ELAPSE, plainCommands, plainValue, startQemu } from './qemu-process.ts';
+import { plainCommands, plainValue, startQemu } from './qemu-process.ts';
+import { answers, clearEdu, deviceAddress, setBar, setBridge } from './qemu-set-up.ts';
 
 export class QemuPlatform implements Platform {
   readonly name: string;
@@ -27,7 +28,7 @@ export class QemuPlatform implements Platform {
       return [
         ...['-M', 'q35', '-m', `${MAP.ramBytes >> 20}`, '-device', unit],
         ...['-D', logPath, ...TRACED.flatMap((event) => ['-trace', event])],
-        ...['-device', `pcie-root-port,id=bridge,chassis=1,addr=${address(BRIDGE.sid)}`],
+        ...['-device', `pcie-root-port,id=bridge,chassis=1,addr=${deviceAddress(BRIDGE.sid)}`],
         ...SID.testdev.flatMap((sid) => ['-device', `iommu-testdev,${place(sid)}`]),
         ...SID.sender.flatMap((sid) => ['-device', `edu,${place(sid)},dma_mask=0xffffffffffffffff`]),
       ];
@@ -44,30 +45,23 @@ export class QemuPlatform implements Platform {
     await this.qemu.monitor.systemReset();
     await this.qemu.qtest.run([
       `memset ${CLEARED.from} ${CLEARED.bytes} 0`,
-      ...configureBridge(),
-      ...SID.sender.flatMap((sid, i) => [...configure(sid, MAP.sender[i]), ...config(sid, MSI + CONTROL, MSI_ENABLE)]),
-      ...SID.testdev.flatMap((sid, i) => configure(sid, MAP.testdev[i])),
-      // The buffer of `edu` outlives a reset: read zeros into it.
-      `writeq ${MAP.edu + 0x80} ${CLEARED.from}`,
-      `writeq ${MAP.edu + 0x88} ${0x40000}`,
-      `writeq ${MAP.edu + 0x90} 4096`,
-      `writeq ${MAP.edu + 0x98} 1`,
-      ELAPSE,
+      ...setBridge(config, BRIDGE),
+      ...SID.sender.flatMap((sid, i) => [
+        ...setBar(config, sid, MAP.sender[i]),
+        ...config(sid, MSI + CONTROL, MSI_ENABLE),
+      ]),
+      ...SID.testdev.flatMap((sid, i) => setBar(config, sid, MAP.testdev[i])),
+      ...clearEdu(MAP.edu, CLEARED.from),
     ]);
   }
 
   async run(program: readonly Access[]): Promise<Value[]> {
-    const commands = program.map(commandsOf);
-    const answers = await this.qemu.qtest.run(commands.flat());
+    const found = await answers(this.qemu.qtest, program, commandsOf);
     const messages = this.log.take();
-    const values: Value[] = [];
-    for (let i = 0, at = 0; i < program.length; at += commands[i++].length) {
-      const access = program[i];
-      const value =
-        access.do === 'messages' ? (messages.shift() ?? 'none was logged') : plainValue(access, answers[at]);
-      if (value !== null) values.push(value);
-    }
-    return values;
+    const values = program.map((access, i) =>
+      access.do === 'messages' ? (messages.shift() ?? 'none was logged') : plainValue(access, found[i]),
+    );
+    return values.filter((value) => value !== null);
   }
 
   async close(): Promise<void> {
@@ -99,33 +93,14 @@ function msi(sid: number, bar: number, address: number, data: number): string[] 
   ];
 }
 
-/** Device and function on a bus, as the option `addr` takes them. */
-const address = (sid: number) => `${((sid >> 3) & 31).toString(16)}.${sid & 7}`;
-
 /** Options that put a device where it has a source id. Function 0 of a device with several is the one that says so. */
 function place(sid: number): string {
   const bus = sid >> 8 === BRIDGE.bus ? 'bus=bridge,' : '';
   const several = [...SID.testdev, ...SID.sender].some((other) => other !== sid && other >> 3 === sid >> 3);
-  return `${bus}addr=${address(sid)}${several ? ',multifunction=on' : ''}`;
+  return `${bus}addr=${deviceAddress(sid)}${several ? ',multifunction=on' : ''}`;
 }
 
 /** A write to configuration space. */
 function config(sid: number, offset: number, value: number): string[] {
   return [`outl 0xcf8 ${(0x80000000 | (sid << 8) | offset) >>> 0}`, `outl 0xcfc ${value >>> 0}`];
-}
-
-/** Sets BAR 0 of a function, and lets it decode memory and be a bus master. */
-function configure(sid: number, bar: number): string[] {
-  return [...config(sid, 0x10, bar), ...config(sid, 0x04, 6)];
-}
-
-/** Gives the bus behind the root port its number, and 2 MiB of addresses. */
-function configureBridge(): string[] {
-  const { sid, bus, window } = BRIDGE;
-  const [base, limit] = [window, window + 0x100000].map((at) => (at >>> 16) & 0xfff0);
-  return [
-    ...config(sid, 0x18, (bus << 16) | (bus << 8)),
-    ...config(sid, 0x20, ((limit << 16) | base) >>> 0),
-    ...config(sid, 0x04, 6),
-  ];
 }

@@ -1,6 +1,6 @@
 /** What is compared: a configuration is data. What the SMMU is is read from QEMU, and the model is built from it. */
-import { get } from '../../../src/bits/index.ts';
 import { AIDR, IDR0, IDR1, IDR3, IDR5, IIDR, PROFILES } from '../../../src/iommu/smmuv3/index.ts';
+import { fieldsOf } from '../fields-of.ts';
 import type { Platform } from '../platform.ts';
 import { Program } from '../platform.ts';
 import { MAP } from './machine.ts';
@@ -30,23 +30,10 @@ export async function modelOf(platform: Platform): Promise<ModelPlatform> {
   await platform.reset();
   const words = (await platform.run(program.accesses)).map((text) => Number.parseInt(text, 16) | 0);
   const [idr0, idr1, idr3, idr5, iidr, aidr] = [IDR0, IDR1, IDR3, IDR5, IIDR, AIDR].map((of, i) =>
-    fieldsOf(of, words[i]),
+    fieldsOf(of, [words[i]]),
   );
   // QEMU says so of a stage that it has not; the model takes that for no SMMU: see the deviation `sixteen-bits-of-nothing`.
   if (idr0.S1P === 0) idr0.ASID16 = 0;
   if (idr0.S2P === 0) idr0.VMID16 = 0;
   return new ModelPlatform({ idr0, idr1, idr3, idr5, iidr, aidr, profile: QEMU_10 });
-}
-
-type Fields = Parameters<typeof get>[0];
-
-/** The values of all fields. @throws RangeError where a bit is set that is no field of ours */
-function fieldsOf(of: { readonly name: string; readonly fields: Readonly<Record<string, Fields>> }, word: number) {
-  const halves = Int32Array.of(word);
-  const values = Object.fromEntries(Object.entries(of.fields).map(([name, field]) => [name, get(field, halves)]));
-  let left = word;
-  for (const field of Object.values(of.fields)) for (let n = field.lo; n <= field.hi; n++) left &= ~(1 << n);
-  if (left !== 0)
-    throw new RangeError(`${of.name} has bits that the model does not know: 0x${(left >>> 0).toString(16)}`);
-  return values as Record<string, number>;
 }
