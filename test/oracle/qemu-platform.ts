@@ -6,7 +6,7 @@ import { BRIDGE, CLEARED, MAP, SID } from './platform.ts';
 import { MessageLog, TRACED } from './qemu-messages.ts';
 import type { Qemu, RunningQemu } from './qemu-process.ts';
 import { plainCommands, plainValue, startQemu } from './qemu-process.ts';
-import { answers, clearEdu, deviceAddress, setBar, setBridge } from './qemu-set-up.ts';
+import { answers, byPorts, clearEdu, deviceAddress, setBar, setBridge } from './qemu-set-up.ts';
 
 export class QemuPlatform implements Platform {
   readonly name: string;
@@ -45,12 +45,12 @@ export class QemuPlatform implements Platform {
     await this.qemu.monitor.systemReset();
     await this.qemu.qtest.run([
       `memset ${CLEARED.from} ${CLEARED.bytes} 0`,
-      ...setBridge(config, BRIDGE),
+      ...setBridge(byPorts, BRIDGE),
       ...SID.sender.flatMap((sid, i) => [
-        ...setBar(config, sid, MAP.sender[i]),
-        ...config(sid, MSI + CONTROL, MSI_ENABLE),
+        ...setBar(byPorts, sid, MAP.sender[i]),
+        ...byPorts(sid, MSI + CONTROL, MSI_ENABLE),
       ]),
-      ...SID.testdev.flatMap((sid, i) => setBar(config, sid, MAP.testdev[i])),
+      ...SID.testdev.flatMap((sid, i) => setBar(byPorts, sid, MAP.testdev[i])),
       ...clearEdu(MAP.edu, CLEARED.from),
     ]);
   }
@@ -85,9 +85,9 @@ function commandsOf(access: Access): readonly string[] {
 
 function msi(sid: number, bar: number, address: number, data: number): string[] {
   return [
-    ...config(sid, MSI + ADDRESS_LO, address),
-    ...config(sid, MSI + ADDRESS_HI, 0),
-    ...config(sid, MSI + DATA, data),
+    ...byPorts(sid, MSI + ADDRESS_LO, address),
+    ...byPorts(sid, MSI + ADDRESS_HI, 0),
+    ...byPorts(sid, MSI + DATA, data),
     `writel ${bar + RAISE} 1`,
     `writel ${bar + ACKNOWLEDGE} 1`,
   ];
@@ -98,9 +98,4 @@ function place(sid: number): string {
   const bus = sid >> 8 === BRIDGE.bus ? 'bus=bridge,' : '';
   const several = [...SID.testdev, ...SID.sender].some((other) => other !== sid && other >> 3 === sid >> 3);
   return `${bus}addr=${deviceAddress(sid)}${several ? ',multifunction=on' : ''}`;
-}
-
-/** A write to configuration space. */
-function config(sid: number, offset: number, value: number): string[] {
-  return [`outl 0xcf8 ${(0x80000000 | (sid << 8) | offset) >>> 0}`, `outl 0xcfc ${value >>> 0}`];
 }

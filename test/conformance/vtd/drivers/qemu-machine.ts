@@ -6,9 +6,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EDU, EDU_BUFFER, EDU_COMMAND } from '../../../../src/devices/edu.ts';
+import { EDU_BUFFER } from '../../../../src/devices/edu.ts';
 import type { Qemu } from '../../../oracle/qemu-process.ts';
 import { findQemu } from '../../../oracle/qemu-process.ts';
+import { byPorts, deviceAddress, eduTransfer, setBar, setBridge } from '../../../oracle/qemu-set-up.ts';
 import { MonitorPipe, QtestPipe } from './pipes.ts';
 
 export const UNIT = 0xfed90000;
@@ -31,8 +32,6 @@ export function isMemory(addr: number): boolean {
 const TRACED = ['vtd_dmar_translate', 'vtd_dmar_fault', 'vtd_fault_disabled', 'vtd_frr_new', 'vtd_irq_generate'];
 const TRACED_INTERRUPTS = ['vtd_ir_remap_msi'];
 
-/** `edu` runs a transfer after 100 ms of virtual time. */
-const ELAPSE = 'clock_step 100000001';
 const BAR_BASE = 0xe000_0000;
 const BAR_BYTES = 0x10_0000;
 /** What a write of a device leaves in memory; its upper half is the source id. */
@@ -149,8 +148,7 @@ export class QemuMachine {
     for (const page of this.dirty) commands.push(`memset ${page * 4096} 4096 0`);
     this.dirty.clear();
     for (const port of this.ports) commands.push(...this.open(port));
-    for (const { sid, bar } of this.devices.values())
-      commands.push(...configure(sid, 0x10, bar), ...configure(sid, 0x04, 6));
+    for (const { sid, bar } of this.devices.values()) commands.push(...setBar(byPorts, sid, bar));
     this.qtest.run(commands);
     for (const { sid, bar } of this.devices.values())
       if (Number(this.qtest.run([`readl ${bar}`])[0]) !== IDENTIFICATION)
@@ -177,7 +175,7 @@ export class QemuMachine {
   dma(sid: number, address: bigint, write: boolean): string[] {
     const { bar } = this.device(sid);
     this.told();
-    this.qtest.run(transfer(bar, address, write, write ? WRITTEN : READ_TO));
+    this.qtest.run(eduTransfer(bar, write, address, write ? WRITTEN : READ_TO, 4));
     return this.told();
   }
 
@@ -191,12 +189,12 @@ export class QemuMachine {
     const { bar } = this.device(sid);
     this.told();
     this.qtest.run([
-      ...configure(sid, MSI_CAPABILITY + 4, address),
-      ...configure(sid, MSI_CAPABILITY + 8, 0),
-      ...configure(sid, MSI_CAPABILITY + 12, data),
-      ...configure(sid, MSI_CAPABILITY, 0x0081_0005),
+      ...byPorts(sid, MSI_CAPABILITY + 4, address),
+      ...byPorts(sid, MSI_CAPABILITY + 8, 0),
+      ...byPorts(sid, MSI_CAPABILITY + 12, data),
+      ...byPorts(sid, MSI_CAPABILITY, 0x0081_0005),
       ...[`writel ${bar + RAISE} 1`, `writel ${bar + ACKNOWLEDGE} 1`],
-      ...configure(sid, MSI_CAPABILITY, 0x0080_0005),
+      ...byPorts(sid, MSI_CAPABILITY, 0x0080_0005),
     ]);
     return this.told();
   }
@@ -227,7 +225,7 @@ export class QemuMachine {
       ...['-device', `pcie-root-port,id=bus${bus},addr=${slot.toString(16)}.0,chassis=${slot},slot=${slot}`],
     ]);
     const devices = [...this.devices.keys()].flatMap((sid) => {
-      const place = `bus=${sid < 256 ? 'pcie.0' : `bus${sid >> 8}`},addr=${((sid >> 3) & 31).toString(16)}.${sid & 7}`;
+      const place = `bus=${sid < 256 ? 'pcie.0' : `bus${sid >> 8}`},addr=${deviceAddress(sid)}`;
       return ['-device', `edu,${place},multifunction=on,dma_mask=0xffffffffffffffff`];
     });
     return [...ports, ...devices];
@@ -235,35 +233,16 @@ export class QemuMachine {
 
   /** A root port's bus number and window. */
   private open({ slot, bus, devices }: Port): string[] {
-    const [first, last] = [devices[0].bar >>> 16, (devices.at(-1) as Device).bar >>> 16];
-    return [
-      ...configure(slot << 3, 0x18, (bus << 8) | (bus << 16)),
-      ...configure(slot << 3, 0x20, ((last << 16) | first) >>> 0),
-      ...configure(slot << 3, 0x04, 6),
-    ];
+    const bridge = { sid: slot << 3, bus, window: devices[0].bar };
+    return setBridge(byPorts, bridge, (devices.at(-1) as Device).bar);
   }
 
   /** What a device writes lies in its buffer, which outlives a reset; while translation is off it can be fetched. */
   private fillBuffers(): void {
     for (const { sid, bar } of this.devices.values())
-      this.qtest.run([`writel 4096 ${pattern(sid)}`, ...transfer(bar, 4096n, false, WRITTEN)]);
+      this.qtest.run([`writel 4096 ${pattern(sid)}`, ...eduTransfer(bar, false, 4096n, WRITTEN, 4)]);
     this.qtest.run(['writel 4096 0']);
   }
 }
 
 const pattern = (sid: number) => ((PATTERN << 16) | sid) >>> 0;
-
-function transfer(bar: number, address: bigint, write: boolean, buffer: number): string[] {
-  return [
-    `writeq ${bar + EDU.SOURCE} ${write ? buffer : address}`,
-    `writeq ${bar + EDU.DESTINATION} ${write ? address : buffer}`,
-    `writeq ${bar + EDU.COUNT} 4`,
-    `writeq ${bar + EDU.COMMAND} ${EDU_COMMAND.start | (write ? EDU_COMMAND.toMemory : 0)}`,
-    ELAPSE,
-  ];
-}
-
-/** Writes a double-word of a function's configuration space. */
-function configure(sid: number, offset: number, value: number): string[] {
-  return [`outl 0xcf8 ${(0x8000_0000 | (sid << 8) | offset) >>> 0}`, `outl 0xcfc ${value >>> 0}`];
-}
