@@ -1,5 +1,7 @@
 /** Random scripts on both back ends until enough was compared; what differs is shrunk and printed. */
-import type { Comparison, Difference } from './judge.ts';
+import type { Comparison, Difference, Pair } from './judge.ts';
+import type { KnownDeviation } from './known-deviation.ts';
+import type { Platform } from './platform.ts';
 import type { AnyOp } from './shrink.ts';
 import { shrink } from './shrink.ts';
 import { percent, Tally } from './tally.ts';
@@ -65,22 +67,42 @@ export async function campaign<O extends AnyOp>(of: Campaign<O>): Promise<Tally>
 export const and = (count: number, what: string) => (count === 0 ? '' : ` and ${count} ${what}`);
 
 /**
- * Whether a deviation is still there, and explains what it is said to explain.
- * @param compare with all deviations, and with all others
+ * Whether each deviation is still there, and explains what it is said to explain.
+ * @param here those of a configuration. @param all of the IOMMU. @param compare the script of a proof, by the deviations that are given
  */
-export async function stillThere(
-  name: string,
-  compare: (without: boolean) => Promise<Comparison>,
+export async function stillThere<D extends KnownDeviation<unknown>>(
+  here: readonly D[],
+  all: readonly D[],
+  compare: (proof: string, known: readonly D[]) => Promise<Comparison>,
   check: Check,
 ): Promise<void> {
-  const { unexplained, tally } = await compare(false);
-  const without = await compare(true);
-  const good = unexplained === null && tally.met(name) > 0 && without.unexplained !== null;
-  check(
-    `deviation ${name} is still there`,
-    good,
-    JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
-  );
+  for (const deviation of here) {
+    const { name, proof } = deviation;
+    const { unexplained, tally } = await compare(proof, all);
+    const others = all.filter((each) => each !== deviation);
+    const without = await compare(proof, others);
+    const good = unexplained === null && tally.met(name) > 0 && without.unexplained !== null;
+    check(
+      `deviation ${name} is still there`,
+      good,
+      JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
+    );
+  }
+}
+
+/** What is done with a pair, whose QEMU ends behind it. @param modelOf what is as QEMU says that it is */
+export async function withPair<C, M extends Platform, T>(
+  configuration: C,
+  started: Promise<Platform>,
+  modelOf: (qemu: Platform) => Promise<M>,
+  use: (pair: Pair<C, M>) => Promise<T>,
+): Promise<T> {
+  const qemu = await started;
+  try {
+    return await use({ configuration, qemu, model: await modelOf(qemu) });
+  } finally {
+    await qemu.close();
+  }
 }
 
 /** What one script has shown. @returns the status to exit with */

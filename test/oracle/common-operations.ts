@@ -1,4 +1,6 @@
 /** Operations that scripts of all IOMMUs have, and how any script becomes a program. */
+import { EDU_BUFFER_BYTES } from '../../src/devices/edu.ts';
+import type { Random } from '../conformance/vtd/random.ts';
 import type { Program } from './platform.ts';
 import type { OpOf } from './script-text.ts';
 import { ADDRESS, COUNT, DIRECTION, SIZE, WORD } from './script-text.ts';
@@ -24,6 +26,18 @@ export type CommonOp = OpOf<typeof COMMON_OPERATIONS>;
 export const isRequest = <O extends { readonly op: string }>(
   op: O | undefined,
 ): op is Extract<O, { readonly op: 'dma' | 'edu' }> => op?.op === 'dma' || op?.op === 'edu';
+
+/**
+ * Data that is not the same anywhere, so that a write of `edu` which should not arrive, or should, is seen in memory.
+ * @param at address of a page, from which `edu` reads it
+ */
+export function fillBuffer(random: Random, at: number): CommonOp[] {
+  const ops: CommonOp[] = [];
+  for (let offset = 0; offset < EDU_BUFFER_BYTES; offset += 128)
+    ops.push({ op: 'store', at: at + offset, value: random.big(64) });
+  ops.push({ op: 'edu', write: false, iova: BigInt(at), inside: 0, length: EDU_BUFFER_BYTES });
+  return ops;
+}
 
 /** A lowered script: what is read, and after which operation. */
 export interface Lowered {

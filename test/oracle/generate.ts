@@ -6,6 +6,7 @@
  * the context cache, the IOTLB). Paging entries are changed as it likes.
  */
 import { Random } from '../conformance/vtd/unit.ts';
+import { fillBuffer } from './common-operations.ts';
 import type { Configuration } from './configurations.ts';
 import { InterruptWorld } from './interrupt-world.ts';
 import { Invalidations } from './invalidations.ts';
@@ -52,7 +53,7 @@ export class Generator {
     // In scalable mode there are no register-based invalidations (11.4.6).
     this.invalidations.queued = this.scalable !== null || random.chance(60);
     if (this.invalidations.queued) this.startQueue();
-    this.fillBuffer();
+    this.ops.push(...fillBuffer(random, LAYOUT.data));
     this.interrupts?.start();
     const early = random.chance(10);
     if (early) this.dma();
@@ -63,12 +64,6 @@ export class Generator {
     // The queue stops at most of them.
     if (!this.over && random.chance(30)) this.descriptor();
     return this.ops;
-  }
-
-  /** Data that is not the same anywhere, so that a write of `edu` which should not arrive, or should, is seen in memory. */
-  private fillBuffer(): void {
-    for (let at = 0; at < 4096; at += 128) this.push({ op: 'store', at: LAYOUT.data + at, value: this.random.big(64) });
-    this.push({ op: 'edu', write: false, iova: BigInt(LAYOUT.data), inside: 0, length: 4096 });
   }
 
   private push(op: Op): void {

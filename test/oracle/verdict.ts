@@ -1,5 +1,6 @@
 /** What a run of the oracle finds: checks, and what was compared. */
 import { writeFileSync } from 'node:fs';
+import type { Check } from './campaign.ts';
 import { and } from './campaign.ts';
 import { Tally } from './tally.ts';
 
@@ -16,11 +17,11 @@ export class Verdict {
   private failed = 0;
   private skipped = 0;
 
-  check(what: string, good: boolean, detail = ''): void {
+  readonly check: Check = (what, good, detail = '') => {
     if (good) this.passed++;
     else this.failed++;
     if (!good) console.log(`FAILED ${what}${detail === '' ? '' : `\n${detail}`}`);
-  }
+  };
 
   skip(why: string): void {
     this.skipped++;

@@ -1,7 +1,8 @@
 /** The VT-d model against QEMU's intel-iommu. */
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { campaign, printReplay, stillThere } from './campaign.ts';
+import { campaign, printReplay, stillThere, withPair } from './campaign.ts';
+import type { VtdPair } from './compare.ts';
 import { compare } from './compare.ts';
 import type { Configuration } from './configurations.ts';
 import { CONFIGURATIONS, modelOf } from './configurations.ts';
@@ -10,6 +11,7 @@ import { DEVIATIONS } from './deviations.ts';
 import { Generator } from './generate.ts';
 import { INTERRUPT_SCENARIOS } from './interrupt-scenarios.ts';
 import { readFields } from './judge.ts';
+import type { Platform } from './platform.ts';
 import { QemuPlatform } from './qemu-platform.ts';
 import type { Qemu } from './qemu-process.ts';
 import { SCALABLE_SCENARIOS } from './scalable-scenarios.ts';
@@ -32,7 +34,7 @@ export class VtdOracle implements Oracle {
   }
 
   async run(chosen: readonly string[], seed: number, requests: number, verdict: Verdict): Promise<void> {
-    for (const each of CONFIGURATIONS) await this.deviations(each, verdict);
+    for (const each of CONFIGURATIONS) await this.pair(each, (pair) => deviations(pair, verdict));
     await this.scenarios(CONFIGURATIONS[0], SCENARIOS, verdict);
     for (const [mode, scenarios] of SCALABLE_SCENARIOS) {
       const configuration = CONFIGURATIONS.find(({ tables }) => tables.mode === mode) as Configuration;
@@ -43,82 +45,53 @@ export class VtdOracle implements Oracle {
       await this.scenarios(configuration, scenarios, verdict);
     }
     const tallies: Tally[] = [];
-    for (const each of CONFIGURATIONS.filter(({ name }) => chosen.includes(name)))
-      tallies.push(await this.random(each, seed, Math.ceil(requests / chosen.length), verdict));
+    const each = Math.ceil(requests / chosen.length);
+    for (const configuration of CONFIGURATIONS.filter(({ name }) => chosen.includes(name)))
+      tallies.push(await this.pair(configuration, (pair) => random(pair, seed, each, verdict)));
     verdict.all(tallies, DEVIATIONS, ({ where }) => placeText(where[0]));
   }
 
-  /** Random scripts under one configuration. */
-  private async random(configuration: Configuration, seed: number, requests: number, verdict: Verdict): Promise<Tally> {
-    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
-    try {
-      const pair = { configuration, qemu, model: await modelOf(qemu) };
-      return await campaign({
-        ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS },
-        script: (of) => new Generator(of, configuration).script(SCRIPT_LENGTH),
-        compare: (script) => compare(pair, script),
-        check: (what, good, detail) => verdict.check(what, good, detail),
-      });
-    } finally {
-      await qemu.close();
-    }
+  private scenarios(configuration: Configuration, all: readonly Scenario[], verdict: Verdict): Promise<void> {
+    return this.pair(configuration, async ({ model, qemu }) => {
+      for (const scenario of all) for (const platform of [qemu, model]) await act(scenario, platform, verdict);
+    });
   }
 
-  /** Each deviation is still there, and explains what it is said to explain. */
-  private async deviations(configuration: Configuration, verdict: Verdict): Promise<void> {
-    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
-    try {
-      const pair = { configuration, qemu, model: await modelOf(qemu) };
-      const here = DEVIATIONS.filter(({ only }) => (only ?? CONFIGURATIONS[0].name) === configuration.name);
-      for (const deviation of here) {
-        const script = parse(deviation.proof);
-        const others = DEVIATIONS.filter((each) => each !== deviation);
-        await stillThere(
-          deviation.name,
-          (without) => compare(pair, script, without ? others : DEVIATIONS),
-          (what, good, detail) => verdict.check(what, good, detail),
-        );
-      }
-    } finally {
-      await qemu.close();
-    }
-  }
-
-  /** What the specification says, read on both. */
-  private async scenarios(
-    configuration: Configuration,
-    scenarios: readonly Scenario[],
-    verdict: Verdict,
-  ): Promise<void> {
-    const qemu = await QemuPlatform.start(this.qemu, configuration.qemu);
-    try {
-      const model = await modelOf(qemu);
-      for (const { title, clause, text, reads } of scenarios) {
-        for (const platform of [qemu, model]) {
-          const found = await readFields(platform, lower(parse(text)), Object.keys(reads));
-          const same = isDeepStrictEqual(found, reads);
-          verdict.check(
-            `${platform.name}: ${title} (VT-d ${clause})`,
-            same,
-            `wanted ${JSON.stringify(reads)}\nread   ${JSON.stringify(found)}`,
-          );
-        }
-      }
-    } finally {
-      await qemu.close();
-    }
-  }
-
-  async replay(name: string, file: string): Promise<number> {
+  replay(name: string, file: string): Promise<number> {
     const configuration = CONFIGURATIONS.find((each) => each.name === name) as Configuration;
-    const platform = await QemuPlatform.start(this.qemu, configuration.qemu);
-    try {
-      const model = await modelOf(platform);
-      const script = parse(readFileSync(file, 'utf8'));
-      const { unexplained, tally } = await compare({ configuration, qemu: platform, model }, script);
+    return this.pair(configuration, async (pair) => {
+      const { unexplained, tally } = await compare(pair, parse(readFileSync(file, 'utf8')));
       return printReplay(name, tally, unexplained);
-    } finally {
-      await platform.close();
-    }
+    });
   }
+
+  private pair<T>(configuration: Configuration, use: (pair: VtdPair) => Promise<T>): Promise<T> {
+    return withPair(configuration, QemuPlatform.start(this.qemu, configuration.qemu), modelOf, use);
+  }
+}
+
+/** Each deviation is still there, and explains what it is said to explain. */
+function deviations(pair: VtdPair, verdict: Verdict): Promise<void> {
+  const here = DEVIATIONS.filter(({ only }) => (only ?? CONFIGURATIONS[0].name) === pair.configuration.name);
+  return stillThere(here, DEVIATIONS, (proof, known) => compare(pair, parse(proof), known), verdict.check);
+}
+
+/** Random scripts under one configuration. */
+function random(pair: VtdPair, seed: number, requests: number, verdict: Verdict): Promise<Tally> {
+  const { configuration } = pair;
+  return campaign({
+    ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS, check: verdict.check },
+    script: (of) => new Generator(of, configuration).script(SCRIPT_LENGTH),
+    compare: (script) => compare(pair, script),
+  });
+}
+
+/** What the specification says, read on one of both. */
+async function act({ title, clause, text, reads }: Scenario, platform: Platform, verdict: Verdict): Promise<void> {
+  const found = await readFields(platform, lower(parse(text)), Object.keys(reads));
+  verdict.check(
+    `${platform.name}: ${title} (VT-d ${clause})`,
+    isDeepStrictEqual(found, reads),
+    `wanted ${JSON.stringify(reads)}\nread   ${JSON.stringify(found)}`,
+  );
 }

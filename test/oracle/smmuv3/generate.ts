@@ -20,6 +20,7 @@ import {
   CMD_TLBI_S12_VMALL,
 } from '../../../src/iommu/smmuv3/index.ts';
 import { Random } from '../../conformance/vtd/random.ts';
+import { fillBuffer } from '../common-operations.ts';
 import type { Configuration } from './configurations.ts';
 import { LAYOUT, SID } from './machine.ts';
 import type { Op, Script } from './script.ts';
@@ -55,18 +56,12 @@ export class Generator {
     if (random.chance(10)) this.reg(0xa0, 8, BigInt(LAYOUT.events | random.below(5)));
     this.reg(0x80, 8, BigInt(LAYOUT.streams));
     this.reg(0x88, 4, BigInt(world.log2 | (world.split << 6) | (world.split === 0 ? 0 : 1 << 16)));
-    this.fillBuffer();
+    this.ops.push(...fillBuffer(random, LAYOUT.data));
     if (random.chance(10)) this.idle();
     this.reg(0x20, 4, ENABLED);
     this.enabled = true;
     for (let n = 0; n < length; ) n += this.step();
     return this.ops;
-  }
-
-  /** Data that is not the same anywhere, so that a write of `edu` which should not arrive, or should, is seen in memory. */
-  private fillBuffer(): void {
-    for (let at = 0; at < 4096; at += 128) this.push({ op: 'store', at: LAYOUT.data + at, value: this.random.big(64) });
-    this.push({ op: 'edu', write: false, iova: BigInt(LAYOUT.data), inside: 0, length: 4096 });
   }
 
   private push(op: Op): void {

@@ -1,6 +1,6 @@
 /** The SMMUv3 model against QEMU's arm-smmuv3. */
 import { readFileSync } from 'node:fs';
-import { campaign, printReplay, stillThere } from '../campaign.ts';
+import { campaign, printReplay, stillThere, withPair } from '../campaign.ts';
 import type { Qemu } from '../qemu-process.ts';
 import type { Tally } from '../tally.ts';
 import type { Oracle, Verdict } from '../verdict.ts';
@@ -30,7 +30,8 @@ export class SmmuOracle implements Oracle {
     const tallies: Tally[] = [];
     for (const configuration of CONFIGURATIONS) {
       await this.pair(configuration, async (pair) => {
-        await deviations(pair, verdict);
+        const here = DEVIATIONS.filter(({ only }) => only === configuration.stage);
+        await stillThere(here, DEVIATIONS, (proof, known) => compare(pair, parse(proof), known), verdict.check);
         if (chosen.includes(configuration.name))
           tallies.push(await random(pair, seed, Math.ceil(requests / chosen.length), verdict));
       });
@@ -46,35 +47,16 @@ export class SmmuOracle implements Oracle {
     });
   }
 
-  private async pair<T>(configuration: Configuration, use: (pair: SmmuPair) => Promise<T>): Promise<T> {
-    const qemu = await QemuPlatform.start(this.qemu, configuration.stage);
-    try {
-      return await use({ configuration, qemu, model: await modelOf(qemu) });
-    } finally {
-      await qemu.close();
-    }
-  }
-}
-
-/** Each deviation is still there, and explains what it is said to explain. */
-async function deviations(pair: SmmuPair, verdict: Verdict): Promise<void> {
-  for (const deviation of DEVIATIONS.filter(({ only }) => only === pair.configuration.stage)) {
-    const script = parse(deviation.proof);
-    const others = DEVIATIONS.filter((each) => each !== deviation);
-    await stillThere(
-      deviation.name,
-      (without) => compare(pair, script, without ? others : DEVIATIONS),
-      (what, good, detail) => verdict.check(what, good, detail),
-    );
+  private pair<T>(configuration: Configuration, use: (pair: SmmuPair) => Promise<T>): Promise<T> {
+    return withPair(configuration, QemuPlatform.start(this.qemu, configuration.stage), modelOf, use);
   }
 }
 
 function random(pair: SmmuPair, seed: number, requests: number, verdict: Verdict): Promise<Tally> {
   const { configuration } = pair;
   return campaign({
-    ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS, more: kindOf },
+    ...{ name: configuration.name, seed, requests, print, deviations: DEVIATIONS, more: kindOf, check: verdict.check },
     script: (of) => new Generator(of, configuration).script(SCRIPT_LENGTH),
     compare: (script) => compare(pair, script),
-    check: (what, good, detail) => verdict.check(what, good, detail),
   });
 }
