@@ -79,6 +79,8 @@ export class AtsRequests {
     t.kind = kind & ~(REQUEST.instruction | REQUEST.privileged);
     // Without IDR3.PASIDTT a PASID of such a transaction says nothing (3.9.1.3).
     t.ssid = -1;
+    // It may be refused before anything of the STE is taken (7.3.8).
+    t.rnw = (kind & REQUEST.write) === 0 ? 1 : 0;
     if (!core.enabled) return this.record(t, EVENT.F_TRANSL_FORBIDDEN);
     // 3.9.1.1: beyond the OAS it is aborted silently; unless it is an IPA, which is looked at later.
     if (!core.checksAts) return this.pass(t);
