@@ -60,6 +60,16 @@ const GUARD: (Guard | undefined)[] = [];
 for (const [guard, registers] of GUARDED)
   for (const { offset, width } of registers) for (let at = offset; at < offset + width / 8; at += 4) GUARD[at] = guard;
 
+/**
+ * Indexes that the SMMU keeps, which have no bits above the wrap bit: they read as zero, and are truncated where LOG2SIZE becomes less (6.3.28, 6.3.95,
+ * 6.3.97). Those of software are stored as they are written.
+ */
+const INDEXES = [
+  { base: CMDQ_BASE, register: CMDQ_CONS, field: CMDQ_CONS.RD, most: 'CMDQS' },
+  { base: EVENTQ_BASE, register: EVENTQ_PROD, field: EVENTQ_PROD.WR, most: 'EVENTQS' },
+  { base: PRIQ_BASE, register: PRIQ_PROD, field: PRIQ_PROD.WR, most: 'PRIQS' },
+] as const;
+
 const PAGE_1_REGISTERS: readonly number[] = [EVENTQ_PROD, EVENTQ_CONS, PRIQ_PROD, PRIQ_CONS].map(
   ({ offset }) => offset,
 );
@@ -163,19 +173,20 @@ export class RegisterInterface {
       case EVENTQ_CONS.offset:
         regs.write32(word, value);
         return core.events.refresh();
-      case CMDQ_CONS.offset:
-        regs.write32(word, value);
-        // Bits of RD above the wrap bit read as zero (6.3.28).
-        return regs.put(CMDQ_CONS, CMDQ_CONS.RD, regs.get(CMDQ_CONS, CMDQ_CONS.RD) & this.commandIndexMask());
       default:
         regs.write32(word, value);
+        if (core.profile.guardsRegisters) this.truncateIndex(word);
     }
   }
 
-  private commandIndexMask(): number {
-    const { has, profile, regs } = this.core;
-    if (!profile.guardsRegisters) return -1;
-    return (2 << log2Of(regs.read32(CMDQ_BASE.offset), has.idr1.CMDQS)) - 1;
+  /** @param word which was written: an index, or the lower half of its queue's base */
+  private truncateIndex(word: number): void {
+    const { has, regs } = this.core;
+    for (const { base, register, field, most } of INDEXES) {
+      if (word !== base.offset && word !== register.offset) continue;
+      const wrap = 1 << log2Of(regs.read32(base.offset), has.idr1[most]);
+      regs.put(register, field, regs.get(register, field) & (2 * wrap - 1));
+    }
   }
 
   private openFieldsOfCr1(): number {

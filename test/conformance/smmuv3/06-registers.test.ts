@@ -121,6 +121,7 @@ describe('access', () => {
 
   test('6.2.2 the registers of page 1 are at the same offsets of page 0, too', () => {
     const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+    for (const base of [REG.EVENTQ_BASE, REG.PRIQ_BASE]) bench.write64(base, 4n);
     const values = [
       [REG.EVENTQ_PROD, 0x80000003],
       [REG.EVENTQ_CONS, 0x80000005],
@@ -137,6 +138,8 @@ describe('access', () => {
 
   test('6.3: reserved bits of what can be written read as zero', () => {
     const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+    // Of the largest queue every bit of an index counts.
+    for (const base of [REG.EVENTQ_BASE, REG.PRIQ_BASE]) bench.write64(base, 19n);
     const keep: [number, number][] = [
       [REG.CR1, 0xfff],
       [REG.CR2, 0x3],
