@@ -71,7 +71,7 @@ export function smmuCapabilitiesOf(options: SmmuCapabilityOptions): SmmuCapabili
 }
 
 /** What the specification rules out. */
-function impossible({ idr0, idr1, idr3, idr5 }: SmmuCapabilities): string | null {
+function impossible({ idr0, idr1, idr3, idr5, aidr }: SmmuCapabilities): string | null {
   if (idr0.S1P === 0 && idr0.S2P === 0) return 'IDR0.S1P 0 with S2P 0: it would translate nothing (6.3.1)';
   if (idr0.TTF === 0) return 'IDR0.TTF 0 is reserved (6.3.1)';
   if (idr0.TTENDIAN === 1) return 'IDR0.TTENDIAN 1 is reserved (6.3.1)';
@@ -90,6 +90,10 @@ function impossible({ idr0, idr1, idr3, idr5 }: SmmuCapabilities): string | null
     if (idr1[queue] > 19) return `IDR1.${queue} ${idr1[queue]}: 19 at most (6.3.2)`;
   if (idr3.BBML === 3) return 'IDR3.BBML 3 is reserved (6.3.4)';
   if (idr5.GRAN4K === 0 && idr5.GRAN16K === 0 && idr5.GRAN64K === 0) return 'IDR5: no granule (6.3.6)';
+  const wide = idr5.VAX > 0 ? `IDR5.VAX ${idr5.VAX}` : idr5.OAS === 6 ? 'IDR5.OAS 6' : null;
+  if (wide !== null && aidr.ArchMinorRev === 0) return `${wide} in SMMUv3.0: addresses have 48 bits (6.3.6)`;
+  // DS and D128 would do as well.
+  if (wide !== null && idr5.GRAN64K === 0) return `${wide} without GRAN64K: no table has 52 bits (6.3.6)`;
   if (idr5.VAX > 1) return `IDR5.VAX ${idr5.VAX} is for VMSAv9-128 (6.3.6)`;
   if (idr0.STALL_MODEL === 1 && idr5.STALL_MAX !== 0) return 'IDR5.STALL_MAX with IDR0.STALL_MODEL 1 (6.3.6)';
   if (idr0.STALL_MODEL !== 1 && idr5.STALL_MAX === 0)
