@@ -125,7 +125,7 @@ describe('3.4.1 TBI0, TBI1: bits 63:56 are ignored, bit 55 selects', () => {
     [1, 1, UPPER & ~(1n << 55n), MISSES],
     [1, 1, UPPER & ~(1n << 39n), MISSES],
   ];
-  test.each(titled(cases, (TBI0, TBI1, address, _) => `TBI0 ${TBI0}, TBI1 ${TBI1}, ${hex(address)}`))(
+  test.each(titled(cases, (TBI0, TBI1, address) => `TBI0 ${TBI0}, TBI1 ${TBI1}, ${hex(address)}`))(
     '%s',
     (_, TBI0, TBI1, address, answer) => {
       const bench = new TableBench();
@@ -150,7 +150,7 @@ describe('3.4.1 TBI0, TBI1: bits 63:56 are ignored, bit 55 selects', () => {
         [1, UPPER, MISSES],
         [0, UPPER, MISSES],
       ],
-      (TBI0, address, _) => `EL2 has the lower range alone: TBI0 ${TBI0}, ${hex(address)}`,
+      (TBI0, address) => `EL2 has the lower range alone: TBI0 ${TBI0}, ${hex(address)}`,
     ),
   )('%s', (_, TBI0, address, answer) => {
     const bench = new TableBench();
@@ -200,8 +200,7 @@ describe('5.4 E0PD0, E0PD1', () => {
   test.each(
     titled(
       cases,
-      (has, e0, e1, address, priv, _) =>
-        `IDR3.E0PD ${has}, E0PD0 ${e0}, E0PD1 ${e1}, ${hex(address)}, privileged ${priv}`,
+      (has, e0, e1, address, priv) => `IDR3.E0PD ${has}, E0PD0 ${e0}, E0PD1 ${e1}, ${hex(address)}, privileged ${priv}`,
     ),
   )('%s', (_, E0PD, E0PD0, E0PD1, address, priv, to) => {
     const bench = new TableBench({ idr3: { E0PD } });

@@ -128,7 +128,7 @@ describe('5.4.1.1 EPD0, EPD1', () => {
     [UPPER, 1, 1, INVALID, INVALID, NOT_MAPPED],
   ];
   test.each(
-    titled(cases, (address, e0, e1, s0, s1, _) => `${hex(address)}, EPD0 ${e0}, EPD1 ${e1}, T0SZ ${s0}, T1SZ ${s1}`),
+    titled(cases, (address, e0, e1, s0, s1) => `${hex(address)}, EPD0 ${e0}, EPD1 ${e1}, T0SZ ${s0}, T1SZ ${s1}`),
   )('%s', (_, address, EPD0, EPD1, T0SZ, T1SZ, to) => {
     expect(outcome(context({}, { EPD0, EPD1, T0SZ, T1SZ }), address)).toBe(to);
   });

@@ -90,7 +90,7 @@ const NARROW: [name: string, offset: number, bits: bigint, options?: BenchOption
 ];
 
 describe('6.3 reserved bits of registers of 32 bits read as zero', () => {
-  test.each(titled(NARROW, (name, offset, bits, _?) => `${name} at ${hex(offset)}: ${hex(bits)}`))(
+  test.each(titled(NARROW, (name, offset, bits) => `${name} at ${hex(offset)}: ${hex(bits)}`))(
     '%s',
     (_, __, offset, bits, options = {}) => {
       const bench = disabled(options);

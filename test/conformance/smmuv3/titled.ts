@@ -9,7 +9,7 @@ export { hex };
  */
 export function titled<R extends readonly [unknown, ...unknown[]]>(
   rows: readonly R[],
-  title: (...row: NoInfer<R>) => string,
+  title: NoInfer<(...row: R) => string>,
 ): [title: string, ...row: R][] {
   return rows.map((row) => [title(...row), ...row]);
 }
