@@ -150,7 +150,7 @@ describe('3.4.1 TBI0, TBI1: bits 63:56 are ignored, bit 55 selects', () => {
         [1, UPPER, MISSES],
         [0, UPPER, MISSES],
       ],
-      (TBI0, address) => `EL2 has the lower range alone: TBI0 ${TBI0}, ${hex(address)}`,
+      (TBI0, address, _) => `EL2 has the lower range alone: TBI0 ${TBI0}, ${hex(address)}`,
     ),
   )('%s', (_, TBI0, address, answer) => {
     const bench = new TableBench();
