@@ -44,7 +44,7 @@ export class AtsRequests {
     if (t.event === EVENT.F_BAD_ATS_TREQ) return this.record(t, t.event);
     if (isDenial(t.event)) return this.deny(kind);
     completion.status = ATS_STATUS.completerAbort;
-    return this.recordConfiguration(t);
+    return this.recordConfiguration(t, false);
   }
 
   private deny(kind: number): number {
@@ -89,7 +89,8 @@ export class AtsRequests {
     prompt.run(t);
     if (t.task === TASK.done) return ((core.arena.words[t.ste] >>> STE_TAG.eats) & 3) === EATS.split ? 0 : this.pass(t);
     if (t.event === NO_EVENT) return BLOCKED;
-    if (t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN) return this.recordConfiguration(t);
+    if (t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN)
+      return this.recordConfiguration(t, true);
     return this.record(t, t.event);
   }
 
@@ -99,15 +100,18 @@ export class AtsRequests {
     return 0;
   }
 
-  /** Errors of the configuration are recorded with CR2.REC_CFG_ATS alone. @returns the event */
-  private recordConfiguration(t: Translation): number {
-    if (this.core.regs.get(CR2, CR2.REC_CFG_ATS) === 1) return this.record(t, t.event);
+  /**
+   * Errors of the configuration are recorded with CR2.REC_CFG_ATS alone. @returns the event
+   * @param direct of a translated transaction, for which RECINVSID says nothing (3.9.1.3)
+   */
+  private recordConfiguration(t: Translation, direct: boolean): number {
+    if (this.core.regs.get(CR2, CR2.REC_CFG_ATS) === 1) return this.record(t, t.event, direct);
     return t.event;
   }
 
-  private record(t: Translation, event: number): number {
+  private record(t: Translation, event: number, invalidToo = false): number {
     t.event = event;
-    this.prompt.outcome = this.core.events.record(t);
+    this.prompt.outcome = this.core.events.record(t, invalidToo);
     return event;
   }
 }

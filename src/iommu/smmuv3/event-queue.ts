@@ -42,16 +42,20 @@ export class EventQueue {
 
   /**
    * A transaction has faulted: its event is recorded, or not (5.5, 7.2.1).
+   * @param invalidToo C_BAD_STREAMID is recorded whatever CR2.RECINVSID says
    * @returns see {@link OUTCOME}; of `stalled`, {@link stag} is its place
    */
-  record(of: EventSource): number {
+  record(of: EventSource, invalidToo = false): number {
     const { core } = this;
     this.stag = -1;
     const related = isTranslationRelated(of.event);
     if (related && of.s === 1) return this.stall(of);
     const suppressed =
       (related && of.r === 0) ||
-      (of.event === EVENT.C_BAD_STREAMID && core.profile.honoursRecinvsid && core.regs.get(CR2, CR2.RECINVSID) === 0);
+      (of.event === EVENT.C_BAD_STREAMID &&
+        !invalidToo &&
+        core.profile.honoursRecinvsid &&
+        core.regs.get(CR2, CR2.RECINVSID) === 0);
     makeRecord(of, this.halves);
     const recording = suppressed ? 'suppressed' : this.write(of.mev === 1 || MERGED_ALWAYS.includes(of.event));
     if (core.telling) this.tell(of, TEXT[recording]);
