@@ -76,7 +76,12 @@ export class Smmu implements Translator, MmioBlock {
         : new RequestSteps(this.core, dma, options.readsInParts === true && this.profile.readsInParts);
     dma?.namings.push(...namingsOf(this.caches));
     this.marks = dma === undefined ? NO_MARKS : new Marks(this.core, dma);
-    this.interface = new ProgrammingInterface(this.core, this.marks, (sid) => this.prompt.pparOf(sid), options);
+    this.interface = new ProgrammingInterface(
+      this.core,
+      this.marks,
+      (sid, ssid) => this.prompt.pparOf(sid, ssid),
+      options,
+    );
     this.agents = this.interface.agents;
   }
 

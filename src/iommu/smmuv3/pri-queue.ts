@@ -24,8 +24,8 @@ export interface PageRequest extends Omit<Message, 'pasid'> {
   readonly ssid: number;
 }
 
-/** STE.PPAR of a stream; −1 where there is no valid STE (8.1). */
-export type PparSource = (sid: number) => number;
+/** STE.PPAR of a stream; −1 where there is no valid STE (8.1), which may be recorded. `ssid` is the request's. */
+export type PparSource = (sid: number, ssid: number) => number;
 
 function isStopMarker({ last, read, write, pasid }: Message): boolean {
   return last && !read && !write && pasid >= 0;
@@ -79,7 +79,7 @@ export class PriQueue extends PageRequestPort<SmmuCore> {
   private respondToOverflow({ group, sid, pasid }: Message): void {
     const { idr1, idr3 } = this.core.has;
     if (pasid < 0 || idr1.SSIDSIZE === 0) return this.respond(sid, -1, group, RESPONSE_CODE.success);
-    const ppar = idr3.PPS === 1 ? 1 : this.ppar(sid);
+    const ppar = idr3.PPS === 1 ? 1 : this.ppar(sid, pasid);
     if (ppar < 0) return this.respond(sid, -1, group, RESPONSE_CODE.failure);
     this.respond(sid, ppar === 1 ? pasid : -1, group, RESPONSE_CODE.success);
   }

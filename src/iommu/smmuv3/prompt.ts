@@ -9,6 +9,7 @@ import { contextLevelOne } from './context-table.ts';
 import type { SmmuCore } from './core.ts';
 import { INTERNAL } from './core.ts';
 import { Walker } from './nested.ts';
+import { CR2 } from './registers.ts';
 import { ATS, BLOCKED, isTranslationRequest, REQUEST } from './request.ts';
 import { ShortWalk } from './short-walk.ts';
 import { levelOneIndex } from './stream-table.ts';
@@ -187,12 +188,16 @@ export class Prompt {
     }
   }
 
-  /** STE.PPAR of a stream, which is read if it is not cached; −1 where it has no valid STE (8.1). */
-  pparOf(sid: number): number {
-    const { probe, walker } = this;
+  /**
+   * STE.PPAR of a stream, which is read if it is not cached; −1 where it has no valid STE (8.1). Why it has none is recorded with CR2.REC_CFG_ATS.
+   * @param ssid SubstreamID of the page request
+   */
+  pparOf(sid: number, ssid: number): number {
+    const { core, probe, walker } = this;
     probe.sid = sid;
-    probe.ssid = -1;
+    probe.ssid = ssid;
     probe.kind = REQUEST.read;
+    probe.mev = 0;
     probe.ste = 0;
     probe.task = TASK.none;
     probe.look = LOOK.ste;
@@ -200,9 +205,10 @@ export class Prompt {
       if (probe.look === LOOK.none) walker.step(probe, true);
       else this.look(probe);
     }
-    if (probe.ste === 0) return -1;
-    const tag = this.words[probe.ste];
-    return ((tag >>> STE_TAG.bad) & 1) !== 0 ? -1 : (tag >>> STE_TAG.ppar) & 1;
+    const tag = probe.ste === 0 ? 0 : this.words[probe.ste];
+    if (probe.ste !== 0 && ((tag >>> STE_TAG.bad) & 1) === 0) return (tag >>> STE_TAG.ppar) & 1;
+    if (core.regs.get(CR2, CR2.REC_CFG_ATS) === 1) core.events.record(probe);
+    return -1;
   }
 
   /** The event of the translation is recorded, or not. */
