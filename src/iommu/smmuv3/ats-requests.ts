@@ -89,8 +89,7 @@ export class AtsRequests {
     prompt.run(t);
     if (t.task === TASK.done) return ((core.arena.words[t.ste] >>> STE_TAG.eats) & 3) === EATS.split ? 0 : this.pass(t);
     if (t.event === NO_EVENT) return BLOCKED;
-    if (t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN)
-      return this.recordConfiguration(t, true);
+    if (t.event < EVENT.F_WALK_EABT && t.event !== EVENT.F_TRANSL_FORBIDDEN) return this.recordConfiguration(t, true);
     return this.record(t, t.event);
   }
 

@@ -170,21 +170,24 @@ describe('3.9.1.3 translated transactions', () => {
   });
 
   // What a translated transaction meets: it has no SubstreamID, and no CD is read for it.
-  test.each(ERRORS.filter(({ event }) => event <= 6))('ATSCHK, $name: aborted; an event with CR2.REC_CFG_ATS, whatever RECINVSID says', (cause) => {
-    for (const [cr2, recorded] of [
-      [RECINVSID, false],
-      [RECINVSID | REC_CFG_ATS, true],
-      [REC_CFG_ATS, true],
-      [0n, false],
-    ] as const) {
-      const bench = benchOf(cr2);
-      bench.enable(0);
-      cause.configure(bench);
-      bench.enable(SMMUEN | ATSCHK);
-      expect(bench.ask(cause.sid ?? SID, 0x5000n, translated)).toEqual({ event: cause.event });
-      expect(bench.takeEvents().map(({ ID }) => ID)).toEqual(recorded ? [cause.event] : []);
-    }
-  });
+  test.each(ERRORS.filter(({ event }) => event <= 6))(
+    'ATSCHK, $name: aborted; an event with CR2.REC_CFG_ATS, whatever RECINVSID says',
+    (cause) => {
+      for (const [cr2, recorded] of [
+        [RECINVSID, false],
+        [RECINVSID | REC_CFG_ATS, true],
+        [REC_CFG_ATS, true],
+        [0n, false],
+      ] as const) {
+        const bench = benchOf(cr2);
+        bench.enable(0);
+        cause.configure(bench);
+        bench.enable(SMMUEN | ATSCHK);
+        expect(bench.ask(cause.sid ?? SID, 0x5000n, translated)).toEqual({ event: cause.event });
+        expect(bench.takeEvents().map(({ ID }) => ID)).toEqual(recorded ? [cause.event] : []);
+      }
+    },
+  );
 
   test.each([
     ['a page', 0x5000n, { address: 0x9000n }, []],
