@@ -2,11 +2,13 @@
 import type { Vtd } from '../../../src/iommu/vtd/index.ts';
 import type { Arena, Machine, RamMemory } from '../../../src/machine/index.ts';
 import { PHASE, SLOT } from '../../../src/machine/index.ts';
+import { needsModel, ON_QEMU } from '../drivers/needs-model.ts';
 import type { Answer, BenchOptions, Driver } from './drivers/driver.ts';
-import { needsModel, READ } from './drivers/driver.ts';
+import { READ } from './drivers/driver.ts';
 import { ModelDriver } from './drivers/model.ts';
 import { QemuDriver } from './drivers/qemu.ts';
 
+export { modelOnly, ON_QEMU } from '../drivers/needs-model.ts';
 export type { Answer, BenchOptions } from './drivers/driver.ts';
 export { READ, UNTOLD, WRITE } from './drivers/driver.ts';
 export { Random } from './random.ts';
@@ -58,9 +60,6 @@ export const STATUS = 0x20000n;
 const FIRST_TABLE = 0x30000n;
 
 const MASK64 = (1n << 64n) - 1n;
-
-/** `qtest`: the tests run on a real QEMU, as far as it can show what they ask for. */
-export const ON_QEMU = process.env.PINHOLE_CONFORMANCE_ON === 'qtest';
 
 /** A second-stage page table: its top table, its levels. */
 export interface Tree {
@@ -350,11 +349,6 @@ export class Flight {
 export function queueErrorInfo(bench: Bench, wanted: number): number {
   const told = bench.read32(REG.IQERCD) & 0xf;
   return told === 0 && ON_QEMU ? wanted : told;
-}
-
-/** Skips the test that runs on any other driver; the whole file, where none runs yet. @param what it looks at */
-export function modelOnly(what: string): void {
-  if (ON_QEMU) needsModel('inside', what);
 }
 
 // ---- descriptors (VT-d 6.5.2), written by hand ---------------------------------------------------------------------

@@ -2,7 +2,6 @@
  * What a conformance test can see of a VT-d unit, whoever has built it: registers, memory, what becomes of requests of devices. The model
  * has one (model.ts), a real QEMU another (qemu.ts); PINHOLE_CONFORMANCE_ON chooses.
  */
-import { TestRunner } from 'vitest';
 import type { DeviceTlbSink, PageGroupResponseSink, VtdOptions } from '../../../../src/iommu/vtd/index.ts';
 
 export interface BenchOptions extends VtdOptions {
@@ -70,39 +69,4 @@ export interface Driver {
   reasonFor(reason: number, access: number): number;
   /** The test is one of a unit that has this; one that has not skips it. */
   needs(field: Need): void;
-}
-
-/** Why a test cannot run on a real QEMU. */
-export type Reason =
-  /** The unit that it asks for is not one that QEMU can be. */
-  | 'capability'
-  /** It looks into the unit, or into its steps. */
-  | 'inside'
-  /** QEMU has no device that sends such a request. */
-  | 'request'
-  /** What is asked leaves no trace that software or QEMU’s log shows. */
-  | 'unseen';
-
-/** A test wants what only the model can show. */
-export class NeedsModelError extends Error {
-  override readonly name = 'NeedsModelError';
-
-  constructor(reason: Reason, what: string) {
-    super(`needs the model: ${reason}: ${what}`);
-  }
-}
-
-/** Skips the test that runs, for a reason that is counted. @throws NeedsModelError always: the test does not go on, whoever catches it */
-export function needsModel(reason: Reason, what: string): never {
-  const error = new NeedsModelError(reason, what);
-  const test = TestRunner.getCurrentTest();
-  if (test === undefined) throw error;
-  Object.assign(test.meta, { needsModel: error.message });
-  try {
-    // Marks the test as skipped by throwing; from then on it is, even where an `expect` takes the error for an answer.
-    test.context.skip(error.message);
-  } catch (skipped) {
-    Object.assign(error, { cause: skipped });
-  }
-  throw error;
 }

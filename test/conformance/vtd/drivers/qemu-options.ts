@@ -1,8 +1,8 @@
 /** Which unit a test asks for, as options of `-device intel-iommu`; and whether QEMU’s then is one. */
 import { get } from '../../../../src/bits/index.ts';
 import { CAP, ECAP, VER } from '../../../../src/iommu/vtd/index.ts';
+import { needsModel } from '../../drivers/needs-model.ts';
 import type { BenchOptions } from './driver.ts';
-import { needsModel } from './driver.ts';
 
 /** What QEMU can be asked for; and sizes: it has all the memory and cache entries that a test wants. All else is the model’s own. */
 const OF_A_UNIT = ['cap', 'ecap', 'ver', 'haw', 'frames', 'caches'];

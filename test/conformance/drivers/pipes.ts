@@ -20,7 +20,13 @@ export class LinePipe {
   }
 
   send(text: string): void {
-    writeSync(this.into, text, null, 'latin1');
+    try {
+      writeSync(this.into, text, null, 'latin1');
+    } catch (error) {
+      // Nobody reads any more.
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') throw this.closed();
+      throw error;
+    }
   }
 
   /** Waits for lines until one is the last. @throws Error where QEMU is gone */
