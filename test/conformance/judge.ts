@@ -17,9 +17,9 @@ export interface ExpectedFailures {
   readonly name: string;
   readonly title: string;
   readonly clause: string;
-  /** Function of QEMU’s hw/i386/intel_iommu.c. */
+  /** Function of QEMU’s hw/i386/intel_iommu.c, or hw/arm/smmuv3.c and smmu-common.c. */
   readonly qemu: string;
-  /** VT-d leaves it to hardware: the test shows what the model has decided. */
+  /** The specification leaves it to hardware: the test shows what the model has decided. */
   readonly permitted: boolean;
   /** By file the tests that fail because of it, each by its whole name, or by a part where every test of that part fails. */
   readonly tests: Readonly<Record<string, readonly string[]>>;
@@ -84,6 +84,23 @@ export function judge(ran: readonly Ran[], expected: readonly ExpectedFailures[]
     `run on QEMU ${ranInAll} (${passed} as specified, ${deviating} expected deviations), ${skipped.length} skipped, ${todo} todo, ${wrong.length} failed`,
   );
   return { counts: { passed: passed + deviating, failed: wrong.length, pending: skipped.length, todo }, lines };
+}
+
+/** One line for each file: how many of its tests passed, failed (as expected or not), and were skipped, by reason. */
+export function countsOfFiles(ran: readonly Ran[]): string[] {
+  return [...new Set(ran.map(({ file }) => file))].sort().map((file) => {
+    const of = ran.filter((test) => test.file === file);
+    const count = (state: Ran['state']) => of.filter((test) => test.state === state).length;
+    const reasons = new Map<string, number>();
+    for (const { state, why } of of) {
+      if (state !== 'skipped') continue;
+      const reason = why.slice(PREFIX.length).split(':')[0];
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+    const skipped = [...reasons].map(([reason, n]) => `${n} ${reason}`).join(', ');
+    const [passed, failed] = [count('passed'), count('failed')];
+    return `${file}: run ${passed + failed}, as specified ${passed}, otherwise ${failed}, skipped ${count('skipped')}${skipped === '' ? '' : ` (${skipped})`}`;
+  });
 }
 
 const order = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);

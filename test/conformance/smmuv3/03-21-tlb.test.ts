@@ -49,7 +49,7 @@ describe('3.17 tags', () => {
   });
 
   test('EL2 is told from EL1', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { Hyp: 1 } });
     bench.map(bench.stage1(1, { ASID: 0 }), VA, 0x8000n);
     bench.map(bench.stage1(2, { ASID: 0 }, { STRW: 2 }), VA, 0x9000n);
     expect([bench.ask(1, VA), bench.ask(2, VA)]).toEqual([ONE, TWO]);

@@ -3,20 +3,23 @@ import { describe, expect, test } from 'vitest';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import { LEAF, TableBench } from './tables.ts';
 import type { BenchOptions } from './unit.ts';
-import { Bench, PRIVILEGED, READ, WRITE } from './unit.ts';
+import { Bench, MEMORY, PRIVILEGED, READ, WRITE } from './unit.ts';
 
 const [C_BAD_STREAMID, C_BAD_STE, C_BAD_CD, F_TRANSLATION, F_PERMISSION] = [2, 4, 10, 16, 19];
 
 describe('5.1 L1STD', () => {
+  const STREAMS = MEMORY + 0x1_0000n;
+  const SECOND = MEMORY + 0x2_0000n;
+
   test.each([
     [1, 1],
     [3, 4],
     [7, 64],
   ])('Span %i: %i STEs', (span, count) => {
     const bench = new Bench();
-    bench.streamTable(0x1_0000n, 8, 6);
-    bench.poke(0x1_0000n, 0x2_0000n | BigInt(span));
-    for (let sid = 0; sid < 64; sid++) bench.ste(0x2_0000n + 64n * BigInt(sid), { Config: STE_CONFIG.bypass });
+    bench.streamTable(STREAMS, 8, 6);
+    bench.poke(STREAMS, SECOND | BigInt(span));
+    for (let sid = 0; sid < 64; sid++) bench.ste(SECOND + 64n * BigInt(sid), { Config: STE_CONFIG.bypass });
     bench.enable(1);
     for (let sid = 0; sid < 64; sid++)
       expect(bench.ask(sid, 0x5000n), `${sid}`).toEqual(sid < count ? { address: 0x5000n } : { event: C_BAD_STREAMID });
@@ -24,9 +27,9 @@ describe('5.1 L1STD', () => {
 
   test.each([0, 8, 12, 31])('Span %i: none', (span) => {
     const bench = new Bench();
-    bench.streamTable(0x1_0000n, 8, 6);
-    bench.poke(0x1_0000n, 0x2_0000n | BigInt(span));
-    bench.ste(0x2_0000n, { Config: STE_CONFIG.bypass });
+    bench.streamTable(STREAMS, 8, 6);
+    bench.poke(STREAMS, SECOND | BigInt(span));
+    bench.ste(SECOND, { Config: STE_CONFIG.bypass });
     bench.enable(1);
     expect(bench.ask(0, 0x5000n)).toEqual({ event: C_BAD_STREAMID });
   });
@@ -35,6 +38,7 @@ describe('5.1 L1STD', () => {
 describe('5.4 CD.T0SZ', () => {
   const WIDE: BenchOptions = { idr5: { OAS: 6, VAX: 1 } };
   const LARGE: BenchOptions = { idr3: { STT: 0 } };
+  const SMALL: BenchOptions = { idr3: { STT: 1 } };
   test.each([
     ['4 KiB', {}, 0, 15, 16],
     ['64 KiB', {}, 1, 15, 16],
@@ -48,9 +52,9 @@ describe('5.4 CD.T0SZ', () => {
   });
 
   test.each([
-    ['4 KiB', {}, 0, 48, 49],
-    ['16 KiB', {}, 2, 48, 49],
-    ['64 KiB', {}, 1, 47, 48],
+    ['4 KiB', SMALL, 0, 48, 49],
+    ['16 KiB', SMALL, 2, 48, 49],
+    ['64 KiB', SMALL, 1, 47, 48],
     ['4 KiB without small tables', LARGE, 0, 39, 40],
     ['64 KiB without small tables', LARGE, 1, 39, 40],
   ] as const)('of %s is at most what tables can have', (_, options, TG0, good, bad) => {
@@ -66,7 +70,7 @@ describe('5.2 STE.STRW', () => {
   const UPPER = 0xffff_ffff_ffff_f000n;
 
   test('EL2 has no upper table: addresses of it are out of range', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { Hyp: 1 } });
     const table = bench.stage1(1, {}, { STRW: 2 });
     bench.map(table, TOP, 0x8000n);
     expect(bench.ask(1, TOP)).toEqual({ address: 0x8000n });
@@ -84,7 +88,7 @@ describe('5.2 STE.STRW', () => {
   });
 
   test('PAN says nothing in EL2', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { Hyp: 1 } });
     for (const [sid, STRW] of [
       [1, 0],
       [2, 2],
@@ -108,7 +112,7 @@ describe('3.13, 5.2 STE.S2HA, S2HD', () => {
   };
 
   test('both: a write makes a writable-clean page dirty, a read does not', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { HTTU: 2 } });
     const at = second(bench, { S2HA: 1, S2HD: 1 }, clean | DBM);
     const before = bench.peek(at);
     expect([bench.ask(1, 0x1000n, READ), bench.peek(at)]).toEqual([{ address: 0x8000n }, before]);
@@ -116,7 +120,7 @@ describe('3.13, 5.2 STE.S2HA, S2HD', () => {
   });
 
   test('S2HD without S2HA: DBM says nothing', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { HTTU: 2 } });
     const at = second(bench, { S2HA: 0, S2HD: 1 }, clean | DBM);
     const before = bench.peek(at);
     expect([bench.ask(1, 0x1000n, WRITE), bench.peek(at)]).toEqual([{ event: F_PERMISSION }, before]);

@@ -6,7 +6,9 @@ import { PROFILES } from '../../../src/iommu/smmuv3/profiles.ts';
 import { MARK, Machine, PHASE, SLOT } from '../../../src/machine/index.ts';
 import { Random } from '../vtd/random.ts';
 import type { Options } from './interface-bench.ts';
-import { CMDQ, EVENTQ, InterfaceBench, PRIQ, REG } from './interface-bench.ts';
+import { CMDQ, EVENTQ, InterfaceBench, modelOnly, PRIQ, REG } from './interface-bench.ts';
+
+modelOnly('steps, and what each of them sets off');
 
 const OFFSETS = Object.values(REG);
 const OPCODES = Object.keys(COMMANDS).map(Number);
@@ -141,16 +143,7 @@ function settle(bench: InterfaceBench, random: Random): void {
 function clear(bench: InterfaceBench): void {
   figures.answers += bench.responses.length + bench.atcRequests.length;
   if (((bench.read32(REG.GERROR) ^ bench.read32(REG.GERRORN)) & 1) !== 0) figures.errors++;
-  for (const list of [
-    bench.calls,
-    bench.scopes,
-    bench.pulses,
-    bench.messages,
-    bench.responses,
-    bench.atcRequests,
-    bench.resolved,
-  ])
-    list.length = 0;
+  bench.forgetCalls();
 }
 
 const AT_ONCE = 700_000;

@@ -13,9 +13,12 @@ import {
   STRTAB_BASE_CFG,
 } from '../../../src/iommu/smmuv3/index.ts';
 import { ACCESS, PHASE, SLOT } from '../../../src/machine/index.ts';
+import { modelOnly } from '../drivers/needs-model.ts';
 import { Random } from '../vtd/random.ts';
 import type { BenchOptions } from './drivers/driver.ts';
 import { ModelDriver } from './drivers/model.ts';
+
+modelOnly('a million requests and accesses, at once and in steps');
 
 const FRAMES = 64;
 const PAGE = 4096n;

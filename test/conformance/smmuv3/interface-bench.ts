@@ -1,15 +1,25 @@
-/** An SMMU's programming interface alone: what it asks of caches and of requests in flight is written down, and nothing is translated. */
+/** An SMMU’s programming interface alone: registers, queues, interrupts. */
 import type { Fields, Layout, Values } from '../../../src/bits/index.ts';
 import { decode, encode } from '../../../src/bits/index.ts';
-import type { SmmuOptions, SmmuParts } from '../../../src/iommu/smmuv3/core.ts';
-import { SmmuCore } from '../../../src/iommu/smmuv3/core.ts';
+import type { SmmuCore } from '../../../src/iommu/smmuv3/core.ts';
 import type { EventSource } from '../../../src/iommu/smmuv3/event-record.ts';
 import { CLASS, EVENT, eventSource } from '../../../src/iommu/smmuv3/event-record.ts';
 import { EVENTS } from '../../../src/iommu/smmuv3/events.ts';
-import type { InterfaceOptions } from '../../../src/iommu/smmuv3/programming-interface.ts';
-import { ProgrammingInterface } from '../../../src/iommu/smmuv3/programming-interface.ts';
-import type { InvalidatedCaches, RequestMarks, TlbScope } from '../../../src/iommu/smmuv3/tlb-scope.ts';
-import { Arena, RamMemory } from '../../../src/machine/index.ts';
+import type { ProgrammingInterface } from '../../../src/iommu/smmuv3/programming-interface.ts';
+import type { TlbScope } from '../../../src/iommu/smmuv3/tlb-scope.ts';
+import type { RamMemory } from '../../../src/machine/index.ts';
+import { needsModel, ON_QEMU } from '../drivers/needs-model.ts';
+import type { Wire } from './drivers/driver.ts';
+import { MEMORY } from './drivers/driver.ts';
+import type { InterfaceDriver } from './drivers/interface.ts';
+import { STREAMS, STREAMS_LOG2 } from './drivers/interface.ts';
+import type { Options } from './drivers/interface-model.ts';
+import { ModelInterface } from './drivers/interface-model.ts';
+import { QemuInterface } from './drivers/interface-qemu.ts';
+
+export { modelOnly, ON_QEMU } from '../drivers/needs-model.ts';
+export { MEMORY } from './drivers/driver.ts';
+export type { Options } from './drivers/interface-model.ts';
 
 /** Offsets as the specification's table 6.2 has them, and not as the declarations do. */
 export const REG = {
@@ -60,12 +70,8 @@ export const [CMDQ_ERR, EVENTQ_ABT_ERR, PRIQ_ABT_ERR] = [1, 4, 8];
 export const [MSI_CMDQ_ABT_ERR, MSI_EVENTQ_ABT_ERR, MSI_PRIQ_ABT_ERR, MSI_GERROR_ABT_ERR] = [0x10, 0x20, 0x40, 0x80];
 
 /** Where the queues are. */
-export const [CMDQ, EVENTQ, PRIQ] = [0x4000, 0x8000, 0xc000];
-
-/** Memory ends here: nothing decodes beyond. */
-export const MEMORY_END = 0x40000;
-
-export type Options = SmmuOptions & InterfaceOptions & { readonly ppar?: number } & Partial<SmmuParts>;
+const BASE = Number(MEMORY);
+export const [CMDQ, EVENTQ, PRIQ] = [BASE + 0x4000, BASE + 0x8000, BASE + 0xc000];
 
 /** Another one than the model's: halves of the words of commands as chapter 4 has them. */
 export type Command = readonly [bigint, bigint];
@@ -76,95 +82,119 @@ export function command<F extends Fields>(of: Layout<F>, values: Partial<Values<
 }
 
 export class InterfaceBench {
-  readonly memory = new RamMemory(MEMORY_END / 4096);
-  readonly core: SmmuCore;
-  readonly unit: ProgrammingInterface;
-  /** What was asked of caches and of requests in flight, in order. */
-  readonly calls: string[] = [];
-  readonly scopes: TlbScope[] = [];
-  readonly pulses: string[] = [];
-  readonly messages: number[][] = [];
-  readonly responses: number[][] = [];
-  readonly atcRequests: object[] = [];
-  readonly resolved: number[][] = [];
-  sentEvents = 0;
-  /** Whether a device completes an ATC invalidation. */
-  completes = true;
-  /** Whether accesses are followed by all that they set off. */
-  settles = true;
+  readonly driver: InterfaceDriver;
 
   constructor(options: Options = {}) {
-    const caches: InvalidatedCaches = {
-      dropSte: (sid, leafOnly) => void this.calls.push(`ste ${sid}${leafOnly ? ' leaf' : ''}`),
-      dropSteRange: (sid, log2) => void this.calls.push(`stes ${sid} 2^${log2}`),
-      dropAllConfig: () => void this.calls.push('all configuration'),
-      dropCd: (sid, ssid, leafOnly) => void this.calls.push(`cd ${sid} ${ssid}${leafOnly ? ' leaf' : ''}`),
-      dropCdAll: (sid) => void this.calls.push(`cds ${sid}`),
-      dropTlb: (scope) => {
-        this.calls.push('tlb');
-        this.scopes.push({ ...scope });
-      },
-      describe: () => [],
-    };
-    const marks: RequestMarks = {
-      forTlb: () => void this.calls.push('mark tlb'),
-      forConfig: (sid, log2, ssid) => void this.calls.push(`mark ${sid} 2^${log2} ${ssid}`),
-    };
-    const parts: SmmuParts = {
-      arena: options.arena ?? new Arena(1 << 12),
-      tables: this.memory,
-      memory: this.memory,
-      message: (hi, lo, data) => {
-        // An interrupt controller is at 0x8000_0000 + 64 KiB, and nowhere else.
-        if (hi !== 0 || lo < 0x80000000 || lo >= 0x80010000) return false;
-        this.messages.push([lo, data]);
-        return true;
-      },
-      wire: (line) => void this.pulses.push(line),
-      sendEvent: () => void this.sentEvents++,
-      pageResponse: (...response) => void this.responses.push(response),
-      invalidateAtc: ({ address, size, sid, pasid }) => {
-        this.atcRequests.push({ sid, pasid, address, size });
-        return this.completes;
-      },
-      stallResolved: (stag, becomes) => void this.resolved.push([stag, becomes]),
-      ...options,
-    };
-    this.core = new SmmuCore(parts, options, () => caches);
-    this.unit = new ProgrammingInterface(this.core, marks, () => options.ppar ?? -1, options);
+    this.driver = ON_QEMU ? new QemuInterface(options) : new ModelInterface(options);
+  }
+
+  // ---- what only the model shows --------------------------------------------------------------------------------
+
+  private model(what: string): ModelInterface {
+    return this.driver instanceof ModelInterface ? this.driver : needsModel('inside', what);
+  }
+
+  get memory(): RamMemory {
+    return this.model('memory as an array').memory;
+  }
+
+  get core(): SmmuCore {
+    return this.model('the unit itself').core;
+  }
+
+  get unit(): ProgrammingInterface {
+    return this.model('the unit itself').unit;
+  }
+
+  /** What was asked of caches and of requests in flight, in order. */
+  get calls(): string[] {
+    return this.model('what caches are asked').calls;
+  }
+
+  get messages(): number[][] {
+    return this.model('messages of interrupts').messages;
+  }
+
+  get responses(): number[][] {
+    return this.model('responses to page requests').responses;
+  }
+
+  get atcRequests(): object[] {
+    return this.model('invalidations of ATCs').atcRequests;
+  }
+
+  get resolved(): number[][] {
+    return this.model('stalled transactions').resolved;
+  }
+
+  get sentEvents(): number {
+    return this.model('events of a processor (SEV)').sentEvents;
+  }
+
+  forgetCalls(): void {
+    this.model('what caches are asked').forget();
+  }
+
+  /** Whether a device completes an ATC invalidation. */
+  set completes(value: boolean) {
+    this.model('invalidations of ATCs').completes = value;
+  }
+
+  /** Whether accesses are followed by all that they set off. */
+  set settles(value: boolean) {
+    this.model('an SMMU in steps').settles = value;
+  }
+
+  // ---- what everybody shows -------------------------------------------------------------------------------------
+
+  get pulses(): readonly Wire[] {
+    return this.driver.pulses;
+  }
+
+  /** Invalidations of translations. */
+  get scopes(): readonly TlbScope[] {
+    return this.driver.scopes;
+  }
+
+  /** How often caches or devices were asked to do something. */
+  get asked(): number {
+    return this.driver.asked;
   }
 
   read32(offset: number): number {
-    return this.unit.read(offset, 4).lo >>> 0;
+    return Number(this.driver.read(offset, 4));
   }
 
   read64(offset: number): bigint {
-    const { lo, hi } = this.unit.read(offset, 8);
-    return (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
+    return this.driver.read(offset, 8);
   }
 
   write32(offset: number, value: number): void {
-    this.unit.write(offset, 4, value | 0, 0);
-    if (this.settles) this.unit.settle();
+    this.driver.write(offset, 4, BigInt(value >>> 0));
   }
 
   write64(offset: number, value: bigint): void {
-    this.unit.write(offset, 8, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
-    if (this.settles) this.unit.settle();
+    this.driver.write(offset, 8, value);
   }
 
   peek(address: number): bigint {
-    const at = this.memory.locate(Math.floor(address / 4096), (address % 4096) >>> 3);
-    return (BigInt(this.memory.hi(at) >>> 0) << 32n) | BigInt(this.memory.lo(at) >>> 0);
+    return this.driver.peek(BigInt(address) & ~7n);
   }
 
   poke(address: number, value: bigint): void {
-    const at = this.memory.locate(Math.floor(address / 4096), (address % 4096) >>> 3);
-    this.memory.write(at, Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+    this.driver.poke(BigInt(address) & ~7n, value);
+  }
+
+  /** Has a stream table, which transactions that {@link fault} come from. */
+  streams(): this {
+    this.write64(REG.STRTAB_BASE, STREAMS);
+    this.write32(REG.STRTAB_BASE_CFG, STREAMS_LOG2);
+    return this;
   }
 
   /** Sets up and enables the queues. @param log2 of the command queue's entries; events and page requests have as many */
   start(log2 = 4, cr0 = SMMUEN | EVENTQEN | CMDQEN | PRIQEN): this {
+    this.streams();
     this.write64(REG.CMDQ_BASE, BigInt(CMDQ | log2));
     this.write64(REG.EVENTQ_BASE, BigInt(EVENTQ | log2));
     this.write64(REG.PRIQ_BASE, BigInt(PRIQ | log2));
@@ -195,7 +225,7 @@ export class InterfaceBench {
 
   /** A fault of a transaction, a write of 0x1234_5678 by stream 5 if not said otherwise. @returns see OUTCOME */
   fault(of: Partial<EventSource> = {}): number {
-    return this.core.events.record({
+    return this.driver.fault({
       ...eventSource(),
       ...{ event: EVENT.F_TRANSLATION, sid: 5, class: CLASS.IN, lo: 0x12345678, r: 1, a: 1 },
       ...of,

@@ -6,7 +6,9 @@ import { Flight } from './flight.ts';
 import { MAKES, optionsOf, World } from './random-world.ts';
 import type { Request } from './reference.ts';
 import { translate } from './reference.ts';
-import { Bench, READ, WRITE } from './unit.ts';
+import { Bench, modelOnly, READ, WRITE } from './unit.ts';
+
+modelOnly('requests in steps');
 
 const WORLDS = 24;
 const REQUESTS = 24;

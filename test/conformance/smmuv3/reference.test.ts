@@ -4,7 +4,9 @@ import { CMD_STALL_TERM, EVENTS } from '../../../src/iommu/smmuv3/index.ts';
 import { MAKES, optionsOf, World } from './random-world.ts';
 import type { Request, Result } from './reference.ts';
 import { translate } from './reference.ts';
-import { Bench, INSTRUCTION, PRIVILEGED, READ, WRITE } from './unit.ts';
+import { Bench, INSTRUCTION, modelOnly, PRIVILEGED, READ, WRITE } from './unit.ts';
+
+modelOnly('SMMUs with everything, and as many random worlds');
 
 const WORLDS = 1000;
 const REQUESTS = 30;

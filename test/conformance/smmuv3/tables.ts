@@ -3,11 +3,11 @@ import type { Values } from '../../../src/bits/index.ts';
 import type { CD, STE } from '../../../src/iommu/smmuv3/index.ts';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import type { BenchOptions } from './unit.ts';
-import { Bench } from './unit.ts';
+import { Bench, MEMORY } from './unit.ts';
 
-const STREAMS = 0x1_0000n;
-const CONTEXTS = 0x1_1000n;
-const FIRST_TABLE = 0x2_0000n;
+const STREAMS = MEMORY + 0x1_0000n;
+const CONTEXTS = MEMORY + 0x1_1000n;
+const FIRST_TABLE = MEMORY + 0x2_0000n;
 
 /** Low bits of a stage-1 leaf without its type: AF, nG, AP 1 (everybody may read and write); of stage 2: AF, S2AP 3, Normal memory. */
 export const LEAF = { both: 0xc40n, readOnly: 0xcc0n, global: 0x440n, second: 0x4fcn } as const;

@@ -1,8 +1,12 @@
 /**
  * What a conformance test can see of an SMMU, whoever has built it: registers, memory, what becomes of transactions of devices. The model has one
- * (model.ts).
+ * (model.ts), a real QEMU another (qemu.ts); PINHOLE_CONFORMANCE_ON chooses.
  */
 import type { SmmuUnitOptions } from '../../../../src/iommu/smmuv3/index.ts';
+import { ON_QEMU } from '../../drivers/needs-model.ts';
+
+/** Where memory begins: QEMU’s `virt` has it from 1 GiB on, and its device tree in the first MiB of it. Below is flash memory. */
+export const MEMORY = ON_QEMU ? 0x4010_0000n : 0n;
 
 export interface BenchOptions extends SmmuUnitOptions {
   /** Pages of memory; 1024 if absent. */
@@ -27,8 +31,8 @@ export type Answer = { readonly address: bigint } | { readonly event: number };
 
 export interface Driver {
   /** @param size of the access in bytes */
-  read(offset: number, size: 4 | 8): bigint;
-  write(offset: number, size: 4 | 8, value: bigint): void;
+  read(offset: number, size: number): bigint;
+  write(offset: number, size: number, value: bigint): void;
   /** @throws RangeError where there is no memory */
   poke(address: bigint, value: bigint): void;
   peek(address: bigint): bigint;
@@ -36,3 +40,6 @@ export interface Driver {
   run(): void;
   request(asked: Asked): Answer;
 }
+
+/** An interrupt as the SMMU has it. */
+export type Wire = 'eventq' | 'priq' | 'cmd-sync' | 'gerror';

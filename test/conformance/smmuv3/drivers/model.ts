@@ -24,12 +24,12 @@ export class ModelDriver implements Driver {
     if (this.machine !== null) this.machine.dma.translator = this.unit;
   }
 
-  read(offset: number, size: 4 | 8): bigint {
+  read(offset: number, size: number): bigint {
     const { lo, hi } = this.unit.read(offset, size);
     return size === 8 ? join(hi, lo) : BigInt(lo >>> 0);
   }
 
-  write(offset: number, size: 4 | 8, value: bigint): void {
+  write(offset: number, size: number, value: bigint): void {
     this.unit.write(offset, size, low(value), low(value >> 32n));
   }
 
