@@ -14,11 +14,12 @@ import { Random } from '../vtd/random.ts';
 import type { Answer } from './drivers/driver.ts';
 import { Flight } from './flight.ts';
 import { LEAF, TableBench } from './tables.ts';
-import { READ } from './unit.ts';
+import { MEMORY, READ } from './unit.ts';
 
 const F_TRANSLATION = 16;
 const F_TLB_CONFLICT = 0x20;
 const VA = 0x40_1000n;
+const IPA = 0x2000_0000n;
 const [ONE, TWO] = [{ address: 0x8000n }, { address: 0x9000n }];
 
 describe('3.17 tags', () => {
@@ -161,12 +162,12 @@ describe('4.4 what is dropped', () => {
     };
     const table = bench.stage1(1, { ASID: 3 }, nested);
     // Memory of the tables as it is; the page by a page of its own.
-    for (let i = 0n; i < 1024n; i++) bench.map(under, i << 12n, i << 12n, LEAF.second);
-    bench.map(table, VA, 0x4000_0000n);
-    const at = bench.map(under, 0x4000_0000n, 0x8000n, LEAF.second);
+    for (const block of [MEMORY, MEMORY + 0x20_0000n]) bench.map(under, block, block, LEAF.second, { level: 2 });
+    bench.map(table, VA, IPA);
+    const at = bench.map(under, IPA, 0x8000n, LEAF.second);
     expect(bench.ask(1, VA)).toEqual(ONE);
     bench.poke(at, bench.peek(at) ^ 0x1000n);
-    bench.command(CMD_TLBI_S2_IPA, { VMID: 7, Address: 0x4000_0000n });
+    bench.command(CMD_TLBI_S2_IPA, { VMID: 7, Address: IPA });
     expect(bench.ask(1, VA)).toEqual(ONE);
     bench.command(CMD_TLBI_NH_ALL, { VMID: 7 });
     expect(bench.ask(1, VA)).toEqual(TWO);

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
-import { Bench } from './unit.ts';
+import { Bench, MEMORY } from './unit.ts';
 
 const [C_BAD_STREAMID, F_STE_FETCH] = [2, 3];
 const AT = 0x5000n;
 const PASSES = { address: AT };
 const BAD = { event: C_BAD_STREAMID };
-const TABLE = 0x2_0000n;
-const LEVEL_2 = 0x10_0000n;
+const TABLE = MEMORY + 0x2_0000n;
+const LEVEL_2 = MEMORY + 0x10_0000n;
 
 /** A linear stream table, or one of two levels; nothing is in it. */
 function streams(base: bigint, log2: number, split = 0, options: BenchOptions = {}): Bench {
@@ -78,8 +78,8 @@ describe('6.3.24 the table is aligned to its size', () => {
       (log2, base, table) => `linear, LOG2SIZE ${log2}: ${hex(base)} is taken for ${hex(table)}`,
     ),
   )('%s', (_, log2, base, table) => {
-    const bench = streams(base, log2);
-    bypass(bench, table);
+    const bench = streams(MEMORY + base, log2);
+    bypass(bench, MEMORY + table);
     expect(bench.ask(0, AT)).toEqual(PASSES);
   });
 
@@ -97,18 +97,18 @@ describe('6.3.24 the table is aligned to its size', () => {
         `2-level, LOG2SIZE ${log2}, SPLIT ${split}: ${hex(base)} is taken for ${hex(table)}`,
     ),
   )('%s', (_, log2, split, base, table) => {
-    const bench = streams(base, log2, split);
-    bench.poke(table, LEVEL_2 | 1n);
+    const bench = streams(MEMORY + base, log2, split);
+    bench.poke(MEMORY + table, LEVEL_2 | 1n);
     bypass(bench, LEVEL_2);
     expect(bench.ask(0, AT)).toEqual(PASSES);
   });
 
   test('by LOG2SIZE as it is written, though IDR1.SIDSIZE limits StreamIDs', () => {
-    const bench = streams(0x2_0400n, 8, 0, { idr1: { SIDSIZE: 4 } });
-    bypass(bench, 0x2_0000n);
+    const bench = streams(TABLE + 0x400n, 8, 0, { idr1: { SIDSIZE: 4 } });
+    bypass(bench, TABLE);
     expect(bench.ask(0, AT)).toEqual(PASSES);
-    const two = streams(0x2_0040n, 10, 6, { idr1: { SIDSIZE: 8 } });
-    two.poke(0x2_0000n, LEVEL_2 | 1n);
+    const two = streams(TABLE + 0x40n, 10, 6, { idr1: { SIDSIZE: 8 } });
+    two.poke(TABLE, LEVEL_2 | 1n);
     bypass(two, LEVEL_2);
     expect(two.ask(0, AT)).toEqual(PASSES);
   });
@@ -197,8 +197,8 @@ describe('5.1 L1STD', () => {
     ),
   )('%s', (_, span, pointer, table) => {
     const bench = streams(TABLE, 12, 6);
-    bench.poke(TABLE, pointer | BigInt(span));
-    bypass(bench, table);
+    bench.poke(TABLE, MEMORY | pointer | BigInt(span));
+    bypass(bench, MEMORY + table);
     expect(bench.ask(0, AT)).toEqual(PASSES);
   });
 

@@ -3,17 +3,21 @@ import { describe, expect, test } from 'vitest';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import { LEAF, TableBench } from './tables.ts';
 import type { BenchOptions } from './unit.ts';
+import { MEMORY } from './unit.ts';
 
 const [F_STREAM_DISABLED, C_BAD_SUBSTREAMID, F_CD_FETCH] = [6, 8, 9];
 const AT = 0x5000n;
 const PASSES = { address: AT };
-const LEVEL_2 = 0x10_0000n;
-const CDS = 0x1_2000n;
+const LEVEL_2 = MEMORY + 0x10_0000n;
+const CDS = MEMORY + 0x1_2000n;
 const PAGE = (index: number): bigint => 0x10_0000n + (BigInt(index) << 12n);
+
+/** Without substreams S1CDMax is IGNORED. */
+const SUBSTREAMS: BenchOptions = { idr1: { SSIDSIZE: 20 } };
 
 /** A stream with 2^max CDs of a linear table: CD n maps AT to a page of its own. */
 function substreams(S1CDMax: number, more: object = {}, options: BenchOptions = {}): TableBench {
-  const bench = new TableBench(options);
+  const bench = new TableBench(S1CDMax === 0 ? options : { ...SUBSTREAMS, ...options });
   const table = bench.table();
   bench.stage1(1, { TTB0: table }, { S1CDMax, S1ContextPtr: CDS, ...more });
   for (const index of [0, 1, 2, 3]) {
@@ -77,7 +81,7 @@ describe('5.2 Config, S1DSS and substreams', () => {
     [2, { address: PAGE(0) + 0x7000n }],
     [3, DISABLED],
   ])('both stages, S1CDMax 2, S1DSS %i, none: stage 2 has the address or the CD’s', (S1DSS, answer) => {
-    const bench = new TableBench();
+    const bench = new TableBench(SUBSTREAMS);
     const { table, under } = bench.nested(1, {}, { S1CDMax: 2, S1DSS, S1ContextPtr: CDS });
     bench.cd(CDS, { T0SZ: 25, EPD1: 1, IPS: 5, ASID: 1, TTB0: table });
     bench.map(table, AT, 0x4010_0000n);
@@ -157,7 +161,7 @@ describe('5.2 S1CDMax: how many CDs there are', () => {
 });
 
 describe('5.3 L1CD', () => {
-  const L1 = 0x1_4000n;
+  const L1 = MEMORY + 0x1_4000n;
   const twoLevels = (S1Fmt: number, l1cd: bigint, options: BenchOptions = {}): TableBench => {
     const bench = new TableBench(options);
     bench.stage1(1, {}, { S1CDMax: 12, S1Fmt, S1ContextPtr: L1, S1DSS: 2 });

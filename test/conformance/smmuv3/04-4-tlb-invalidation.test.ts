@@ -13,7 +13,7 @@ import {
   CMD_TLBI_S2_IPA,
   CMD_TLBI_S12_VMALL,
 } from '../../../src/iommu/smmuv3/commands.ts';
-import type { Command } from './interface-bench.ts';
+import type { Command, Options } from './interface-bench.ts';
 import { benchAfter, CMDQEN, command, InterfaceBench, REG } from './interface-bench.ts';
 
 const [EL1, EL2] = [0, 1];
@@ -27,7 +27,8 @@ describe('4.4 invalidation of translations', () => {
     ...{ granule: 0, count: 1, leafOnly: false, ttl: 0, ...more },
   });
   const VA = 0xffff_8765_4321_0000n;
-  const cases: [string, Command, object][] = [
+  const HYP = { idr0: { Hyp: 1 } };
+  const cases: [string, Command, object, Options?][] = [
     [
       '4.4.2.1 NH_ALL',
       command(CMD_TLBI_NH_ALL, { VMID: 0x8001 }),
@@ -48,21 +49,24 @@ describe('4.4 invalidation of translations', () => {
       command(CMD_TLBI_NH_VA, { VMID: 1, ASID: 2, Address: VA, Leaf: 1 }),
       { regime: EL1, stage: ONE, vmid: 1, asid: 2, ...at(VA, { leafOnly: true }) },
     ],
-    ['4.4.2.7 EL2_ALL', command(CMD_TLBI_EL2_ALL), { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...whole }],
+    ['4.4.2.7 EL2_ALL', command(CMD_TLBI_EL2_ALL), { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...whole }, HYP],
     [
       '4.4.2.8 EL2_VA: without E2H the ASID is ignored',
       command(CMD_TLBI_EL2_VA, { ASID: 2, Address: VA }),
       { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...at(VA) },
+      HYP,
     ],
     [
       '4.4.2.9 EL2_VAA',
       command(CMD_TLBI_EL2_VAA, { Address: VA }),
       { regime: EL2, stage: ONE, vmid: -1, asid: -1, ...at(VA) },
+      HYP,
     ],
     [
       '4.4.2.10 EL2_ASID',
       command(CMD_TLBI_EL2_ASID, { ASID: 3 }),
       { regime: EL2, stage: ONE, vmid: -1, asid: 3, ...whole },
+      HYP,
     ],
     [
       '4.4.3.1 S2_IPA',
@@ -76,14 +80,18 @@ describe('4.4 invalidation of translations', () => {
     ],
     ['4.4.4.1 NSNH_ALL', command(CMD_TLBI_NSNH_ALL), { regime: EL1, stage: BOTH, vmid: -1, asid: -1, ...whole }],
   ];
-  test.each(cases)('%s', (_, one, scope) => {
-    const bench = benchAfter([one]);
-    expect(bench.scopes).toEqual([{ ...scope, vmidMask: 0xffff }]);
+  test.each(cases)('%s', (_, one, scope, options) => {
+    expect(benchAfter([one], options).scopes).toMatchObject([scope]);
+  });
+
+  test.each(cases)('%s is for requests in flight, too', (_, one, __, options) => {
+    const bench = benchAfter([one], options);
     expect(bench.calls).toEqual(['tlb', 'mark tlb']);
+    expect(bench.scopes[0].vmidMask).toBe(0xffff);
   });
 
   test('4.4.2.8 EL2_VA with E2H matches the ASID', () => {
-    const bench = new InterfaceBench();
+    const bench = new InterfaceBench(HYP);
     bench.write32(REG.CR2, 1);
     bench.start().submit(command(CMD_TLBI_EL2_VA, { ASID: 2, Address: VA }));
     expect(bench.scopes[0]).toMatchObject({ regime: EL2, asid: 2 });
@@ -95,7 +103,7 @@ describe('4.4 invalidation of translations', () => {
   });
 
   test('3.17.6 VMID wildcards', () => {
-    const bench = new InterfaceBench().start(4, CMDQEN | (3 << 6));
+    const bench = new InterfaceBench({ idr0: { VMW: 1 } }).start(4, CMDQEN | (3 << 6));
     bench.submit(command(CMD_TLBI_NH_ALL, { VMID: 7 }));
     expect(bench.scopes[0]).toMatchObject({ vmid: 7, vmidMask: 0xfff8 });
   });
@@ -131,14 +139,19 @@ describe('4.4 invalidation of translations', () => {
     ['SCALE of 6 bits', { TG: 1, SCALE: 32 }, {}],
     ['a range without IDR3.RIL', { TG: 1, NUM: 1 }, { idr3: { RIL: 0 } }],
   ])('4.4.1.1 %s is illegal', (_, range, options) => {
-    for (const one of [
-      command(CMD_TLBI_NH_VAA, range),
-      command(CMD_TLBI_S2_IPA, range),
-      command(CMD_TLBI_EL2_VA, range),
-    ]) {
+    refused(range, options);
+  });
+
+  test('4.4.1.1 so it is of EL2', () => {
+    const bench = benchAfter([command(CMD_TLBI_EL2_VA, { TG: 1 })], HYP);
+    expect([bench.commandState.err, bench.asked]).toEqual([ILL, 0]);
+  });
+
+  function refused(range: object, options: Options): void {
+    for (const one of [command(CMD_TLBI_NH_VAA, range), command(CMD_TLBI_S2_IPA, range)]) {
       const bench = benchAfter([one], options);
       expect(bench.commandState).toEqual({ rd: 0, err: ILL, active: true });
-      expect(bench.calls).toEqual([]);
+      expect(bench.asked).toBe(0);
     }
-  });
+  }
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import { SECOND, TableBench } from './tables.ts';
 import type { BenchOptions } from './unit.ts';
+import { MEMORY } from './unit.ts';
 
 const [C_BAD_STE, F_CD_FETCH, F_WALK_EABT, F_TRANSLATION] = [4, 9, 11, 16];
 const { abort: ABORT, bypass: BYPASS, s1: S1, s2: S2, s1s2: NESTED } = STE_CONFIG;
@@ -43,7 +44,7 @@ function outcome(bench: TableBench, ssid = -1): string | bigint {
 /** A stage 2 of its own that maps nothing: of a legal one the walk ends with F_TRANSLATION. @returns whether it is legal */
 function isLegalStage2(options: BenchOptions, fields: Stream): boolean {
   const bench = new TableBench(options);
-  bench.steOf(SID, { Config: S2, ...SECOND, S2TTB: 0x20_0000n, ...fields });
+  bench.steOf(SID, { Config: S2, ...SECOND, S2TTB: MEMORY + 0x20_0000n, ...fields });
   const seen = outcome(bench);
   expect([ILLEGAL, `event ${F_TRANSLATION}`]).toContain(seen);
   return seen !== ILLEGAL;
@@ -136,7 +137,9 @@ describe('5.2 STRW', () => {
     [BYPASS, 1, VA],
     [BYPASS, 3, VA],
   ])('Config %i, STRW %i', (Config, STRW, to) => {
-    expect(outcome(stream({}, { Config, STRW }))).toBe(to);
+    // Without EL2 it is not looked at.
+    const options = Config === S1 ? { idr0: { Hyp: 1 } } : {};
+    expect(outcome(stream(options, { Config, STRW }))).toBe(to);
   });
 
   test.each([1, 3])('stage 2 alone, STRW %i: IGNORED', (STRW) => {
@@ -197,7 +200,7 @@ describe('5.2 S1Fmt', () => {
     [0, 0, 1, true],
     [0, 0, 2, true],
   ])('IDR0.CD2L %i, S1CDMax %i, S1Fmt %i: legal %s', (CD2L, S1CDMax, S1Fmt, legal) => {
-    const bench = stream({ idr0: { CD2L } }, { Config: S1, S1CDMax, S1Fmt, S1DSS: 1 });
+    const bench = stream({ idr0: { CD2L }, idr1: { SSIDSIZE: 20 } }, { Config: S1, S1CDMax, S1Fmt, S1DSS: 1 });
     expect(outcome(bench)).toBe(legal ? (S1CDMax === 0 ? 0x8000n : VA) : ILLEGAL);
   });
 
@@ -225,8 +228,9 @@ describe('5.2 S1ContextPtr, 3.4.3 (1)', () => {
   });
 
   test('decision (3.4.3 (2)): an IPA beyond the IAS is C_BAD_STE', () => {
-    expect(outcome(stream({}, { S1ContextPtr: 1n << 48n }))).toBe(ILLEGAL);
-    expect(outcome(stream({}, { S1ContextPtr: (1n << 48n) - 64n }))).toBe(`event ${F_TRANSLATION}`);
+    const options = { idr5: { OAS: 5 } };
+    expect(outcome(stream(options, { S1ContextPtr: 1n << 48n }))).toBe(ILLEGAL);
+    expect(outcome(stream(options, { S1ContextPtr: (1n << 48n) - 64n }))).toBe(`event ${F_TRANSLATION}`);
   });
 });
 
@@ -305,8 +309,8 @@ describe('5.2 stage 2', () => {
   });
 
   test.each([
-    [{}, 0, true],
-    [{}, 1, true],
+    [{ idr0: { STALL_MODEL: 0 } }, 0, true],
+    [{ idr0: { STALL_MODEL: 0 } }, 1, true],
     [TERMINATES, 0, true],
     [TERMINATES, 1, false],
     [{ idr0: { STALL_MODEL: 2 } }, 0, false],
@@ -353,8 +357,9 @@ describe('5.2 S2TTB', () => {
     [5, 48],
   ])('S2PS %i: within %i bits', (S2PS, bits) => {
     const end = 1n << BigInt(bits);
-    expect(walk({}, { S2PS, S2TTB: end - 0x1000n })).toBe(`event ${F_WALK_EABT}`);
-    expect(walk({}, { S2PS, S2TTB: end })).toBe(ILLEGAL);
+    const options = bits > 44 ? { idr5: { OAS: 5 } } : {};
+    expect(walk(options, { S2PS, S2TTB: end - 0x1000n })).toBe(`event ${F_WALK_EABT}`);
+    expect(walk(options, { S2PS, S2TTB: end })).toBe(ILLEGAL);
   });
 
   test.each([

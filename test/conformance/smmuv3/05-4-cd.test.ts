@@ -4,6 +4,7 @@ import { CR2 } from '../../../src/iommu/smmuv3/index.ts';
 import { TableBench } from './tables.ts';
 import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
+import { MEMORY } from './unit.ts';
 
 const [C_BAD_CD, F_WALK_EABT, F_TRANSLATION] = [10, 11, 16];
 const SID = 1;
@@ -13,6 +14,7 @@ const UPPER = 0xffff_ff80_0040_1000n;
 const [TO, UPPER_TO] = [0x8000n, 0x9000n];
 
 const TERMINATES = { idr0: { STALL_MODEL: 1 }, idr5: { STALL_MAX: 0 } };
+const STALLS = { idr0: { STALL_MODEL: 0 } };
 const FORCED = { idr0: { STALL_MODEL: 2 } };
 const E2H = 1n << BigInt(CR2.E2H.lo);
 
@@ -76,13 +78,13 @@ describe('5.4 V', () => {
 
 describe('5.4 T0SZ, T1SZ', () => {
   const WIDE = { idr5: { OAS: 6, VAX: 1 } };
-  const LARGE = { idr3: { STT: 0 } };
+  const [SMALL, LARGE] = [{ idr3: { STT: 1 } }, { idr3: { STT: 0 } }];
   const V30 = { aidr: { ArchMinorRev: 0 } };
   /** TG0 and TG1 of a granule; the last ILLEGAL value, the first legal one; the last legal one, the first ILLEGAL one. */
   const cases: [string, BenchOptions, number, number, number[]][] = [
-    ['4 KiB', {}, 0, 2, [15, 16, 48, 49]],
-    ['16 KiB', {}, 2, 1, [15, 16, 48, 49]],
-    ['64 KiB', {}, 1, 3, [15, 16, 47, 48]],
+    ['4 KiB', SMALL, 0, 2, [15, 16, 48, 49]],
+    ['16 KiB', SMALL, 2, 1, [15, 16, 48, 49]],
+    ['64 KiB', SMALL, 1, 3, [15, 16, 47, 48]],
     ['4 KiB, IDR5.VAX 1', WIDE, 0, 2, [15, 16, 48, 49]],
     ['16 KiB, IDR5.VAX 1', WIDE, 2, 1, [15, 16, 48, 49]],
     ['64 KiB, IDR5.VAX 1', WIDE, 1, 3, [11, 12, 47, 48]],
@@ -156,7 +158,7 @@ describe('5.4.1.1 EPD0, EPD1', () => {
     ['TTB1', { TTB1: 1n << 50n }, TO],
     ['EPD0 and EPD1, so that ENDI counts', { EPD0: 1, EPD1: 1, ENDI: 1 }, ILLEGAL],
   ])('EL2 has one table: %s', (_, fields, to) => {
-    const options = { idr0: { TTENDIAN: 2 } };
+    const options = { idr0: { Hyp: 1, TTENDIAN: 2 } };
     const bench = new TableBench(options);
     const table = bench.table();
     bench.stage1(SID, { T0SZ: 25, T1SZ: 25, TG1: 2, EPD1: 0, TTB0: table, ...fields }, { STRW: 2 });
@@ -171,7 +173,7 @@ describe('5.4.1.1 EPD0, EPD1', () => {
     ['EPD1', { EPD1: 1 }, UPPER, NOT_MAPPED],
     ['TTB1', {}, UPPER, UPPER_TO],
   ])('EL2-E2H has two: %s', (_, fields, address, to) => {
-    expect(outcome(withE2h(context({}, fields, { STRW: 2 })), address)).toBe(to);
+    expect(outcome(withE2h(context({ idr0: { Hyp: 1 } }, fields, { STRW: 2 })), address)).toBe(to);
   });
 });
 
@@ -267,7 +269,7 @@ describe('5.4 TTB0, TTB1 and IPS', () => {
   /** Of tables that are nowhere the walk says so. */
   const walk = (options: BenchOptions, fields: Context, address: bigint): string | bigint => {
     const bench = new TableBench(options);
-    bench.stage1(SID, { T1SZ: 25, TG1: 2, EPD1: 0, TTB0: 0x20_0000n, TTB1: 0x20_0000n, ...fields });
+    bench.stage1(SID, { T1SZ: 25, TG1: 2, EPD1: 0, TTB0: MEMORY + 0x20_0000n, TTB1: MEMORY + 0x20_0000n, ...fields });
     return outcome(bench, address);
   };
   const nowhere = `event ${F_WALK_EABT}`;
@@ -281,10 +283,11 @@ describe('5.4 TTB0, TTB1 and IPS', () => {
     [5, 48],
   ])('IPS %i: within %i bits', (IPS, bits) => {
     const end = 1n << BigInt(bits);
-    expect(walk({}, { IPS, TTB0: end - 0x1000n }, LOWER)).toBe(nowhere);
-    expect(walk({}, { IPS, TTB0: end }, LOWER)).toBe(ILLEGAL);
-    expect(walk({}, { IPS, TTB1: end - 0x1000n }, UPPER)).toBe(nowhere);
-    expect(walk({}, { IPS, TTB1: end }, UPPER)).toBe(ILLEGAL);
+    const options = bits > 44 ? { idr5: { OAS: 5 } } : {};
+    expect(walk(options, { IPS, TTB0: end - 0x1000n }, LOWER)).toBe(nowhere);
+    expect(walk(options, { IPS, TTB0: end }, LOWER)).toBe(ILLEGAL);
+    expect(walk(options, { IPS, TTB1: end - 0x1000n }, UPPER)).toBe(nowhere);
+    expect(walk(options, { IPS, TTB1: end }, UPPER)).toBe(ILLEGAL);
   });
 
   test.each([
@@ -321,10 +324,10 @@ describe('5.4 TTB0, TTB1 and IPS', () => {
 
 describe('5.4, 5.5 S and A', () => {
   test.each([
-    [{}, {}, 0, true],
-    [{}, {}, 1, true],
-    [{}, { S1STALLD: 1 }, 0, true],
-    [{}, { S1STALLD: 1 }, 1, false],
+    [STALLS, {}, 0, true],
+    [STALLS, {}, 1, true],
+    [STALLS, { S1STALLD: 1 }, 0, true],
+    [STALLS, { S1STALLD: 1 }, 1, false],
     [TERMINATES, {}, 0, true],
     [TERMINATES, {}, 1, false],
     [FORCED, {}, 0, false],

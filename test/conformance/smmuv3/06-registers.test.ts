@@ -1,10 +1,19 @@
 /** SMMUv3 chapter 6: registers. */
 import { describe, expect, test } from 'vitest';
-import { CMDQ, CMDQEN, EVENTQEN, InterfaceBench, PRIQEN, REG, SMMUEN } from './interface-bench.ts';
+import type { Options } from './interface-bench.ts';
+import { CMDQ, CMDQEN, EVENTQEN, InterfaceBench, modelOnly, PRIQEN, REG, SMMUEN } from './interface-bench.ts';
 
 const ALL = 0xffffffff;
+const PRI = { idr0: { ATS: 1, PRI: 1 } };
 
 describe('identification', () => {
+  test.each([
+    ['ASID16, without stage 1', { S1P: 0, ASID16: 0, CD2L: 0, Hyp: 0 }, 1 << 12],
+    ['VMID16, without stage 2', { S2P: 0, VMID16: 0 }, 1 << 18],
+  ])('6.3.1 IDR0.%s, is RES0', (_, idr0, mask) => {
+    expect(new InterfaceBench({ idr0 }).read32(REG.IDR0) & mask).toBe(0);
+  });
+
   test('6.3.1 IDR0: each field where the specification has it', () => {
     const idr0 = { S2P: 1, S1P: 0, TTF: 2, COHACC: 0, HTTU: 1, Hyp: 0, ATS: 1, ASID16: 0, MSI: 0, SEV: 0, PRI: 1 };
     const more = { VMW: 0, VMID16: 1, CD2L: 0, TTENDIAN: 2, ATSRECERR: 1, STALL_MODEL: 2, TERM_MODEL: 1, ST_LEVEL: 1 };
@@ -72,6 +81,7 @@ describe('identification', () => {
     [{ idr3: { MPAM: 1 } }, 'IDR3.MPAM is not modelled'],
     [{ idr0: { TTF: 3 } }, 'VMSAv8-32'],
   ])('6.3.1 – 6.3.6: %j is refused', (options, why) => {
+    modelOnly('what no SMMU can be');
     expect(() => new InterfaceBench(options)).toThrow(why);
   });
 });
@@ -87,19 +97,17 @@ describe('access', () => {
     expect(bench.read64(REG.STRTAB_BASE)).toBe(0x00ab_cdef_0000_0000n);
   });
 
-  test('6.2 accesses of other sizes, and unaligned ones, read as zero and write nothing', () => {
+  test.each([
+    [0, 1],
+    [0, 2],
+    [2, 4],
+    [4, 8],
+    [0, 3],
+  ])('6.2 an access at STRTAB_BASE + %i of %i bytes reads as zero and writes nothing', (more, size) => {
     const bench = new InterfaceBench();
     bench.write64(REG.STRTAB_BASE, 0x1234_5678_9fc0n);
-    for (const [offset, size] of [
-      [REG.STRTAB_BASE, 1],
-      [REG.STRTAB_BASE, 2],
-      [REG.STRTAB_BASE + 2, 4],
-      [REG.STRTAB_BASE + 4, 8],
-      [REG.STRTAB_BASE, 3],
-    ] as const) {
-      expect(bench.unit.read(offset, size)).toEqual({ lo: 0, hi: 0 });
-      bench.unit.write(offset, size, -1, -1);
-    }
+    expect(bench.driver.read(REG.STRTAB_BASE + more, size)).toBe(0n);
+    bench.driver.write(REG.STRTAB_BASE + more, size, (1n << 64n) - 1n);
     expect(bench.read64(REG.STRTAB_BASE)).toBe(0x1234_5678_9fc0n);
   });
 
@@ -108,27 +116,40 @@ describe('access', () => {
     expect(bench.read64(REG.IDR0)).toBe((BigInt(bench.read32(REG.IDR1)) << 32n) | BigInt(bench.read32(REG.IDR0)));
   });
 
-  test('6.2.1 what is not defined is RES0, also beyond the registers', () => {
+  const isZero = (...offsets: number[]) => {
     const bench = new InterfaceBench();
-    for (const offset of [
-      0x30, 0x34, 0x38, 0x4c, 0x58, 0x5c, 0x78, 0x8c, 0xe0, 0xfc, 0x100, 0xfd0, 0x8000, 0xfffc, 0x10000, 0x10020,
-      0x100a0, 0x100b0, 0x1fffc, 0x20000, 0x7ffffffc,
-    ]) {
+    for (const offset of offsets) {
       bench.write32(offset, ALL);
       expect(bench.read32(offset), `0x${offset.toString(16)}`).toBe(0);
     }
+  };
+
+  test('6.2.1 what is not defined is RES0', () => {
+    isZero(0x30, 0x34, 0x38, 0x4c, 0x58, 0x5c, 0x78, 0x8c, 0xe0, 0xfc, 0x100, 0x8000, 0xfffc);
+  });
+
+  test('6.2.1 identification registers, of which there are none', () => {
+    isZero(0xfd0, 0xfe0, 0xff0, 0xffc);
+  });
+
+  test('6.2 what is not defined of page 1 is RES0, or that of page 0', () => {
+    isZero(0x10000, 0x10020, 0x100a0, 0x100b0, 0x1fffc);
+  });
+
+  test('beyond the registers there is nothing', () => {
+    isZero(0x20000, 0x7ffffffc);
   });
 
   test('6.2.2 the registers of page 1 are at the same offsets of page 0, too', () => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
-    for (const base of [REG.EVENTQ_BASE, REG.PRIQ_BASE]) bench.write64(base, 4n);
     const values = [
-      [REG.EVENTQ_PROD, 0x80000003],
-      [REG.EVENTQ_CONS, 0x80000005],
-      [REG.PRIQ_PROD, 0x80000007],
-      [REG.PRIQ_CONS, 0x80000009],
+      [REG.EVENTQ_PROD, 0x80000003, {}],
+      [REG.EVENTQ_CONS, 0x80000005, {}],
+      [REG.PRIQ_PROD, 0x80000007, PRI],
+      [REG.PRIQ_CONS, 0x80000009, PRI],
     ] as const;
-    for (const [offset, value] of values) {
+    for (const [offset, value, options] of values) {
+      const bench = new InterfaceBench(options);
+      for (const base of [REG.EVENTQ_BASE, REG.PRIQ_BASE]) bench.write64(base, 4n);
       bench.write32(offset, value);
       expect(bench.read32(offset - 0x10000)).toBe(value);
       bench.write32(offset - 0x10000, 1);
@@ -136,33 +157,37 @@ describe('access', () => {
     }
   });
 
-  test('6.3: reserved bits of what can be written read as zero', () => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+  const keep: [keyof typeof REG, number, Options?][] = [
+    ['CR1', 0xfff],
+    ['CR2', 0x3, { idr0: { Hyp: 1 } }],
+    ['STRTAB_BASE_CFG', 0x3ffff & ~0xf800],
+    ['CMDQ_PROD', 0xfffff],
+    ['EVENTQ_PROD', 0x800fffff],
+    ['EVENTQ_CONS', 0x800fffff],
+    ['PRIQ_PROD', 0x800fffff, PRI],
+    ['PRIQ_CONS', 0x800fffff, PRI],
+    ['GERROR_IRQ_CFG1', ALL, { idr0: { MSI: 1 } }],
+    ['GERROR_IRQ_CFG2', 0x3f, { idr0: { MSI: 1 } }],
+    ['PRIQ_IRQ_CFG2', 0x8000003f, PRI],
+  ];
+  test.each(keep)('6.3: reserved bits of %s read as zero', (name, mask, options) => {
+    const bench = new InterfaceBench(options);
     // Of the largest queue every bit of an index counts.
     for (const base of [REG.EVENTQ_BASE, REG.PRIQ_BASE]) bench.write64(base, 19n);
-    const keep: [number, number][] = [
-      [REG.CR1, 0xfff],
-      [REG.CR2, 0x3],
-      [REG.STRTAB_BASE_CFG, 0x3ffff & ~0xf800],
-      [REG.CMDQ_PROD, 0xfffff],
-      [REG.EVENTQ_PROD, 0x800fffff],
-      [REG.EVENTQ_CONS, 0x800fffff],
-      [REG.PRIQ_PROD, 0x800fffff],
-      [REG.PRIQ_CONS, 0x800fffff],
-      [REG.GERROR_IRQ_CFG1, ALL],
-      [REG.GERROR_IRQ_CFG2, 0x3f],
-      [REG.PRIQ_IRQ_CFG2, 0x8000003f],
-    ];
-    for (const [offset, mask] of keep) {
-      bench.write32(offset, ALL);
-      expect(bench.read32(offset), `0x${offset.toString(16)}`).toBe(mask >>> 0);
-    }
-    for (const offset of [REG.CMDQ_BASE, REG.EVENTQ_BASE, REG.PRIQ_BASE]) {
-      bench.write64(offset, (1n << 64n) - 1n);
-      expect(bench.read64(offset)).toBe(0x40ff_ffff_ffff_ffffn);
-    }
-    bench.write64(REG.GERROR_IRQ_CFG0, (1n << 64n) - 1n);
-    expect(bench.read64(REG.GERROR_IRQ_CFG0)).toBe(0x00ff_ffff_ffff_fffcn);
+    bench.write32(REG[name], ALL);
+    expect(bench.read32(REG[name])).toBe(mask >>> 0);
+  });
+
+  const keep64: [keyof typeof REG, bigint, Options?][] = [
+    ['CMDQ_BASE', 0x40ff_ffff_ffff_ffffn],
+    ['EVENTQ_BASE', 0x40ff_ffff_ffff_ffffn],
+    ['PRIQ_BASE', 0x40ff_ffff_ffff_ffffn, PRI],
+    ['GERROR_IRQ_CFG0', 0x00ff_ffff_ffff_fffcn, { idr0: { MSI: 1 } }],
+  ];
+  test.each(keep64)('6.3: reserved bits of %s read as zero', (name, mask, options) => {
+    const bench = new InterfaceBench(options);
+    bench.write64(REG[name], (1n << 64n) - 1n);
+    expect(bench.read64(REG[name])).toBe(mask);
   });
 });
 
@@ -171,7 +196,10 @@ describe('what an SMMU has not is RES0', () => {
     const bench = new InterfaceBench({ idr0: { VMW: 0, ATS: 0, PRI: 0 } });
     bench.write32(REG.CR0, 0x7fe);
     expect([bench.read32(REG.CR0), bench.read32(REG.CR0ACK)]).toEqual([EVENTQEN | CMDQEN, EVENTQEN | CMDQEN]);
-    const full = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+  });
+
+  test('6.3.9 CR0 of an SMMU that has them', () => {
+    const full = new InterfaceBench({ idr0: { VMW: 1, ATS: 1, PRI: 1 } });
     full.write32(REG.CR0, 0xfffffffe);
     expect(full.read32(REG.CR0ACK)).toBe(0x1de);
   });
@@ -186,7 +214,7 @@ describe('what an SMMU has not is RES0', () => {
   });
 
   test('6.3.16, 6.3.20 IRQ_CTRL and GERRORN without PRI and without MSI', () => {
-    const bench = new InterfaceBench({ idr0: { MSI: 0 } });
+    const bench = new InterfaceBench({ idr0: { MSI: 0, PRI: 0 } });
     bench.write32(REG.IRQ_CTRL, ALL);
     expect([bench.read32(REG.IRQ_CTRL), bench.read32(REG.IRQ_CTRLACK)]).toEqual([5, 5]);
     bench.write32(REG.GERRORN, ALL);
@@ -198,24 +226,19 @@ describe('what an SMMU has not is RES0', () => {
   });
 
   test('6.3.21 – 6.3.36 MSI registers without MSI, page request registers without PRI', () => {
-    const bench = new InterfaceBench({ idr0: { MSI: 0, ATS: 1, PRI: 1 } });
-    const { GERROR_IRQ_CFG0, GERROR_IRQ_CFG1, EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG2, PRIQ_IRQ_CFG0, PRIQ_IRQ_CFG2 } = REG;
-    for (const offset of [
-      GERROR_IRQ_CFG0,
-      GERROR_IRQ_CFG1,
-      EVENTQ_IRQ_CFG0,
-      EVENTQ_IRQ_CFG2,
-      PRIQ_IRQ_CFG0,
-      PRIQ_IRQ_CFG2,
-    ]) {
-      bench.write32(offset, ALL);
-      expect(bench.read32(offset)).toBe(0);
-    }
-    const without = new InterfaceBench();
-    for (const offset of [REG.PRIQ_BASE, REG.PRIQ_PROD, REG.PRIQ_CONS, PRIQ_IRQ_CFG0, PRIQ_IRQ_CFG2]) {
-      without.write32(offset, ALL);
-      expect(without.read32(offset)).toBe(0);
-    }
+    const of = (options: Options, ...names: (keyof typeof REG)[]) => {
+      const bench = new InterfaceBench(options);
+      return names.map((name) => {
+        bench.write32(REG[name], ALL);
+        return bench.read32(REG[name]);
+      });
+    };
+    const [without, both] = [{ idr0: { MSI: 0 } }, { idr0: { MSI: 0, ATS: 1, PRI: 1 } }];
+    expect(of({ idr0: { PRI: 0 } }, 'PRIQ_BASE', 'PRIQ_PROD', 'PRIQ_CONS')).toEqual([0, 0, 0]);
+    expect(of({ idr0: { PRI: 0 } }, 'PRIQ_IRQ_CFG0', 'PRIQ_IRQ_CFG2')).toEqual([0, 0]);
+    const wired = of(without, 'GERROR_IRQ_CFG0', 'GERROR_IRQ_CFG1', 'EVENTQ_IRQ_CFG0', 'EVENTQ_IRQ_CFG2');
+    expect(wired).toEqual([0, 0, 0, 0]);
+    expect(of(both, 'PRIQ_IRQ_CFG0', 'PRIQ_IRQ_CFG2')).toEqual([0, 0]);
   });
 
   test('6.3.25 STRTAB_BASE_CFG.FMT and SPLIT without two-level tables', () => {
@@ -275,14 +298,24 @@ describe('6.3.9 CR0 and CR0ACK', () => {
 });
 
 describe('6.2 Guarded registers keep their value', () => {
-  const cases: [string, number, number[]][] = [
-    ['SMMUEN', SMMUEN, [REG.CR2, REG.STRTAB_BASE, REG.STRTAB_BASE + 4, REG.STRTAB_BASE_CFG]],
-    ['CMDQEN', CMDQEN, [REG.CMDQ_BASE, REG.CMDQ_BASE + 4, REG.CMDQ_CONS]],
-    ['EVENTQEN', EVENTQEN, [REG.EVENTQ_BASE, REG.EVENTQ_BASE + 4, REG.EVENTQ_PROD]],
-    ['PRIQEN', PRIQEN, [REG.PRIQ_BASE, REG.PRIQ_BASE + 4, REG.PRIQ_PROD]],
+  const cases: [string, number, number[], Options][] = [
+    ['SMMUEN', SMMUEN, [REG.CR2, REG.STRTAB_BASE, REG.STRTAB_BASE + 4, REG.STRTAB_BASE_CFG], {}],
+    ['CMDQEN', CMDQEN, [REG.CMDQ_BASE, REG.CMDQ_BASE + 4, REG.CMDQ_CONS], {}],
+    ['EVENTQEN', EVENTQEN, [REG.EVENTQ_BASE, REG.EVENTQ_BASE + 4, REG.EVENTQ_PROD], {}],
+    ['PRIQEN', PRIQEN, [REG.PRIQ_BASE, REG.PRIQ_BASE + 4, REG.PRIQ_PROD], PRI],
   ];
-  test.each(cases)('by CR0.%s, while it is set and while it is Updated', (_, enable, offsets) => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+  test.each(cases)('by CR0.%s, while it is set', (_, enable, offsets, options) => {
+    for (const offset of offsets) {
+      const bench = new InterfaceBench(options);
+      bench.write32(offset, 0);
+      bench.write32(REG.CR0, enable);
+      bench.write32(offset, 0x40);
+      expect(bench.read32(offset), `0x${offset.toString(16)}`).toBe(0);
+    }
+  });
+
+  test.each(cases)('by CR0.%s, while it is set and while it is Updated', (_, enable, offsets, options) => {
+    const bench = new InterfaceBench(options);
     const write = (value: number) =>
       offsets.map((offset) => {
         bench.unit.write(offset, 4, value, 0);
@@ -310,11 +343,13 @@ describe('6.2 Guarded registers keep their value', () => {
   });
 
   test('CMDQ_PROD, EVENTQ_CONS and PRIQ_CONS are software’s while their queues are enabled', () => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } }).start();
-    for (const offset of [REG.EVENTQ_CONS, REG.PRIQ_CONS]) {
+    const of = (options: Options, offset: number) => {
+      const bench = new InterfaceBench(options).start();
       bench.write32(offset, 0x80000000);
-      expect(bench.read32(offset)).toBe(0x80000000);
-    }
+      return bench.read32(offset);
+    };
+    expect(of({}, REG.EVENTQ_CONS)).toBe(0x80000000);
+    expect(of(PRI, REG.PRIQ_CONS)).toBe(0x80000000);
   });
 
   test('6.3.11 CR1: TABLE_* by SMMUEN, QUEUE_* by any queue', () => {
@@ -331,7 +366,7 @@ describe('6.2 Guarded registers keep their value', () => {
   });
 
   test('6.3.21 *_IRQ_CFG* by IRQ_CTRL', () => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+    const bench = new InterfaceBench({ idr0: { MSI: 1, ATS: 1, PRI: 1 } });
     const groups = [
       [1, REG.GERROR_IRQ_CFG0],
       [2, REG.PRIQ_IRQ_CFG0],
@@ -349,6 +384,30 @@ describe('6.2 Guarded registers keep their value', () => {
 });
 
 describe('6.3.14 GBPA', () => {
+  const ABORT = 0x0010_0000;
+
+  test('says whether transactions pass while SMMUEN is 0', () => {
+    const bench = new InterfaceBench();
+    expect(bench.passes(3)).toBe(true);
+    bench.write32(REG.GBPA, 0x8000_0000 | ABORT);
+    expect([bench.read32(REG.GBPA), bench.passes(3)]).toEqual([ABORT, false]);
+    bench.write32(REG.GBPA, 0x8000_0000);
+    expect([bench.read32(REG.GBPA), bench.passes(3)]).toEqual([0, true]);
+  });
+
+  test('without Update a write is ignored', () => {
+    const bench = new InterfaceBench();
+    const before = bench.read32(REG.GBPA);
+    bench.write32(REG.GBPA, before ^ ABORT);
+    expect([bench.read32(REG.GBPA), bench.passes(3)]).toEqual([before, true]);
+  });
+
+  test('reserved bits read as zero', () => {
+    const bench = new InterfaceBench();
+    bench.write32(REG.GBPA, ALL);
+    expect(bench.read32(REG.GBPA)).toBe(0x001f_3f1f);
+  });
+
   test('is written with Update, which stays until the value is in effect', () => {
     const bench = new InterfaceBench();
     expect([bench.read32(REG.GBPA), bench.core.aborts]).toEqual([0x1000, false]);
@@ -359,10 +418,8 @@ describe('6.3.14 GBPA', () => {
     expect([bench.read32(REG.GBPA), bench.core.aborts]).toEqual([0x0010_0000, true]);
   });
 
-  test('without Update a write is ignored, and while an Update is under way', () => {
+  test('a write is ignored while an Update is under way', () => {
     const bench = new InterfaceBench();
-    bench.write32(REG.GBPA, 0x0010_0000);
-    expect([bench.read32(REG.GBPA), bench.core.aborts]).toEqual([0x1000, false]);
     bench.settles = false;
     bench.write32(REG.GBPA, 0x8010_0000);
     bench.write32(REG.GBPA, 0x8000_0000);
@@ -370,11 +427,9 @@ describe('6.3.14 GBPA', () => {
     expect([bench.read32(REG.GBPA), bench.core.aborts]).toEqual([0x0010_0000, true]);
   });
 
-  test('reserved bits read as zero; an implementation may reset ABORT to 1', () => {
+  test('an implementation may reset ABORT to 1', () => {
     const bench = new InterfaceBench({ abortsAtReset: true });
-    expect([bench.read32(REG.GBPA) & 0x100000, bench.core.aborts]).toEqual([0x100000, true]);
-    bench.write32(REG.GBPA, ALL);
-    expect(bench.read32(REG.GBPA)).toBe(0x001f_3f1f);
+    expect([bench.read32(REG.GBPA) & ABORT, bench.core.aborts]).toEqual([ABORT, true]);
   });
 });
 

@@ -111,8 +111,12 @@ describe('5.5 A, R and S', () => {
   });
 
   test('7.3.3 C_BAD_STREAMID is recorded with CR2.RECINVSID only', () => {
+    const of = { event: EVENT.C_BAD_STREAMID, sid: 0x80 };
     const bench = new InterfaceBench().start();
-    expect([bench.fault({ event: EVENT.C_BAD_STREAMID }), bench.read32(REG.EVENTQ_PROD)]).toEqual([abort, 0]);
+    expect([bench.fault(of), bench.read32(REG.EVENTQ_PROD)]).toEqual([abort, 0]);
+    const recording = new InterfaceBench();
+    recording.write32(REG.CR2, 2);
+    expect([recording.start().fault(of), recording.read32(REG.EVENTQ_PROD)]).toEqual([abort, 1]);
   });
 });
 
@@ -160,14 +164,14 @@ describe('7.2.1, 7.4 where an event goes that cannot be written', () => {
   });
 
   test('7.2.2 an aborted write: EVENTQ_ABT_ERR, PROD stays, and nothing is written until it is acknowledged', () => {
-    const bench = new InterfaceBench();
+    const bench = new InterfaceBench().streams();
     bench.write64(REG.EVENTQ_BASE, 0x10_0000_0000n | 4n);
-    bench.write32(REG.CR0, EVENTQEN);
+    bench.write32(REG.CR0, SMMUEN | EVENTQEN);
     bench.fault();
     expect([bench.read32(REG.GERROR), bench.read32(REG.EVENTQ_PROD)]).toEqual([EVENTQ_ABT_ERR, 0]);
-    bench.write32(REG.CR0, 0);
+    bench.write32(REG.CR0, SMMUEN);
     bench.write64(REG.EVENTQ_BASE, BigInt(EVENTQ | 4));
-    bench.write32(REG.CR0, EVENTQEN);
+    bench.write32(REG.CR0, SMMUEN | EVENTQEN);
     bench.fault();
     expect(bench.read32(REG.EVENTQ_PROD)).toBe(0);
     bench.write32(REG.GERRORN, EVENTQ_ABT_ERR);

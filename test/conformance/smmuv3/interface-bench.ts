@@ -223,6 +223,11 @@ export class InterfaceBench {
     return { rd: cons & 0xfffff, err: (cons >>> 24) & 0x7f, active };
   }
 
+  /** Whether a read of a stream passes while SMMUEN is 0. */
+  passes(sid: number): boolean {
+    return this.driver.passes(sid);
+  }
+
   /** A fault of a transaction, a write of 0x1234_5678 by stream 5 if not said otherwise. @returns see OUTCOME */
   fault(of: Partial<EventSource> = {}): number {
     return this.driver.fault({

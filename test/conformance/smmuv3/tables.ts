@@ -66,14 +66,15 @@ export class TableBench extends Bench {
     return table;
   }
 
-  /** A stream that both stages translate; stage 2 maps all memory to where it is. @returns the tables of stage 1 and of stage 2 */
+  /** A stream that both stages translate; stage 2 maps all memory to where it is, and the first 2 MiB of addresses. @returns the tables of stage 1 and of stage 2 */
   nested(
     sid: number,
     context: Partial<Values<typeof CD.fields>> = {},
     stream: Partial<Values<typeof STE.fields>> = {},
   ): { readonly table: bigint; readonly under: bigint } {
     const under = this.table();
-    for (const block of [0n, 0x20_0000n]) this.map(under, block, block, LEAF.second, { level: 2 });
+    for (const block of new Set([0n, MEMORY, MEMORY + 0x20_0000n]))
+      this.map(under, block, block, LEAF.second, { level: 2 });
     const table = this.stage1(sid, context, { Config: STE_CONFIG.s1s2, ...SECOND, S2TTB: under, ...stream });
     return { table, under };
   }

@@ -5,8 +5,11 @@
 import type { SmmuUnitOptions } from '../../../../src/iommu/smmuv3/index.ts';
 import { ON_QEMU } from '../../drivers/needs-model.ts';
 
-/** Where memory begins: QEMU’s `virt` has it from 1 GiB on, and its device tree in the first MiB of it. Below is flash memory. */
-export const MEMORY = ON_QEMU ? 0x4010_0000n : 0n;
+/**
+ * Where the memory of tests begins, aligned to more than there is of it: QEMU’s `virt` has memory from 1 GiB on, with its device tree in the first MiB.
+ * At 0 it has flash memory, which reads as zero, and where reads of devices may go.
+ */
+export const MEMORY = ON_QEMU ? 0x4200_0000n : 0n;
 
 export interface BenchOptions extends SmmuUnitOptions {
   /** Pages of memory; 1024 if absent. */

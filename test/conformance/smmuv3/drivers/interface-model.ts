@@ -114,6 +114,10 @@ export class ModelInterface implements InterfaceDriver {
       list.length = 0;
   }
 
+  passes(): boolean {
+    return !this.core.aborts;
+  }
+
   fault(of: EventSource): number {
     return this.core.events.record(of);
   }

@@ -69,6 +69,10 @@ export class QemuInterface extends QemuDriver implements InterfaceDriver {
     return this.lines;
   }
 
+  passes(sid: number): boolean {
+    return 'address' in this.request({ sid, address: 0x5000n, kind: REQUEST.read });
+  }
+
   fault(of: EventSource): number {
     const { event, sid, rnw } = of;
     const name = EVENTS[event].name;

@@ -20,6 +20,8 @@ export interface InterfaceDriver {
   readonly scopes: readonly TlbScope[];
   /** How often caches or devices were asked to do something. */
   readonly asked: number;
+  /** Whether a read of a stream passes while the SMMU is disabled. */
+  passes(sid: number): boolean;
   /** A fault of a transaction. @returns see OUTCOME */
   fault(of: EventSource): number;
 }
