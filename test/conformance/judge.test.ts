@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { DEVIATIONS as ORACLE } from '../oracle/deviations.ts';
+import { DEVIATIONS as VTD_ORACLE } from '../oracle/deviations.ts';
+import { DEVIATIONS as SMMU_ORACLE } from '../oracle/smmuv3/deviations.ts';
 import type { ExpectedFailures, Ran } from './judge.ts';
-import { judge } from './judge.ts';
-import { DEVIATIONS } from './vtd/qemu-deviations.ts';
+import { countsOfFiles, judge } from './judge.ts';
+import { DEVIATIONS as SMMU } from './smmuv3/qemu-deviations.ts';
+import { DEVIATIONS as VTD } from './vtd/qemu-deviations.ts';
 
 const FILE = 'vtd/a.test.ts';
 const ran = (name: string, state: Ran['state'], why = ''): Ran => ({ file: FILE, name, state, why });
@@ -42,22 +44,34 @@ describe('a run on another implementation', () => {
   });
 });
 
-describe('the list of QEMU', () => {
+describe.each([
+  { iommu: 'VT-d', list: VTD, oracle: VTD_ORACLE, common: 20, clause: /^VT-d \d/, qemu: /^vtd_/ },
+  {
+    ...{ iommu: 'SMMUv3', list: SMMU, oracle: SMMU_ORACLE, common: 10 },
+    ...{ clause: /^(SMMUv3|DDI 0487) D?\d/, qemu: /^(smmu|decode_|oas2bits|queue_|s2|select_tt)/ },
+  },
+])('the list of QEMU, $iommu', ({ list, oracle, common, clause: ofClause, qemu: ofQemu }) => {
   test('what the oracle knows by the same name is permitted there, or is not, as here', () => {
-    const known = DEVIATIONS.flatMap(({ name, permitted }) => {
-      const oracle = ORACLE.find((each) => each.name === name);
-      return oracle === undefined ? [] : [{ name, permitted, oracle: oracle.permitted }];
+    const known = list.flatMap(({ name, permitted }) => {
+      const same = oracle.find((each) => each.name === name);
+      return same === undefined ? [] : [{ name, permitted, oracle: same.permitted }];
     });
-    expect(known.length).toBeGreaterThan(20);
-    expect(known.filter(({ permitted, oracle }) => permitted !== oracle)).toEqual([]);
+    expect(known.length).toBeGreaterThan(common);
+    expect(known.filter((each) => each.permitted !== each.oracle)).toEqual([]);
   });
 
   test('names are unique, each has a clause, a function and a test', () => {
-    expect(new Set(DEVIATIONS.map(({ name }) => name)).size).toBe(DEVIATIONS.length);
-    for (const { name, clause, qemu, tests } of DEVIATIONS) {
-      expect(clause, name).toMatch(/^VT-d \d/);
-      expect(qemu, name).toMatch(/^vtd_/);
+    expect(new Set(list.map(({ name }) => name)).size).toBe(list.length);
+    for (const { name, clause, qemu, tests } of list) {
+      expect(clause, name).toMatch(ofClause);
+      expect(qemu, name).toMatch(ofQemu);
       expect(Object.values(tests).flat().length, name).toBeGreaterThan(0);
     }
   });
+});
+
+test('counts of each file', () => {
+  expect(countsOfFiles([good, bad, skipped, ran('missing', 'todo')])).toEqual([
+    `${FILE}: run 2, as specified 1, otherwise 1, skipped 1 (1 inside)`,
+  ]);
 });

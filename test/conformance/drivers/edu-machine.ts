@@ -75,6 +75,10 @@ export class EduMachine {
     return this.process.qtest;
   }
 
+  close(): void {
+    this.process.close();
+  }
+
   has(sid: number): boolean {
     return this.devices.has(sid);
   }
@@ -109,16 +113,17 @@ export class EduMachine {
     return this.process.told();
   }
 
-  /** A DMA of 4 bytes. @returns what QEMU's log says of it */
-  dma(sid: number, address: bigint, write: boolean): string[] {
+  /** A DMA. @param bytes 4, or 1 where these would not be one access. @returns what QEMU’s log says of it */
+  dma(sid: number, address: bigint, write: boolean, bytes = 4): string[] {
     const { bar } = this.device(sid);
     this.told();
-    this.qtest.run(eduTransfer(bar, write, address, write ? WRITTEN : READ_TO, 4));
+    this.qtest.run(eduTransfer(bar, write, address, write ? WRITTEN : READ_TO, bytes));
     return this.told();
   }
 
   /** Whether a page holds what the device writes at the offset where it wrote. */
-  holdsPattern(sid: number, addr: number): boolean {
+  holdsPattern(sid: number, addr: number, bytes = 4): boolean {
+    if (bytes === 1) return Number(this.qtest.run([`readb ${addr}`])[0]) === PATTERN_LOW;
     return Number(this.qtest.run([`readl ${addr}`])[0]) === pattern(sid);
   }
 

@@ -30,6 +30,7 @@ function qemuOf(name: MachineName): Qemu {
 export class QemuProcess {
   readonly qtest: QtestPipe;
   private readonly monitor: MonitorPipe;
+  private readonly stop: () => void;
   private readonly log: number;
   private logged = 0;
 
@@ -61,6 +62,7 @@ export class QemuProcess {
       { env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', said] },
     );
     child.unref();
+    this.stop = () => void child.kill('SIGKILL');
     const gone = () => /\) Z /.test(readFileSync(`/proc/${child.pid}/stat`, 'latin1'));
     // Nothing of Node's own tells of it while a test runs: nothing else runs then.
     const clock = new Int32Array(new SharedArrayBuffer(4));
@@ -81,6 +83,11 @@ export class QemuProcess {
   /** Of the machine, as by its button. */
   reset(): void {
     this.monitor.systemReset();
+  }
+
+  close(): void {
+    this.qtest.isClosed = true;
+    this.stop();
   }
 
   /** Lines of QEMU's log since the last call. */

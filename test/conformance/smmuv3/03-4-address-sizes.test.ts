@@ -69,7 +69,7 @@ describe('3.4 stage 1 is bypassed', () => {
   );
 
   test('stage 2 alone: within the IAS and beyond S2T0SZ F_TRANSLATION of stage 2', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr5: { OAS: 5 } });
     const table = bench.stage2(1);
     bench.map(table, end(39) - 0x1000n, 0x8000n, LEAF.second);
     expect(bench.ask(1, end(39) - 1n)).toEqual({ address: 0x8fffn });
@@ -139,7 +139,7 @@ describe('5.4 IPS: what a descriptor of stage 1 gives', () => {
   });
 
   test('IPS 5: all 48 bits that a descriptor of 4 KiB has', () => {
-    expect(given({}, 5, 3, false, end(48) - 0x1000n).answer).toEqual({ address: end(48) - 0x1000n });
+    expect(given({ idr5: { OAS: 5 } }, 5, 3, false, end(48) - 0x1000n).answer).toEqual({ address: end(48) - 0x1000n });
   });
 });
 
@@ -228,7 +228,7 @@ describe('52 bits, with 64 KiB: bits 51:48 of an address are bits 15:12 of its d
   });
 
   test('decision (RES0): with an OAS of 48 bits they are not looked at', () => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr5: { OAS: 5 } });
     const table = bench.stage1(1, { TG0: 1, T0SZ: 25 });
     bench.map(table, VA, 0x10_f000n, LEAF.both, shape);
     expect(bench.ask(1, VA)).toEqual({ address: 0x10_1000n });

@@ -137,9 +137,7 @@ describe('5.2 STRW', () => {
     [BYPASS, 1, VA],
     [BYPASS, 3, VA],
   ])('Config %i, STRW %i', (Config, STRW, to) => {
-    // Without EL2 it is not looked at.
-    const options = Config === S1 ? { idr0: { Hyp: 1 } } : {};
-    expect(outcome(stream(options, { Config, STRW }))).toBe(to);
+    expect(outcome(stream(Config === S1 ? { idr0: { Hyp: 1 } } : {}, { Config, STRW }))).toBe(to);
   });
 
   test.each([1, 3])('stage 2 alone, STRW %i: IGNORED', (STRW) => {

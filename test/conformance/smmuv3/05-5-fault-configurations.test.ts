@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { CMD_STALL_TERM } from '../../../src/iommu/smmuv3/index.ts';
 import { LEAF, TableBench } from './tables.ts';
 import type { BenchOptions } from './unit.ts';
-import { READ, WRITE } from './unit.ts';
+import { MEMORY, READ, unrecorded, WRITE } from './unit.ts';
 
 const SID = 1;
 const VA = 0x40_1000n;
 const AF = 1n << 10n;
-const NOWHERE = 1n << 46n;
+const NOWHERE = 1n << 43n;
 
 /** How each of the four comes about at either stage: bits of the page's descriptor, and the kind of the access. */
 const FAULTS: [name: string, event: number, first: bigint, second: bigint, kind: number][] = [
@@ -50,7 +50,7 @@ describe('5.5 stage 1', () => {
   );
   test.each(cases)('$name, A $A, R $R, S $S: $recorded events, Stall $Stall', ({ A, R, S, ...of }) => {
     const bench = first({ A, R, S }, of.descriptor);
-    expect(bench.ask(SID, VA, of.kind)).toEqual({ event: of.event });
+    expect(bench.ask(SID, VA, of.kind)).toEqual(of.recorded === 1 ? { event: of.event } : unrecorded(of.event));
     const events = bench.takeEvents();
     expect(events.length).toBe(of.recorded);
     if (of.recorded === 1) expect(events).toMatchObject([{ ID: of.event, Stall: of.Stall, S2: 0, CLASS: 2 }]);
@@ -59,7 +59,7 @@ describe('5.5 stage 1', () => {
   test('STE.S2R and S2S say nothing of stage 1', () => {
     const bench = new TableBench();
     bench.nested(SID, { R: 0 }, { S2R: 1, S2S: 1 });
-    expect([bench.ask(SID, VA), bench.takeEvents()]).toEqual([{ event: 16 }, []]);
+    expect([bench.ask(SID, VA), bench.takeEvents()]).toEqual([unrecorded(16), []]);
     const records = new TableBench();
     records.nested(SID, { R: 1 }, { S2R: 0, S2S: 0 });
     expect([records.ask(SID, VA), records.takeEvents().length]).toEqual([{ event: 16 }, 1]);
@@ -87,7 +87,7 @@ describe('5.5 stage 2', () => {
   );
   test.each(cases)('$name, S2R $S2R, S2S $S2S: $recorded events, Stall $Stall', ({ S2R, S2S, ...of }) => {
     const bench = second({ S2R, S2S }, of.descriptor);
-    expect(bench.ask(SID, VA, of.kind)).toEqual({ event: of.event });
+    expect(bench.ask(SID, VA, of.kind)).toEqual(of.recorded === 1 ? { event: of.event } : unrecorded(of.event));
     const events = bench.takeEvents();
     expect(events.length).toBe(of.recorded);
     if (of.recorded === 1) expect(events).toMatchObject([{ ID: of.event, Stall: of.Stall, S2: 1, CLASS: 2 }]);
@@ -104,7 +104,7 @@ describe('5.5 stage 2', () => {
       const bench = new TableBench();
       const { table } = bench.nested(SID, { R, ...context }, { S2R });
       if (CLASS === 2) bench.map(table, VA, to);
-      expect(bench.ask(SID, VA)).toEqual({ event: 16 });
+      expect(bench.ask(SID, VA)).toEqual(count === 1 ? { event: 16 } : unrecorded(16));
       expect(bench.takeEvents()).toMatchObject(Array(count).fill({ ID: 16, S2: 1, CLASS }));
     }
   });
@@ -116,7 +116,7 @@ describe('5.5 stage 2', () => {
     ]) {
       const bench = new TableBench();
       bench.nested(SID, {}, { S2R, S1ContextPtr: 0x4000_0000n });
-      expect(bench.ask(SID, VA)).toEqual({ event: 16 });
+      expect(bench.ask(SID, VA)).toEqual(count === 1 ? { event: 16 } : unrecorded(16));
       expect(bench.takeEvents()).toMatchObject(Array(count).fill({ ID: 16, S2: 1, CLASS: 0 }));
     }
   });
@@ -141,7 +141,7 @@ describe('5.5 what is no fault of translation aborts, and is recorded whatever t
       11,
       (flags) => {
         const bench = first({ ...flags, IPS: 5 }, 0n);
-        const table = bench.peek(0x1_1048n) & 0xffff_ffff_fff0n;
+        const table = bench.peek(MEMORY + 0x1_1048n) & 0xffff_ffff_fff0n;
         bench.poke(bench.place(table, VA, { level: 2 }), NOWHERE | 3n);
         return bench;
       },

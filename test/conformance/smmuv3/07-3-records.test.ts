@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { REQUEST, STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
 import { LEAF, TableBench } from './tables.ts';
 import type { EventRecord } from './unit.ts';
-import { ATOMIC, INSTRUCTION, PRIVILEGED, READ, WRITE } from './unit.ts';
+import { ATOMIC, INSTRUCTION, MEMORY, PRIVILEGED, READ, WRITE } from './unit.ts';
 
 const E = {
   ...{ C_BAD_STREAMID: 2, F_STE_FETCH: 3, C_BAD_STE: 4, F_BAD_ATS_TREQ: 5, F_STREAM_DISABLED: 6 },
@@ -14,11 +14,11 @@ const [OF_CD, OF_TT, IN] = [0, 1, 2];
 const SID = 3;
 const VA = 0x40_1238n;
 const PAGE_OF_VA = VA & ~0xfffn;
-const NOWHERE = 1n << 46n;
+const NOWHERE = 1n << 43n;
 const FAR = 0x4000_0000n;
 const AF = 1n << 10n;
 /** CDs of SubstreamIDs 0 to 3. */
-const CDS = 0x1_2000n;
+const CDS = MEMORY + 0x1_2000n;
 
 /** What of a record is defined: SubstreamID with SSV, STAG with Stall, IPA with S2, TTRnW with CLASS TT. */
 function defined(record: EventRecord): EventRecord {
@@ -276,9 +276,9 @@ describe('7.3.13 – 7.3.16: of translation', () => {
   test('7.3.14 stage 1 bypassed: S2 0, CLASS IN', () => {
     const bench = new TableBench();
     bench.stage2(SID);
-    expect(recordOf(bench, NOWHERE << 4n)).toEqual({
+    expect(recordOf(bench, NOWHERE << 7n)).toEqual({
       ...{ ID: E.F_ADDR_SIZE, ...common, ...READS, S2: 0, CLASS: IN },
-      InputAddr: NOWHERE << 4n,
+      InputAddr: NOWHERE << 7n,
     });
   });
 

@@ -24,6 +24,7 @@ import type { Answer, Asked, BenchOptions, Driver } from './drivers/driver.ts';
 import { MEMORY } from './drivers/driver.ts';
 import { ModelDriver } from './drivers/model.ts';
 import { QemuDriver } from './drivers/qemu.ts';
+import { needsImplied } from './implied.ts';
 
 export { modelOnly, ON_QEMU } from '../drivers/needs-model.ts';
 export type { BenchOptions } from './drivers/driver.ts';
@@ -38,16 +39,21 @@ const EVENT_QUEUE = { base: 0xa0n, prod: 0x100a8, cons: 0x100ac } as const;
 const INDEX = (1n << BigInt(QUEUE_LOG2)) - 1n;
 const POINTERS = (2n << BigInt(QUEUE_LOG2)) - 1n;
 
+/** What a request comes to that is refused by a fault which is not recorded: the model alone says which. */
+export const unrecorded = (event: number): Answer => ({ event: ON_QEMU ? 0 : event });
+
 /** Fields of an event record by name; ID first. */
 export type EventRecord = Readonly<Record<string, number | bigint>>;
 
 export class Bench {
   readonly driver: Driver;
+  private readonly stated: BenchOptions;
   readonly commands: bigint;
   readonly events: bigint;
 
   constructor(options: BenchOptions = {}) {
     this.driver = ON_QEMU ? new QemuDriver(options) : new ModelDriver(options);
+    this.stated = options;
     const frames = BigInt(options.frames ?? 1024);
     this.commands = MEMORY + ((frames - 1n) << 12n);
     this.events = MEMORY + ((frames - 2n) << 12n);
@@ -134,11 +140,18 @@ export class Bench {
   }
 
   ste(address: bigint, values: Partial<Values<typeof STE.fields>>): void {
+    this.implies(values);
     this.put(STE, address, { V: 1, ...values });
   }
 
   cd(address: bigint, values: Partial<Values<typeof CD.fields>>): void {
+    this.implies(values);
     this.put(CD, address, { V: 1, AA64: 1, R: 1, A: 1, ...values });
+  }
+
+  /** The model has everything that a test does not say that it has not. */
+  private implies(values: object): void {
+    if (ON_QEMU) needsImplied(this.stated, values, (offset) => Number(this.read(offset, 4)) | 0);
   }
 
   /** Has commands executed, and a CMD_SYNC. */

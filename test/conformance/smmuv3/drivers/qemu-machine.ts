@@ -33,4 +33,33 @@ const BOARD: Board = {
   beforeReset: () => KEPT.map((offset) => `writel ${UNIT + offset} 0`),
 };
 
-export const MACHINES = new Machines<EduMachine>((unit, sids) => new EduMachine(BOARD, unit, sids));
+const [CMDQ_BASE, CR0, CMDQ_PROD, CMDQEN] = [UNIT + 0x90, UNIT + 0x20, UNIT + 0x98, 8];
+const CMD_CFGI_STE = 3n;
+
+/** Whether a command that names a stream is one of a device of this machine to QEMU: it says so then. */
+function knows(machine: EduMachine, sid: number): boolean {
+  machine.qtest.run([
+    `writeq ${CLEARED.from} ${(BigInt(sid) << 32n) | CMD_CFGI_STE}`,
+    `writeq ${CMDQ_BASE} ${CLEARED.from}`,
+    `writel ${CR0} ${CMDQEN}`,
+    `writel ${CMDQ_PROD} 1`,
+  ]);
+  return machine.told().some((line) => line.startsWith('smmuv3_cmdq_cfgi_ste '));
+}
+
+/**
+ * Two buses of such a machine have the number 0, so that there are devices for the lowest StreamIDs. Of a StreamID QEMU looks for the device on the
+ * bus that it finds first, which is a matter of the addresses of its own objects: it is started again until that is the one with these devices.
+ * Commands that name a stream of device 1 or above do nothing then, as to QEMU there is none.
+ */
+function start(unit: string, sids: readonly number[]): EduMachine {
+  const lowest = Math.min(...sids);
+  for (let turn = 0; turn < 40; turn++) {
+    const machine = new EduMachine(BOARD, unit, sids);
+    if (knows(machine, lowest)) return machine;
+    machine.close();
+  }
+  throw new Error(`QEMU knows no stream ${lowest}`);
+}
+
+export const MACHINES = new Machines<EduMachine>(start);
