@@ -79,6 +79,11 @@ export class EduMachine {
     this.process.close();
   }
 
+  /** How many devices there are. */
+  get size(): number {
+    return this.devices.size;
+  }
+
   has(sid: number): boolean {
     return this.devices.has(sid);
   }
@@ -204,10 +209,12 @@ export class Machines<M extends EduMachine> {
   /** The machine with these options of its unit and at least these devices. @param which of several that are the same */
   with(unit: string, sids: readonly number[], which = 0): M {
     for (let i = this.running.length; i-- > 0; ) if (this.running[i].machine.qtest.isClosed) this.running.splice(i, 1);
-    const fits = this.running.find(
-      (each) => each.which === which && each.machine.unit === unit && sids.every((sid) => each.machine.has(sid)),
-    );
-    if (fits !== undefined) return fits.machine;
+    const fits = this.running
+      .filter((each) => each.which === which && each.machine.unit === unit)
+      .map((each) => each.machine)
+      .filter((each) => sids.every((sid) => each.has(sid)));
+    // A reset takes longer the more devices there are.
+    if (fits.length > 0) return fits.reduce((least, each) => (each.size < least.size ? each : least));
     const machine = this.make(unit, sids);
     this.running.push({ which, machine });
     return machine;

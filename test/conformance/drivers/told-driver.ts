@@ -117,7 +117,8 @@ export abstract class ToldDriver<M extends EduMachine> {
 
   /** A write is where QEMU says that it went; what was there before is put back. */
   protected checkLanded(machine: M, sid: number, where: number, bytes = 4): void {
-    if (!machine.holdsPattern(sid, where, bytes)) throw new Error(`QEMU says that a write went to ${hex(where)}; it did not`);
+    if (!machine.holdsPattern(sid, where, bytes))
+      throw new Error(`QEMU says that a write went to ${hex(where)}; it did not`);
     machine.touch(where);
     const word = where - (where % 8);
     machine.qtest.run([`writeq ${word} ${this.poked.get(word) ?? 0n}`]);

@@ -26,7 +26,8 @@ const BY_ADDRESS: [string, Tlbi][] = [
   ['EL2_VAA', CMD_TLBI_EL2_VAA],
   ['S2_IPA', CMD_TLBI_S2_IPA],
 ];
-const isLegal = (of: Tlbi, values: object, options: BenchOptions = {}): boolean =>
+const HYP: BenchOptions = { idr0: { Hyp: 1 } };
+const isLegal = (of: Tlbi, values: object, options: BenchOptions = of.name.includes('EL2') ? HYP : {}): boolean =>
   new TableBench(options).execute(of, values);
 
 describe('4.4.1.1 TG, TTL, NUM, SCALE', () => {

@@ -22,7 +22,7 @@ describe('6.3.9, 6.3.10 CR0 bit by bit', () => {
   const units: [string, BenchOptions, bigint][] = [
     ['with ATS, PRI and VMW', WITH_ATS, 0x1dfn],
     ['with ATS', { idr0: { ATS: 1 } }, 0x1ddn],
-    ['with neither', {}, 0x1cdn],
+    ['with neither', { idr0: { VMW: 1 } }, 0x1cdn],
     ['without VMW', { idr0: { VMW: 0 } }, 0x0dn],
     ['with ATS and PRI, without VMW', { idr0: { ATS: 1, PRI: 1, VMW: 0 } }, 0x1fn],
   ];
@@ -49,7 +49,7 @@ describe('6.3.9, 6.3.10 CR0 bit by bit', () => {
   });
 
   test.each([0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n])('VMW %i reads as it was written', (vmw) => {
-    const bench = new Bench();
+    const bench = new Bench({ idr0: { VMW: 1 } });
     expect([write(bench, CR0, vmw << 6n), bench.read(CR0ACK, 4)]).toEqual([vmw << 6n, vmw << 6n]);
   });
 
@@ -169,7 +169,7 @@ describe('6.3.9.1, 3.17.6 VMW: bits of VMIDs that an invalidation does not compa
     [7, [0x20]],
   ];
   test.each(cases)('VMW %i: %j', (vmw, gone) => {
-    const bench = new TableBench();
+    const bench = new TableBench({ idr0: { VMW: 1 } });
     bench.enable(1 | (vmw << 6));
     const vmids = [0x20, 0x21, 0x23, 0x27, 0x2f, 0x30, 0x120];
     const slots = vmids.map((S2VMID, sid) => bench.map(bench.stage1(sid, {}, { S2VMID }), VA, 0x8000n));

@@ -53,13 +53,14 @@ function knows(machine: EduMachine, sid: number): boolean {
  * Commands that name a stream of device 1 or above do nothing then, as to QEMU there is none.
  */
 function start(unit: string, sids: readonly number[]): EduMachine {
-  const lowest = Math.min(...sids);
+  // Function 0 of device 0 is on both: the host bridge is one.
+  const low = sids.find((sid) => sid > 0 && sid < BOARD.lowFunctions);
   for (let turn = 0; turn < 40; turn++) {
     const machine = new EduMachine(BOARD, unit, sids);
-    if (knows(machine, lowest)) return machine;
+    if (low === undefined || knows(machine, low)) return machine;
     machine.close();
   }
-  throw new Error(`QEMU knows no stream ${lowest}`);
+  throw new Error(`QEMU knows no stream ${low}`);
 }
 
 export const MACHINES = new Machines<EduMachine>(start);
