@@ -1,31 +1,9 @@
 /** How long a translation takes: from the IOTLB, and by a walk of tables in memory. */
-import type { CacheSizes } from '../iommu/vtd/index.ts';
 import type { Benchmark, Clock } from './measure.ts';
 import { nanoseconds, shuffled, sink } from './measure.ts';
 import { ScalableGuest } from './scalable-guest.ts';
+import { CALLS, FEW, hit, hits, MANY, miss, missFarAndNear, REPEATED, runner } from './translations.ts';
 import { VtdGuest } from './vtd-guest.ts';
-
-const CALLS = 500_000;
-const RUNS = 15;
-const WARM_UP = 3;
-
-/** One run of translations in random order, which goes on where the last one ended. */
-function runner(clock: Clock, guest: Pick<VtdGuest, 'pages' | 'translate'>): () => number {
-  const order = shuffled(guest.pages);
-  let at = 0;
-  return () =>
-    nanoseconds(clock, CALLS, (count) => {
-      at = guest.translate(order, at, count);
-    });
-}
-
-/** Translations that the IOTLB answers: the page tables are emptied once everything was translated, so that a miss would be refused. */
-function hits(clock: Clock, pages: number, caches: Partial<CacheSizes>): () => number {
-  const guest = new VtdGuest(pages, 4, caches);
-  guest.translate(shuffled(pages), 0, pages);
-  guest.clearLeaves();
-  return runner(clock, guest);
-}
 
 /** Look-ups in a Map of a thousand numbers, in random order: what any cache in JavaScript may cost. */
 function mapLookups(clock: Clock): () => number {
@@ -51,52 +29,25 @@ const HIT_1K: Benchmark = {
     { name: 'translate/reference/map-lookup', unit: 'ns', what: 'Map.get of a number, random among 1,000' },
     { name: 'translate/vtd/hit-1k-ratio', unit: 'x', what: 'the first by the second, in the same run' },
   ],
-  runs: RUNS,
-  warmUp: WARM_UP,
+  ...REPEATED,
   prepare(clock) {
-    const hit = hits(clock, 1000, {});
+    const cached = hits(clock, new VtdGuest(1000, 4));
     const lookup = mapLookups(clock);
     return () => {
-      const [ours, theirs] = [hit(), lookup()];
+      const [ours, theirs] = [cached(), lookup()];
       return [ours, theirs, ours / theirs];
     };
   },
 };
 
-function hitAmong(name: string, what: string, pages: number, caches: Partial<CacheSizes>): Benchmark {
-  return {
-    rows: [{ name: `translate/vtd/${name}`, unit: 'ns', what }],
-    runs: RUNS,
-    warmUp: WARM_UP,
-    prepare(clock) {
-      const hit = hits(clock, pages, caches);
-      return () => [hit()];
-    },
-  };
-}
-
-const MILLION = 1 << 20;
-
-function miss(name: string, what: string, levels: 3 | 4, pages: number, caches: Partial<CacheSizes>): Benchmark {
-  return {
-    rows: [{ name: `translate/vtd/${name}`, unit: 'ns', what }],
-    runs: RUNS,
-    warmUp: WARM_UP,
-    prepare(clock) {
-      const run = runner(clock, new VtdGuest(pages, levels, caches));
-      return () => [run()];
-    },
-  };
-}
-
 /** The last read of a walk alone, each address depending on what was read before: what memory itself takes. */
 function dependentReads(clock: Clock): () => number {
-  const guest = new VtdGuest(MILLION, 4);
+  const guest = new VtdGuest(MANY, 4);
   const { words } = guest;
-  const order = shuffled(MILLION);
+  const order = shuffled(MANY);
   const at = order.map((page) => guest.leafAt(page));
   // Each entry's high half leads to the next one of the order.
-  for (let i = 0; i < MILLION; i++) words[(at[i] as number) + 1] = at[(i + 1) % MILLION] as number;
+  for (let i = 0; i < MANY; i++) words[(at[i] as number) + 1] = at[(i + 1) % MANY] as number;
   let next = at[0] as number;
   return () =>
     nanoseconds(clock, CALLS, (count) => {
@@ -107,14 +58,14 @@ function dependentReads(clock: Clock): () => number {
 
 /** The same reads of which none waits for another, as many at once as the processor can. */
 function independentReads(clock: Clock): () => number {
-  const guest = new VtdGuest(MILLION, 4);
+  const guest = new VtdGuest(MANY, 4);
   const { words } = guest;
-  const at = shuffled(MILLION).map((page) => guest.leafAt(page));
+  const at = shuffled(MANY).map((page) => guest.leafAt(page));
   let from = 0;
   return () =>
     nanoseconds(clock, CALLS, (count) => {
       let sum = 0;
-      for (let i = 0; i < count; i++) sum += words[at[(from + i) & (MILLION - 1)] as number] as number;
+      for (let i = 0; i < count; i++) sum += words[at[(from + i) & (MANY - 1)] as number] as number;
       from += count;
       sink.value += sum;
     });
@@ -145,11 +96,10 @@ const MISS_4: Benchmark = {
       what: 'miss-4 by the sum of miss-4-16k and the dependent read, in the same run: below 1 some of the read is hidden, above 1 more than it is cold',
     },
   ],
-  runs: RUNS,
-  warmUp: WARM_UP,
+  ...REPEATED,
   prepare(clock) {
-    const far = runner(clock, new VtdGuest(MILLION, 4));
-    const near = runner(clock, new VtdGuest(16384, 4));
+    const far = runner(clock, new VtdGuest(MANY, 4));
+    const near = runner(clock, new VtdGuest(FEW, 4));
     const dependent = dependentReads(clock);
     const independent = independentReads(clock);
     return () => {
@@ -159,40 +109,32 @@ const MISS_4: Benchmark = {
   },
 };
 
-/** Requests with PASID in scalable mode, each a walk. */
-function scalableMiss(name: string, what: string, nested: boolean): Benchmark {
-  return {
-    rows: [
-      { name: `translate/vtd/${name}`, unit: 'ns', what },
-      { name: `translate/vtd/${name}-16k`, unit: 'ns', what: 'the same among 16,384 pages' },
-    ],
-    runs: RUNS,
-    warmUp: WARM_UP,
-    prepare(clock) {
-      const far = runner(clock, new ScalableGuest(MILLION, nested));
-      const near = runner(clock, new ScalableGuest(16384, nested));
-      return () => [far(), near()];
-    },
-  };
-}
-
 export const TRANSLATIONS: readonly Benchmark[] = [
   HIT_1K,
-  hitAmong('hit-64k', 'IOTLB hit, random among 65,536 pages (an IOTLB of as many entries)', 65536, {
-    iotlbSets: 16384,
-  }),
-  miss('miss-3', 'IOTLB miss, walk of 3 levels, random among 1 M pages', 3, MILLION, {}),
+  hit(
+    'translate/vtd/hit-64k',
+    'IOTLB hit, random among 65,536 pages (an IOTLB of as many entries)',
+    () => new VtdGuest(65536, 4, { iotlbSets: 16384 }),
+  ),
+  miss(
+    'translate/vtd/miss-3',
+    'IOTLB miss, walk of 3 levels, random among 1 M pages',
+    (pages) => new VtdGuest(pages, 3),
+  ),
   MISS_4,
   miss(
-    'miss-4-paging',
+    'translate/vtd/miss-4-paging',
     'miss-4 with paging-structure caches of 1,024 entries, half of what the 2,048 tables need',
-    4,
-    MILLION,
-    {
-      pagingStructure: 1024,
-      pagingSets: 256,
-    },
+    (pages) => new VtdGuest(pages, 4, { pagingStructure: 1024, pagingSets: 256 }),
   ),
-  scalableMiss('miss-first', 'with PASID: IOTLB miss, first stage of 4 levels, random among 1 M pages', false),
-  scalableMiss('miss-nested', 'the same through a second stage of 4 levels: 24 entries are read', true),
+  missFarAndNear(
+    'translate/vtd/miss-first',
+    'with PASID: IOTLB miss, first stage of 4 levels, random among 1 M pages',
+    (pages) => new ScalableGuest(pages, false),
+  ),
+  missFarAndNear(
+    'translate/vtd/miss-nested',
+    'the same through a second stage of 4 levels: 24 entries are read',
+    (pages) => new ScalableGuest(pages, true),
+  ),
 ];
