@@ -1,16 +1,11 @@
 /** The IOMMU models that cases are about, with their profiles. */
+import type { Profile } from '../iommu/kit/profile.ts';
 import type { SmmuProfile } from '../iommu/smmuv3/profiles.ts';
 import { PROFILES as SMMU_PROFILES } from '../iommu/smmuv3/profiles.ts';
 import type { VtdProfile } from '../iommu/vtd/profiles.ts';
 import { PROFILES as VTD_PROFILES } from '../iommu/vtd/profiles.ts';
 
-/** What every model's profiles have; names are of the model. */
-export interface Profile {
-  readonly name: string;
-  readonly title: string;
-  /** The profile whose verdicts hold where a case expects nothing else of this one. */
-  readonly basis?: string;
-}
+export type { Profile } from '../iommu/kit/profile.ts';
 
 /** A part of the hardware that an implementation may lack. */
 export type Feature = 'paging-structure cache' | 'drain';

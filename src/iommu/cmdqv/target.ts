@@ -1,10 +1,9 @@
 /** The SMMU that a CMDQ-V stands beside: what is taken from its queues is done there. */
-import { get, hex64 } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
-import { bdf, EVERY_PASID } from '../../machine/index.ts';
+import { bdf } from '../../machine/index.ts';
 import { AtcInvalidations } from '../kit/atc-invalidations.ts';
+import { sendAtcInvalidation } from '../smmuv3/atc-command.ts';
 import { illegal } from '../smmuv3/command-checks.ts';
-import { CMD_ATC_INV } from '../smmuv3/commands.ts';
 import type { SmmuCore } from '../smmuv3/core.ts';
 import { Invalidator } from '../smmuv3/invalidator.ts';
 import type { RequestMarks } from '../smmuv3/tlb-scope.ts';
@@ -66,16 +65,7 @@ export class SmmuTarget implements CommandTarget {
   }
 
   invalidateAtc(command: Int32Array): void {
-    const { core } = this;
-    if (!core.enabled) return;
-    const { Global, SSV, Size, StreamID, SubstreamID } = CMD_ATC_INV;
-    const sid = get(StreamID, command);
-    const withPasid = core.has.idr1.SSIDSIZE > 0 && get(SSV, command) === 1;
-    const every = withPasid && get(Global, command) === 1;
-    const pasid = every ? EVERY_PASID : withPasid ? get(SubstreamID, command) : -1;
-    if (core.telling)
-      core.say(`CMD_ATC_INV to ${bdf(sid)}: ${hex64(command[2] & -4096, command[3])}, 2^${get(Size, command)} pages`);
-    this.atc.send(sid, pasid, command[2] & -4096, command[3], get(Size, command));
+    sendAtcInvalidation(this.core, this.atc, command);
   }
 
   get hasRoom(): boolean {

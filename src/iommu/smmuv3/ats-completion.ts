@@ -1,16 +1,12 @@
 /** What an ATS translation request is answered (IHI 0070, 3.9.1.2, 13.7.1). */
+import { ANSWER_STATUS, TranslationAnswer } from '../kit/translation-answer.ts';
 import { EVENT } from './event-record.ts';
 
-export const ATS_STATUS = { success: 0, unsupportedRequest: 1, completerAbort: 2 } as const;
+export const ATS_STATUS = ANSWER_STATUS;
 
 /** Always the same object, overwritten by the next request. */
-export class AtsCompletion {
-  /** See {@link ATS_STATUS}; what follows means something with success only. */
-  status: number = ATS_STATUS.success;
-  read = false;
-  write = false;
+export class AtsCompletion extends TranslationAnswer {
   execute = false;
-  privileged = false;
   /** log2 of the bytes that it holds for. */
   bits = 12;
   /** Where the address leads, its place in the block included: a PA, with split-stage ATS an IPA. */
@@ -18,12 +14,9 @@ export class AtsCompletion {
   lo = 0;
 
   /** Success, and no access. */
-  clear(): void {
-    this.status = ATS_STATUS.success;
-    this.read = false;
-    this.write = false;
+  override clear(): void {
+    super.clear();
     this.execute = false;
-    this.privileged = false;
     this.bits = 12;
     this.hi = 0;
     this.lo = 0;

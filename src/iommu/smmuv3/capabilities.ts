@@ -1,6 +1,7 @@
 /** Which implementation an SMMU is: IDR0 – IDR5 as asked for, refused where no implementation can say so (IHI 0070, 6.3.1 – 6.3.8). */
 import type { Fields, Values } from '../../bits/index.ts';
 import { encodeHalves } from '../../bits/index.ts';
+import { zeros } from '../kit/zeros.ts';
 import { AIDR, IDR0, IDR1, IDR3, IDR5, IIDR } from './capability-registers.ts';
 
 export interface SmmuCapabilityOptions {
@@ -15,20 +16,16 @@ export interface SmmuCapabilityOptions {
 type All<F extends Fields> = Readonly<Record<keyof F, number>>;
 
 /** Everything that is not named is 0. */
-function none<F extends Fields>(of: { readonly fields: F }): Record<keyof F, number> {
-  return Object.fromEntries(Object.keys(of.fields).map((name) => [name, 0])) as Record<keyof F, number>;
-}
-
 const DEFAULT_IDR0 = {
-  ...none(IDR0),
+  ...zeros(IDR0),
   ...{ S2P: 1, S1P: 1, TTF: 2, COHACC: 1, HTTU: 2, Hyp: 1, ASID16: 1, MSI: 1, SEV: 1, VMW: 1, VMID16: 1, CD2L: 1 },
   ...{ TERM_MODEL: 0, ST_LEVEL: 1 },
 };
-const DEFAULT_IDR1 = { ...none(IDR1), SIDSIZE: 16, SSIDSIZE: 20, PRIQS: 19, EVENTQS: 19, CMDQS: 19 };
-const DEFAULT_IDR3 = { ...none(IDR3), HAD: 1, XNX: 1, STT: 1, RIL: 1, BBML: 2 };
-const DEFAULT_IDR5 = { ...none(IDR5), OAS: 5, GRAN4K: 1, GRAN16K: 1, GRAN64K: 1, STALL_MAX: 16 };
+const DEFAULT_IDR1 = { ...zeros(IDR1), SIDSIZE: 16, SSIDSIZE: 20, PRIQS: 19, EVENTQS: 19, CMDQS: 19 };
+const DEFAULT_IDR3 = { ...zeros(IDR3), HAD: 1, XNX: 1, STT: 1, RIL: 1, BBML: 2 };
+const DEFAULT_IDR5 = { ...zeros(IDR5), OAS: 5, GRAN4K: 1, GRAN16K: 1, GRAN64K: 1, STALL_MAX: 16 };
 /** SMMUv3.2, which is what RIL and BBML are of. */
-const DEFAULT_AIDR = { ...none(AIDR), ArchMinorRev: 2 };
+const DEFAULT_AIDR = { ...zeros(AIDR), ArchMinorRev: 2 };
 
 /** Bits of an address, by IDR5.OAS, CD.IPS and STE.S2PS (6.3.6, 5.2, 5.4). */
 export const ADDRESS_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 56];
@@ -55,7 +52,7 @@ export function smmuCapabilitiesOf(options: SmmuCapabilityOptions): SmmuCapabili
   const idr3 = { ...DEFAULT_IDR3, ...options.idr3 };
   const idr5 = { ...DEFAULT_IDR5, ...options.idr5 };
   const aidr = { ...DEFAULT_AIDR, ...options.aidr };
-  const iidr = { ...none(IIDR), ...options.iidr };
+  const iidr = { ...zeros(IIDR), ...options.iidr };
   const halves = {
     idr0: encodeHalves(IDR0, idr0)[0],
     idr1: encodeHalves(IDR1, idr1)[0],

@@ -1,10 +1,11 @@
 /** The command queue (IHI 0070, chapter 4, 7.1): fetching commands, refusing bad ones, doing the others; CMD_SYNC waits for what its clause says. */
 import { get, hex64 } from '../../bits/index.ts';
 import type { Agent } from '../../machine/index.ts';
-import { bdf, EVERY_PASID } from '../../machine/index.ts';
+import { bdf } from '../../machine/index.ts';
 import { ATC_INVALIDATION_STEPS, AtcInvalidations } from '../kit/atc-invalidations.ts';
 import { HeldCommands } from '../kit/held-commands.ts';
 import { readEntry } from '../kit/words.ts';
+import { sendAtcInvalidation } from './atc-command.ts';
 import { illegal } from './command-checks.ts';
 import {
   CERROR,
@@ -216,7 +217,7 @@ export class CommandQueue {
     }
     if (this.invalidator.takes(op)) return this.invalidator.execute(command);
     if (op === OP.SYNC) return this.sync();
-    if (op === OP.ATC_INV) return this.invalidateAtc();
+    if (op === OP.ATC_INV) return sendAtcInvalidation(core, this.atc, command);
     if (op === OP.PRI_RESP) return this.pri?.answer(command);
     if (op === OP.RESUME) return this.resume();
     if (op === OP.STALL_TERM) {
@@ -236,21 +237,6 @@ export class CommandQueue {
     if (!core.telling) return;
     const what = becomes === STALL.retry ? 'is retried' : 'is terminated';
     core.say(`CMD_RESUME of ${bdf(sid)}, STAG ${stag}: ${found ? `it ${what}` : 'nothing waits there'}`);
-  }
-
-  /** 4.5.1: ignored while SMMUEN is 0. */
-  private invalidateAtc(): void {
-    const { command, core } = this;
-    if (!core.enabled || this.atc === null) return;
-    const { Global, SSV, Size, StreamID, SubstreamID } = CMD_ATC_INV;
-    const sid = get(StreamID, command);
-    // Without substreams the command behaves as though SSV were 0.
-    const withPasid = core.has.idr1.SSIDSIZE > 0 && get(SSV, command) === 1;
-    const every = withPasid && get(Global, command) === 1;
-    const pasid = every ? EVERY_PASID : withPasid ? get(SubstreamID, command) : -1;
-    if (core.telling)
-      core.say(`CMD_ATC_INV to ${bdf(sid)}: ${hex64(command[2] & -4096, command[3])}, 2^${get(Size, command)} pages`);
-    this.atc.send(sid, pasid, command[2] & -4096, command[3], get(Size, command));
   }
 
   /** It is complete, and consumed, before it is told of (4.7.3). */

@@ -1,4 +1,5 @@
 /** Which of the decisions that the architecture leaves to hardware an SMMU takes, and what it gets wrong. */
+import type { Profile } from '../kit/profile.ts';
 
 /**
  * Which commands are errors: `illegal` all that chapter 4 says, and reserved bits (4.1.5: may be); `unknown` reserved opcodes, those of a stage that
@@ -6,11 +7,7 @@
  */
 export type CommandChecks = 'illegal' | 'unknown' | 'none';
 
-export interface SmmuProfile {
-  readonly name: string;
-  readonly title: string;
-  /** The profile whose verdicts hold where a case expects nothing else of this one. */
-  readonly basis?: string;
+export interface SmmuProfile extends Profile {
   /** Keeps entries of levels above the last (3.17, 16.2.1). */
   readonly walkCaches: boolean;
   /** Keeps translations of stage 2 alone, by IPA, beside those that combine both stages (4.4.3.1). */

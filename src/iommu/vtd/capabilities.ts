@@ -1,6 +1,7 @@
 /** Which implementation a unit is: CAP, ECAP and VER as asked for, refused where no implementation can say so (VT-d 11.4.1 – 11.4.3). */
 import type { Values } from '../../bits/index.ts';
 import { encodeHalves, hex } from '../../bits/index.ts';
+import { zeros } from '../kit/zeros.ts';
 import {
   CAP,
   ECAP,
@@ -48,10 +49,7 @@ const DEFAULT_CAP = {
 
 /** Everything that is not named is 0: a unit has legacy mode only, unless it is asked for more. */
 const DEFAULT_ECAP = {
-  ...(Object.fromEntries(Object.keys(ECAP.fields).map((name) => [name, 0])) as Record<
-    keyof typeof ECAP.fields,
-    number
-  >),
+  ...zeros(ECAP),
   ...{ C: 1, QI: 1, PT: 1, SC: 1, IRO: IOTLB_BASE / 16 },
 };
 

@@ -1,5 +1,5 @@
 import type { Naming } from '../../machine/index.ts';
-import type { Cache } from '../kit/cache.ts';
+import { cacheNaming } from '../kit/cache-naming.ts';
 import { CONTEXT, IOTLB } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
 import { PASID, SM_CONTEXT, SM_IOTLB, WITH_PASID } from './scalable-entries.ts';
@@ -24,16 +24,12 @@ export function namingsOf(core: VtdCore): Naming[] {
     ordered: true,
     implied: [],
   };
-  const legacy = [cache(caches.context, CONTEXT.sid), cache(caches.iotlb, IOTLB.sid), records];
+  const legacy = [cacheNaming(caches.context, CONTEXT.sid), cacheNaming(caches.iotlb, IOTLB.sid), records];
   if (scalable === null) return legacy;
   const { context, iotlb, pasid } = scalable.caches;
   const byOwner: Naming = {
-    ...cache(iotlb, SM_IOTLB.owner),
+    ...cacheNaming(iotlb, SM_IOTLB.owner),
     name: ({ pasid: of = -1, sid }) => (of < 0 ? sid : sid | WITH_PASID),
   };
-  return [...legacy, cache(context, SM_CONTEXT.sid), cache(pasid, PASID.sid), byOwner];
-}
-
-function cache({ base, entries, size }: Cache, sid: number): Naming {
-  return { base, units: entries, length: size, owner: sid, by: 'sid', valid: 0, ordered: false, implied: [] };
+  return [...legacy, cacheNaming(context, SM_CONTEXT.sid), cacheNaming(pasid, PASID.sid), byOwner];
 }

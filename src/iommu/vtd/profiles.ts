@@ -1,12 +1,9 @@
 /** Which of the decisions that the architecture leaves to hardware an implementation takes, and what it gets wrong. */
+import type { Profile } from '../kit/profile.ts';
 import type { RecordedReason } from './recorded-reasons.ts';
 import { QEMU_11_REASONS } from './recorded-reasons.ts';
 
-export interface VtdProfile {
-  readonly name: string;
-  readonly title: string;
-  /** The profile whose verdicts hold where a case expects nothing else of this one. */
-  readonly basis?: string;
+export interface VtdProfile extends Profile {
   /** Keeps non-leaf entries (VT-d 6.2.5); `qemu-10` has no such cache. */
   readonly pagingStructureCaches: boolean;
   /** IVA.IH and the descriptor's IH keep non-leaf entries (VT-d 6.5.1.2). */

@@ -2,6 +2,8 @@
 import { hex } from '../../bits/index.ts';
 import { bdf } from '../../machine/index.ts';
 import type { Cache } from '../kit/cache.ts';
+import { cacheLines } from '../kit/cache-lines.ts';
+import { frameText, RIGHTS_TEXT, SIZE_TEXT } from './cache-text.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
 import {
   contextFaultOf,
@@ -17,7 +19,6 @@ import {
 } from './scalable-entries.ts';
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 
-const SIZE = ['', '4 KiB', '2 MiB', '1 GiB'] as const;
 const WAY: Readonly<Record<number, string>> = {
   [PGTT.firstStage]: 'first-stage',
   [PGTT.secondStage]: 'second-stage',
@@ -28,23 +29,20 @@ const WAY: Readonly<Record<number, string>> = {
 /** A line for each entry that is held; second-stage paging entries are with those of legacy mode. */
 export function describeScalableCaches(caches: ScalableCaches): string[] {
   const from = (hi: number, lo: number) => hex(BigInt.asUintN(64, (BigInt(hi) * 0x40000n + BigInt(lo)) << 12n));
-  const frame = (hi: number, lo: number) => hex((hi * 0x100000 + lo) * 4096);
   const at = (entry: number) => (field: number) => caches.word(entry, field);
   const lines = (cache: Cache, line: (tag: number, word: (field: number) => number) => string) =>
-    Array.from({ length: cache.entries }, (_, i) => cache.at(i))
-      .filter((entry) => caches.tag(entry) !== 0)
-      .map((entry) => line(caches.tag(entry), at(entry)));
+    cacheLines(cache, (entry) => line(caches.tag(entry), at(entry)));
   const why = (reason: number) => `refused: fault reason 0x${reason.toString(16)}`;
   const contexts = lines(caches.context, (tag, word) => {
     const who = `context cache: ${bdf(word(SM_CONTEXT.sid))}`;
     const fault = contextFaultOf(tag);
     if (fault !== 0) return `${who}, ${why(fault)}`;
-    return `${who} -> PASID directory ${frame(word(SM_CONTEXT.directoryHi), word(SM_CONTEXT.directoryLo))}`;
+    return `${who} -> PASID directory ${frameText(word(SM_CONTEXT.directoryHi), word(SM_CONTEXT.directoryLo))}`;
   });
   const pasids = lines(caches.pasid, (tag, word) => {
     const way = WAY[(tag >>> PASID_TAG.pgtt) & 7];
-    const first = frame(word(PASID.firstTopHi), word(PASID.firstTopLo));
-    const second = frame(word(PASID.secondTopHi), word(PASID.secondTopLo));
+    const first = frameText(word(PASID.firstTopHi), word(PASID.firstTopLo));
+    const second = frameText(word(PASID.secondTopHi), word(PASID.secondTopLo));
     const tables =
       { 'first-stage': ` ${first}`, 'second-stage': ` ${second}`, nested: ` ${first} in ${second}` }[way] ?? '';
     const dirty = ((tag >>> PASID_TAG.ssade) & 1) === 1 ? ', SSADE' : '';
@@ -56,20 +54,20 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
   const first = [5, 4, 3, 2].flatMap((level) =>
     lines(caches.first[level], (tag, word) => {
       const iova = from(word(FIRST_PAGING.vpnHi), word(FIRST_PAGING.vpnLo));
-      const table = frame(word(FIRST_PAGING.tableHi), word(FIRST_PAGING.tableLo));
+      const table = frameText(word(FIRST_PAGING.tableHi), word(FIRST_PAGING.tableLo));
       const who = `PASID ${hex(word(FIRST_PAGING.pasid))}, DID ${tag >>> FIRST_TAG.did}`;
       return `${FS_ENTRY_NAME[level]} cache: ${who}, IOVA ${iova} -> table ${table}`;
     }),
   );
   const pages = lines(caches.iotlb, (tag, word) => {
     const rights = (tag >>> SM_TAG.rights) & (RIGHT.read | RIGHT.write);
-    const what = ['-', 'R', 'W', 'RW'][rights] + (((tag >>> SM_TAG.dirty) & 1) === 1 ? ', dirty' : '');
+    const what = RIGHTS_TEXT[rights] + (((tag >>> SM_TAG.dirty) & 1) === 1 ? ', dirty' : '');
     const sid = word(SM_IOTLB.owner) & (WITH_PASID - 1);
     const who = `${bdf(sid)} PASID ${hex(word(SM_IOTLB.pasid))}, DID ${tag >>> SM_TAG.did}`;
     const iova = from(word(SM_IOTLB.vpnHi), word(SM_IOTLB.vpnLo));
     if (((tag >>> SM_TAG.fault) & 1) === 1) return `IOTLB: ${who}, IOVA ${iova}, ${why(word(SM_IOTLB.pfnLo))}`;
-    const page = frame(word(SM_IOTLB.pfnHi), word(SM_IOTLB.pfnLo));
-    return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE[(tag >>> SM_TAG.level) & 7]} (${what})`;
+    const page = frameText(word(SM_IOTLB.pfnHi), word(SM_IOTLB.pfnLo));
+    return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE_TEXT[(tag >>> SM_TAG.level) & 7]} (${what})`;
   });
   return [...contexts, ...pasids, ...first, ...pages];
 }

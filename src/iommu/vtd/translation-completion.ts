@@ -1,31 +1,24 @@
 /** What a translation request is answered (VT-d 4.1.2, 4.2.3). */
+import { ANSWER_STATUS, TranslationAnswer } from '../kit/translation-answer.ts';
 import { FAULT } from './faults.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 
-export const COMPLETION_STATUS = { success: 0, unsupportedRequest: 1, completerAbort: 2 } as const;
+export const COMPLETION_STATUS = ANSWER_STATUS;
 
 /** Always the same object, overwritten by the next request; the frame is in the walk of the unit. */
-export class TranslationCompletion {
-  /** See {@link COMPLETION_STATUS}; what follows means something with success only. */
-  status: number = COMPLETION_STATUS.success;
-  read = false;
-  write = false;
+export class TranslationCompletion extends TranslationAnswer {
   /** U: the range may be accessed by untranslated requests only. */
   untranslatedOnly = false;
   /** N: translated requests must not have No Snoop set. Of legacy mode only: PGSNP of scalable mode is not looked at. */
   nonSnooped = false;
-  privileged = false;
   /** Of the page's size: 1 4 KiB, 2 2 MiB, 3 1 GiB; S is set from 2 on. */
   level = 1;
 
   /** Success with R = W = U = S = 0. */
-  clear(): void {
-    this.status = COMPLETION_STATUS.success;
-    this.read = false;
-    this.write = false;
+  override clear(): void {
+    super.clear();
     this.untranslatedOnly = false;
     this.nonSnooped = false;
-    this.privileged = false;
     this.level = 1;
   }
 }
