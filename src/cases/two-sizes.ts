@@ -1,6 +1,6 @@
 /** Sees when a request finds cached translations of several page sizes: any of them may serve it (VT-d 6.2.4.1). */
 import type { Vtd } from '../iommu/vtd/index.ts';
-import { rightsFor, TAG } from '../iommu/vtd/index.ts';
+import { levelOf, rightsFor } from '../iommu/vtd/index.ts';
 import type { Machine } from '../machine/index.ts';
 import { FACT, MARK, SLOT } from '../machine/index.ts';
 import { observe } from './observe.ts';
@@ -14,10 +14,10 @@ export function watchTwoSizes(machine: Machine, unit: Vtd): void {
     const [hi, lo, access] = [dma.get(slot, SLOT.vpnHi), dma.get(slot, SLOT.vpnLo), dma.get(slot, SLOT.access)];
     if (scalableCaches === null) {
       const at = caches.nthTranslation(sid, hi, lo, access, n);
-      return at < 0 ? 0 : (caches.tag(at) >>> TAG.level) & 7;
+      return at < 0 ? 0 : levelOf(caches.tag(at));
     }
     const at = scalableCaches.nthTranslation(sid, pasid, hi, lo, rightsFor(access, false), false, n);
-    return at < 0 ? 0 : scalableCaches.levelOf(at);
+    return at < 0 ? 0 : levelOf(scalableCaches.tag(at));
   };
   const findsTwo = (slot: number): boolean => {
     let sizes = 0;

@@ -1,7 +1,8 @@
 /**
  * A cache of aligned blocks of an address space, of several sizes, which may overlap: translations, or tables that cover blocks. Addresses are
  * byte addresses in two int32 halves. An entry's words: a tag (bit 0: there is one; bits 6:1: log2 of its bytes, less 12; the rest is its
- * owner's), whose it is, and halves of where it begins and of what it gives.
+ * owner's), whose it is, and halves of where it begins and of what it gives; then, where one word does not say whose it is, a second one, and words that only
+ * its owner knows.
  */
 import type { Arena } from '../../machine/index.ts';
 import { Cache } from './cache.ts';
@@ -9,12 +10,12 @@ import { Cache } from './cache.ts';
 const WORDS = ['tag', 'id', 'hi', 'lo', 'outHi', 'outLo'] as const;
 
 /** Offsets in an entry. */
-export const BLOCK = { tag: 0, id: 1, hi: 2, lo: 3, outHi: 4, outLo: 5 } as const;
+export const BLOCK = { tag: 0, id: 1, hi: 2, lo: 3, outHi: 4, outLo: 5, second: 6 } as const;
 
 /** Where the owner's bits of a tag begin. */
 export const BLOCK_TAG = { valid: 0, size: 1, owner: 7 } as const;
 
-/** Blocks have 2^12 bytes at least, and 2^(12 + 31) at most: a bit each in one word. */
+/** Blocks have 2^12 bytes at least, and where several sizes are looked for 2^(12 + 31) at most: a bit each in one word. */
 const SMALLEST = 12;
 
 // Again as this module's own, which V8 folds.
@@ -23,12 +24,9 @@ const HI = BLOCK.hi;
 const LO = BLOCK.lo;
 const OUT_HI = BLOCK.outHi;
 const OUT_LO = BLOCK.outLo;
+const SECOND = BLOCK.second;
 const SIZE = BLOCK_TAG.size;
-const ENTRY = WORDS.length;
 const SALT = 0x85ebca6b | 0;
-
-/** Sizes from here on are of 2^32 bytes and more. */
-const LARGE = 32 - SMALLEST;
 
 /** Bits of a tag that say that there is an entry, and its size. */
 const VALID_AND_SIZE = 0x7f;
@@ -67,14 +65,34 @@ export function sameBytes(bits: number, hiA: number, loA: number, hiB: number, l
   return hiA === hiB && (loA ^ loB) >>> bits === 0;
 }
 
+/** Which entries an invalidation is about. */
+export interface Concern {
+  /** @param at offset of an entry that is held */
+  concerns(at: number): boolean;
+}
+
+export interface BlockCacheOptions {
+  /** A power of two. */
+  readonly sets: number;
+  readonly ways: number;
+  /** That entries can have; see {@link sizesOf}. Absent where they are looked up by size, which is then any. */
+  readonly sizes?: number;
+  /** A full set replaces its entries in turn; otherwise it is an error. */
+  readonly replaces: boolean;
+  /** Names of more words, the first at {@link BLOCK.second}: the second id, if there is any, and the owner's. */
+  readonly more?: readonly string[];
+}
+
 export class BlockCache {
   readonly cache: Cache;
   private readonly words: Int32Array;
   private readonly arena: Arena;
   private readonly base: number;
   private readonly mask: number;
+  /** Words of an entry. */
+  private readonly size: number;
   /** Words of a set. */
-  readonly stride: number;
+  private readonly stride: number;
   private readonly setBits: number;
   private readonly sizes: number;
   /**
@@ -83,76 +101,94 @@ export class BlockCache {
    */
   private readonly sizesAt: number;
 
-  /**
-   * @param sizes that entries can have; see {@link sizesOf}
-   * @param replaces a full set replaces its entries in turn; otherwise it is an error
-   */
-  constructor(arena: Arena, name: string, sets: number, ways: number, sizes: number, replaces: boolean) {
+  constructor(arena: Arena, name: string, { sets, ways, sizes = 0, replaces, more = [] }: BlockCacheOptions) {
+    const fields = [...WORDS, ...more];
     this.arena = arena;
     this.words = arena.words;
     this.sizes = sizes;
-    this.sizesAt = replaces ? arena.region(`${name}-sizes`, ['sizes']).base : -1;
-    this.cache = new Cache(arena, name, WORDS, sets, ways, replaces);
+    this.sizesAt = replaces && sizes !== 0 ? arena.region(`${name}-sizes`, ['sizes']).base : -1;
+    this.cache = new Cache(arena, name, fields, sets, ways, replaces);
     this.base = this.cache.base;
     this.mask = sets - 1;
-    this.stride = ways * ENTRY;
+    this.size = fields.length;
+    this.stride = ways * fields.length;
     this.setBits = Math.log2(sets);
   }
 
   /** Offset of the first entry of the set in which a block of 2^bits bytes is. Neighbouring blocks get different sets: a buffer of as many pages as there are sets fits. */
-  setAt(bits: number, id: number, hi: number, lo: number): number {
+  private setAt(bits: number, id: number, hi: number, lo: number): number {
     const block = bits >= 32 ? hi >>> (bits - 32) : (lo >>> bits) | (hi << (32 - bits));
+    // `| 0`: operands of Math.imul that V8 does not know to be integers go through floating point.
     const hash = block ^ (block >>> this.setBits) ^ Math.imul(id | 0, SALT);
     return this.base + (hash & this.mask) * this.stride;
   }
 
   /**
    * Offset of the first entry that covers the address, smaller blocks first; −1 for none.
+   * @param second id; −1 where there is none, or any does
    * @param kind bits of the tag that `kindMask` selects must be these
    * @param need bits of the tag that must be set
    */
-  find(id: number, hi: number, lo: number, kind: number, kindMask: number, need: number): number {
-    const { base, mask: setMask, setBits, stride, words } = this;
-    const mask = kindMask | need | VALID_AND_SIZE;
-    const wanted = kind | need | 1;
-    // `| 0`: operands of Math.imul that V8 does not know to be integers go through floating point.
-    const salt = Math.imul(id | 0, SALT);
-    let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt];
-    while (sizes !== 0) {
-      const size = 31 - Math.clz32(sizes & -sizes);
-      sizes &= sizes - 1;
-      let startHi = hi;
-      let startLo = 0;
-      let block: number;
-      if (size < LARGE) {
-        block = (lo >>> (size + SMALLEST)) | (hi << (LARGE - size));
-        startLo = lo & (-1 << (size + SMALLEST));
-      } else {
-        block = hi >>> (size - LARGE);
-        startHi = hi & (-1 << (size - LARGE));
-      }
-      let at = base + ((block ^ (block >>> setBits) ^ salt) & setMask) * stride;
-      for (const end = at + stride; at < end; at += ENTRY) {
-        if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
-        if ((words[at] & mask) === (wanted | (size << SIZE))) return at;
-      }
+  find(id: number, second: number, hi: number, lo: number, kind: number, kindMask: number, need: number): number {
+    for (let sizes = this.present; sizes !== 0; sizes &= sizes - 1) {
+      const at = this.findBlock(31 - Math.clz32(sizes & -sizes) + SMALLEST, id, second, hi, lo, kind, kindMask, need);
+      if (at >= 0) return at;
     }
     return -1;
   }
 
-  /** The `n`th of what {@link find} finds the first of; −1 when there are no more. */
-  nth(id: number, hi: number, lo: number, kind: number, kindMask: number, need: number, n: number): number {
-    const { words } = this;
-    const mask = kindMask | need;
+  /** {@link find} among the blocks of 2^bits bytes. */
+  findBlock(
+    bits: number,
+    id: number,
+    second: number,
+    hi: number,
+    lo: number,
+    kind: number,
+    kindMask: number,
+    need: number,
+  ): number {
+    const { size, words } = this;
+    const startHi = blockHi(bits, hi);
+    const startLo = blockLo(bits, lo);
+    const mask = kindMask | need | VALID_AND_SIZE;
+    const wanted = kind | need | blockTag(bits);
+    let at = this.setAt(bits, id, hi, lo);
+    for (const end = at + this.stride; at < end; at += size) {
+      if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
+      if ((words[at] & mask) === wanted && (second < 0 || words[at + SECOND] === second)) return at;
+    }
+    return -1;
+  }
+
+  /**
+   * The `n`th of what {@link find} finds the first of; −1 when there are no more.
+   * @param some bits of the tag of which one must be set; 0 for none
+   */
+  nth(
+    id: number,
+    second: number,
+    hi: number,
+    lo: number,
+    kind: number,
+    kindMask: number,
+    need: number,
+    some: number,
+    n: number,
+  ): number {
+    const { size, words } = this;
+    const mask = kindMask | need | VALID_AND_SIZE;
     let left = n;
-    for (let sizes = this.sizesAt < 0 ? this.sizes : words[this.sizesAt]; sizes !== 0; sizes &= sizes - 1) {
+    for (let sizes = this.present; sizes !== 0; sizes &= sizes - 1) {
       const bits = 31 - Math.clz32(sizes & -sizes) + SMALLEST;
-      const first = this.setAt(bits, id, hi, lo);
-      for (let at = first; at < first + this.stride; at += ENTRY) {
-        const tag = words[at];
-        if ((tag & 1) === 0 || blockBits(tag) !== bits || words[at + ID] !== id) continue;
-        if ((tag & mask) !== (kind | need)) continue;
-        if (!sameBytes(bits, words[at + HI], words[at + LO], hi, lo)) continue;
+      const startHi = blockHi(bits, hi);
+      const startLo = blockLo(bits, lo);
+      const wanted = kind | need | blockTag(bits);
+      let at = this.setAt(bits, id, hi, lo);
+      for (const end = at + this.stride; at < end; at += size) {
+        if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
+        if ((words[at] & mask) !== wanted || (some !== 0 && (words[at] & some) === 0)) continue;
+        if (second >= 0 && words[at + SECOND] !== second) continue;
         if (left-- === 0) return at;
       }
     }
@@ -174,9 +210,19 @@ export class BlockCache {
    * Takes the place of the entry of the same block, or of one that makes room.
    * @param tag with {@link blockTag}. @param kindMask bits of the tag by which entries of the same block differ
    * @param outHi aligned to the block, if it is a translation
+   * @returns where it is: the owner's words are to be set. @param second id, −1 where there is none
    */
-  fill(tag: number, kindMask: number, id: number, hi: number, lo: number, outHi: number, outLo: number): void {
-    const { arena, words } = this;
+  fill(
+    tag: number,
+    kindMask: number,
+    id: number,
+    second: number,
+    hi: number,
+    lo: number,
+    outHi: number,
+    outLo: number,
+  ): number {
+    const { arena, size, words } = this;
     const bits = blockBits(tag);
     const startHi = blockHi(bits, hi);
     const startLo = blockLo(bits, lo);
@@ -185,13 +231,13 @@ export class BlockCache {
     const end = first + this.stride;
     let entry = -1;
     let empty = -1;
-    for (let at = first; at < end; at += ENTRY) {
+    for (let at = first; at < end; at += size) {
       if (words[at] === 0) {
         if (empty < 0) empty = at;
         continue;
       }
       if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
-      if (((words[at] ^ tag) & mask) !== 0) continue;
+      if (((words[at] ^ tag) & mask) !== 0 || (second >= 0 && words[at + SECOND] !== second)) continue;
       entry = at;
       break;
     }
@@ -211,9 +257,29 @@ export class BlockCache {
       words[entry + OUT_HI] = outHi;
       words[entry + OUT_LO] = outLo;
     }
+    if (second >= 0) arena.set(entry + SECOND, second);
     const { sizesAt } = this;
-    const size = 1 << (bits - SMALLEST);
-    if (sizesAt >= 0 && (words[sizesAt] & size) === 0) arena.set(sizesAt, words[sizesAt] | size);
+    const bit = 1 << (bits - SMALLEST);
+    if (sizesAt >= 0 && (words[sizesAt] & bit) === 0) arena.set(sizesAt, words[sizesAt] | bit);
+    return entry;
+  }
+
+  /** Drops the entries around an address that a concern is about. */
+  dropAround(id: number, hi: number, lo: number, of: Concern): void {
+    for (let sizes = this.present; sizes !== 0; sizes &= sizes - 1) {
+      const first = this.setAt(31 - Math.clz32(sizes & -sizes) + SMALLEST, id, hi, lo);
+      this.dropIn(first, first + this.stride, of);
+    }
+  }
+
+  /** Drops all entries that a concern is about. */
+  dropWhere(of: Concern): void {
+    this.dropIn(this.base, this.cache.at(this.cache.entries), of);
+  }
+
+  private dropIn(first: number, end: number, of: Concern): void {
+    const { cache, size, words } = this;
+    for (let at = first; at < end; at += size) if (words[at] !== 0 && of.concerns(at)) cache.drop(at);
   }
 
   dropAll(): void {
@@ -222,7 +288,7 @@ export class BlockCache {
   }
 
   /** Sizes that may be there; see {@link sizesOf}. */
-  get present(): number {
+  private get present(): number {
     return this.sizesAt < 0 ? this.sizes : this.words[this.sizesAt];
   }
 

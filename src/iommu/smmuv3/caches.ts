@@ -1,13 +1,13 @@
 /** The SMMU's caches (IHI 0070, 3.17, 3.21, 16.2): how they are looked up, filled and emptied. */
 import type { Arena } from '../../machine/index.ts';
-import { BLOCK, BlockCache, blockTag } from '../kit/block-cache.ts';
+import { BlockCache, blockTag } from '../kit/block-cache.ts';
 import { Cache } from '../kit/cache.ts';
 import type { CacheSizes } from './cache-entries.ts';
 import { ENTRY, ID_KIND_MASK, KIND_MASK, MOST_BITS, possibleSizes } from './cache-entries.ts';
 import { describeCaches } from './cache-text.ts';
 import type { SmmuCapabilities } from './capabilities.ts';
 import { CD_AT, CD_WORDS, STE_AT, STE_WORDS } from './configuration.ts';
-import { dropByAddress, isInScope, isTableInScope } from './tlb-match.ts';
+import { dropByAddress, InScope } from './tlb-match.ts';
 import type { InvalidatedCaches, TlbScope } from './tlb-scope.ts';
 import { SCOPE_STAGE } from './tlb-scope.ts';
 
@@ -43,6 +43,7 @@ export class SmmuCaches implements InvalidatedCaches {
   /** Tables that stage 1's and stage 2's descriptors point at. */
   readonly walk1: BlockCache;
   readonly walk2: BlockCache;
+  private readonly inScope: InScope;
   private readonly words: Int32Array;
   private readonly arena: Arena;
   private readonly configurationMask: number;
@@ -68,10 +69,13 @@ export class SmmuCaches implements InvalidatedCaches {
     this.cd = new Cache(arena, 'smmu.cd', CD_WORDS, sets, sizes.cd / sets, replaces);
     this.l1std = new Cache(arena, 'smmu.l1std', LEVEL_ONE_WORDS, 1, sizes.levelOne, replaces);
     this.l1cd = new Cache(arena, 'smmu.l1cd', LEVEL_ONE_WORDS, 1, sizes.levelOne, replaces);
-    this.tlb = new BlockCache(arena, 'smmu.tlb', sizes.tlbSets, sizes.tlbWays, possible, replaces);
-    this.ipa = new BlockCache(arena, 'smmu.ipa', sizes.ipaSets, sizes.ipaWays, possible, replaces);
-    this.walk1 = new BlockCache(arena, 'smmu.walk1', walkSets, sizes.walk / walkSets, possible, replaces);
-    this.walk2 = new BlockCache(arena, 'smmu.walk2', walkSets, sizes.walk / walkSets, possible, replaces);
+    const blocks = { sizes: possible, replaces };
+    const walk = { sets: walkSets, ways: sizes.walk / walkSets, ...blocks };
+    this.tlb = new BlockCache(arena, 'smmu.tlb', { sets: sizes.tlbSets, ways: sizes.tlbWays, ...blocks });
+    this.ipa = new BlockCache(arena, 'smmu.ipa', { sets: sizes.ipaSets, ways: sizes.ipaWays, ...blocks });
+    this.walk1 = new BlockCache(arena, 'smmu.walk1', walk);
+    this.walk2 = new BlockCache(arena, 'smmu.walk2', walk);
+    this.inScope = new InScope(arena.words);
   }
 
   /** Word 0 of an entry of any cache. */
@@ -140,9 +144,9 @@ export class SmmuCaches implements InvalidatedCaches {
    */
   findTranslation(kind: number, id: number, hi: number, lo: number, rights: number): number {
     const need = rights << RIGHTS;
-    const at = this.tlb.find(id, hi, lo, kind & ID_KIND, ID_KIND, need);
+    const at = this.tlb.find(id, -1, hi, lo, kind & ID_KIND, ID_KIND, need);
     if (at >= 0 || (!this.globals && this.replaces)) return at;
-    return this.tlb.find(id & ~0xffff, hi, lo, kind | GLOBAL, KIND, need);
+    return this.tlb.find(id & ~0xffff, -1, hi, lo, kind | GLOBAL, KIND, need);
   }
 
   /** The `n`th of what {@link findTranslation} finds the first of. */
@@ -150,21 +154,21 @@ export class SmmuCaches implements InvalidatedCaches {
     const need = rights << RIGHTS;
     let left = n;
     for (let i = 0; ; i++) {
-      const at = this.tlb.nth(id, hi, lo, kind & ID_KIND, ID_KIND, need, i);
+      const at = this.tlb.nth(id, -1, hi, lo, kind & ID_KIND, ID_KIND, need, 0, i);
       if (at < 0) break;
       if (left-- === 0) return at;
     }
-    return this.tlb.nth(id & ~0xffff, hi, lo, kind | GLOBAL, KIND, need, left);
+    return this.tlb.nth(id & ~0xffff, -1, hi, lo, kind | GLOBAL, KIND, need, 0, left);
   }
 
   /** Offset of the first translation of stage 2 that serves an access to an IPA, −1 for none. @param id any of the VMID */
   findIpa(id: number, hi: number, lo: number, rights: number): number {
-    return this.ipa.find(id & ~0xffff, hi, lo, 0, 0, rights << RIGHTS);
+    return this.ipa.find(id & ~0xffff, -1, hi, lo, 0, 0, rights << RIGHTS);
   }
 
   /** Offset of the cached table nearest to the leaf, −1 for none. @param kind its regime */
   findTable(of: BlockCache, kind: number, id: number, hi: number, lo: number): number {
-    return of.find(id, hi, lo, kind & ID_KIND, ID_KIND, 0);
+    return of.find(id, -1, hi, lo, kind & ID_KIND, ID_KIND, 0);
   }
 
   /** @param tag with size, {@link ENTRY}, and `global` where the ASID does not count */
@@ -172,13 +176,13 @@ export class SmmuCaches implements InvalidatedCaches {
     const global = (tag >>> ENTRY.global) & 1;
     if (global === 1) this.globals = true;
     const mask = global === 1 ? KIND_MASK : ID_KIND_MASK;
-    this.tlb.fill(tag, mask, global === 1 ? id & ~0xffff : id, hi, lo, outHi, outLo);
+    this.tlb.fill(tag, mask, global === 1 ? id & ~0xffff : id, -1, hi, lo, outHi, outLo);
   }
 
   /** A table of either stage. @param bits log2 of what its descriptor covers. @param tag without them */
   fillTable(of: BlockCache, bits: number, tag: number, id: number, hi: number, lo: number, by: TablePointer): void {
     if (of.cache.entries === 0 || bits > MOST_BITS) return;
-    of.fill(blockTag(bits) | tag, ID_KIND_MASK, id, hi, lo, by.tableHi, by.tableLo);
+    of.fill(blockTag(bits) | tag, ID_KIND_MASK, id, -1, hi, lo, by.tableHi, by.tableLo);
   }
 
   dropSte(sid: number, leafOnly: boolean): void {
@@ -239,36 +243,15 @@ export class SmmuCaches implements InvalidatedCaches {
   }
 
   dropTlb(scope: TlbScope): void {
-    if (scope.stage !== SCOPE_STAGE.two) {
-      if (!dropByAddress(this.tlb, scope)) this.dropTranslations(this.tlb, scope);
-      if (!scope.leafOnly) this.dropTables(this.walk1, scope);
-    }
-    if (scope.stage !== SCOPE_STAGE.one) {
-      if (!dropByAddress(this.ipa, scope)) this.dropTranslations(this.ipa, scope);
-      if (!scope.leafOnly) this.dropTables(this.walk2, scope);
-    }
+    if (scope.stage !== SCOPE_STAGE.two) this.dropStage(scope, this.tlb, this.walk1);
+    if (scope.stage !== SCOPE_STAGE.one) this.dropStage(scope, this.ipa, this.walk2);
   }
 
-  private dropTranslations(of: BlockCache, scope: TlbScope): void {
-    const { cache } = of;
-    for (let i = 0; i < cache.entries; i++) {
-      const at = cache.at(i);
-      const tag = this.words[at];
-      if (tag === 0) continue;
-      const { id, hi, lo } = BLOCK;
-      if (isInScope(scope, tag, this.words[at + id], this.words[at + hi], this.words[at + lo])) cache.drop(at);
-    }
-  }
-
-  private dropTables(of: BlockCache, scope: TlbScope): void {
-    const { cache } = of;
-    for (let i = 0; i < cache.entries; i++) {
-      const at = cache.at(i);
-      const tag = this.words[at];
-      if (tag === 0) continue;
-      const { id, hi, lo } = BLOCK;
-      if (isTableInScope(scope, tag, this.words[at + id], this.words[at + hi], this.words[at + lo])) cache.drop(at);
-    }
+  private dropStage(scope: TlbScope, translations: BlockCache, tables: BlockCache): void {
+    const { inScope } = this;
+    inScope.of(scope, false);
+    if (!dropByAddress(translations, scope, inScope)) translations.dropWhere(inScope);
+    if (!scope.leafOnly) tables.dropWhere(inScope.of(scope, true));
   }
 
   /** A line for each entry that is held. */

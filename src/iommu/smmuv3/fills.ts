@@ -115,6 +115,6 @@ export class Fills {
     if (this.caches.ipa.cache.entries === 0 || (this.ntCounts && second.notCached)) return;
     const hi = blockHi(bits, second.outHi);
     const lo = blockLo(bits, second.outLo);
-    this.caches.ipa.fill(this.ipaTagOf(t, device), 0, t.id & ~0xffff, second.inHi, second.inLo, hi, lo);
+    this.caches.ipa.fill(this.ipaTagOf(t, device), 0, t.id & ~0xffff, -1, second.inHi, second.inLo, hi, lo);
   }
 }

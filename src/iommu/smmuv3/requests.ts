@@ -180,7 +180,7 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
 
   private ipa(t: Translation, n: number): number {
     const { inHi, inLo, want, dirties } = t.second;
-    return this.caches.ipa.nth(t.id & ~0xffff, inHi, inLo, 0, 0, (want | dirties) << ENTRY.rights, n);
+    return this.caches.ipa.nth(t.id & ~0xffff, -1, inHi, inLo, 0, 0, (want | dirties) << ENTRY.rights, 0, n);
   }
 
   private ipas(t: Translation): number {
@@ -194,7 +194,7 @@ export class RequestSteps implements Pick<Translator, 'choices' | 'step' | 'left
     const isFirst = of === this.caches.walk1;
     const { inHi, inLo } = isFirst ? t.first : t.second;
     const id = isFirst ? t.id : t.id & ~0xffff;
-    return of.nth(id, inHi, inLo, isFirst ? t.owner & (1 << ENTRY.regime) : 0, 1 << ENTRY.regime, 0, n);
+    return of.nth(id, -1, inHi, inLo, isFirst ? t.owner & (1 << ENTRY.regime) : 0, 1 << ENTRY.regime, 0, 0, n);
   }
 
   private tables(t: Translation, of: BlockCache): number {

@@ -207,7 +207,7 @@ export class ShortWalk {
       if (keep >= 0) {
         const isDevice = ((control >>> CONTROL.fwb) & 1) !== 0 ? (low & 0x10) === 0 : (low & 0x30) === 0;
         const tag = blockTag(shift) | (rights << RIGHTS) | originOf(granule, level) | ((isDevice ? 1 : 0) << DEVICE);
-        this.caches.ipa.fill(tag, 0, keep, hi, lo, tableHi, tableLo);
+        this.caches.ipa.fill(tag, 0, keep, -1, hi, lo, tableHi, tableLo);
       }
       this.rights = rights;
       this.bits = shift;

@@ -1,5 +1,5 @@
 /** Which entries an invalidation of translations concerns (IHI 0070, 4.4): those that it has to drop, and no more. */
-import type { BlockCache } from '../kit/block-cache.ts';
+import type { BlockCache, Concern } from '../kit/block-cache.ts';
 import { BLOCK, blockBits, blockHi, blockLo } from '../kit/block-cache.ts';
 import { ENTRY, granuleOf, idOf, levelOf } from './cache-entries.ts';
 import type { TlbScope } from './tlb-scope.ts';
@@ -61,8 +61,33 @@ export function isTableInScope(scope: TlbScope, tag: number, id: number, hi: num
   return meetsRange(scope, blockBits(tag), hi, lo);
 }
 
+/** Which entries of a cache of translations, or of tables, an invalidation drops. One object, which is told what it is about. */
+export class InScope implements Concern {
+  private readonly words: Int32Array;
+  private scope: TlbScope | null = null;
+  private tables = false;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  /** @param tables whether the cache holds those */
+  of(scope: TlbScope, tables: boolean): this {
+    this.scope = scope;
+    this.tables = tables;
+    return this;
+  }
+
+  concerns(at: number): boolean {
+    const { scope, tables, words } = this;
+    if (scope === null) return false;
+    const [tag, id, hi, lo] = [words[at], words[at + BLOCK.id], words[at + BLOCK.hi], words[at + BLOCK.lo]];
+    return tables ? isTableInScope(scope, tag, id, hi, lo) : isInScope(scope, tag, id, hi, lo);
+  }
+}
+
 /** Drops what is in a small scope by looking at the sets where that would be. @returns false: the scope is not small, nothing is done */
-export function dropByAddress(of: BlockCache, scope: TlbScope): boolean {
+export function dropByAddress(from: BlockCache, scope: TlbScope, concern: Concern): boolean {
   if (scope.whole || scope.vmid < 0 || scope.vmidMask !== 0xffff) return false;
   const isStage2 = scope.stage === SCOPE_STAGE.two;
   if (scope.asid < 0 && !isStage2) return false;
@@ -72,21 +97,9 @@ export function dropByAddress(of: BlockCache, scope: TlbScope): boolean {
   for (let page = 0; page < pages; page++) {
     const low = (scope.lo >>> 0) + page * 4096;
     const hi = (scope.hi + (low >= 2 ** 32 ? 1 : 0)) | 0;
-    dropAround(of, scope, id, hi, low | 0);
+    from.dropAround(id, hi, low | 0, concern);
     // Where global entries are.
-    if (scope.asid > 0) dropAround(of, scope, id & ~0xffff, hi, low | 0);
+    if (scope.asid > 0) from.dropAround(id & ~0xffff, hi, low | 0, concern);
   }
   return true;
-}
-
-function dropAround(of: BlockCache, scope: TlbScope, id: number, hi: number, lo: number): void {
-  for (let sizes = of.present; sizes !== 0; sizes &= sizes - 1) {
-    const first = of.setAt(31 - Math.clz32(sizes & -sizes) + 12, id, hi, lo);
-    for (let at = first; at < first + of.stride; at += of.cache.size) {
-      const tag = of.word(at, BLOCK.tag);
-      if (tag === 0) continue;
-      const [start, startLo] = [of.word(at, BLOCK.hi), of.word(at, BLOCK.lo)];
-      if (isInScope(scope, tag, of.word(at, BLOCK.id), start, startLo)) of.cache.drop(at);
-    }
-  }
 }

@@ -2,7 +2,7 @@
  * Caching mode (VT-d 6.1, CAP.CM): entries that led to a fault may be cached. The explorer and the adversary fill them and choose whether
  * one serves; at once (`prompt`) nothing is filled, which CM permits as well.
  */
-import { didOf, faultOf, TAG } from './caches.ts';
+import { didOf, faultOf, levelTag, TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { FAULT } from './faults.ts';
 import { REQUEST } from './request.ts';
@@ -16,7 +16,7 @@ function accessesOf(reason: number): number {
 
 function tagOf(walk: Walk): number {
   const fpd = (walk.fpd ? 1 : 0) << TAG.fpd;
-  return TAG.valid | fpd | (accessesOf(walk.fault) << TAG.perms) | (walk.fault << TAG.fault);
+  return TAG.valid | fpd | (1 << TAG.refused) | (accessesOf(walk.fault) << TAG.perms) | (walk.fault << TAG.fault);
 }
 
 /** The requester has no usable context entry. It is tagged by domain id 0 (6.2.2), which no other entry has. */
@@ -32,7 +32,7 @@ export function cacheContextFault(core: VtdCore): void {
 export function cacheFault(core: VtdCore, level: number): void {
   const { caches, walk } = core;
   const tag = tagOf(walk) | (walk.did << TAG.did);
-  caches.fillTranslation(walk.sid, tag | (1 << TAG.level), walk.vpnHi, walk.vpnLo, 0, 0);
+  caches.fillTranslation(walk.sid, tag | levelTag(1), walk.vpnHi, walk.vpnLo, 0, 0);
   if (level < 2 || walk.fault === FAULT.interruptRange) return;
   const known = caches.findPaging(level, walk.did, walk.vpnHi, walk.vpnLo);
   if (known < 0 || faultOf(caches.tag(known)) !== 0) caches.fillPagingFault(level, tag, walk.vpnHi, walk.vpnLo);

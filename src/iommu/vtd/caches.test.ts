@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Arena } from '../../machine/index.ts';
-import { didOf, EVERY_PAGE, TAG, VtdCaches } from './caches.ts';
+import { didOf, EVERY_PAGE, levelTag, TAG, VtdCaches } from './caches.ts';
 
 const SIZES = { context: 4, iotlbSets: 64, iotlbWays: 4, pagingStructure: 8, pagingSets: 2 };
 
@@ -25,7 +25,7 @@ function fill(
   caches: VtdCaches,
   { sid, level, vpnHi, vpnLo }: { sid: number; level: number; vpnHi: number; vpnLo: number },
 ) {
-  const tag = TAG.valid | (level << TAG.level) | (3 << TAG.perms) | (domainOf(sid) << TAG.did);
+  const tag = levelTag(level) | (3 << TAG.perms) | (domainOf(sid) << TAG.did);
   caches.fillTranslation(sid, tag, vpnHi, vpnLo, 7, 0);
 }
 
@@ -53,7 +53,7 @@ test.each([
           const inScope = (i: number) => {
             const at = caches.iotlb.at(i);
             const domain = did < 0 || didOf(caches.tag(at)) === did;
-            return domain && caches.translationInBlock(at, am, vpnHi, vpnLo);
+            return domain && caches.isInBlock(at, am, vpnHi, vpnLo);
           };
           const kept = before.filter((i) => !inScope(i));
           caches.dropTranslations(did, am, vpnHi, vpnLo);

@@ -3,7 +3,7 @@ import { bdf, MARK } from '../../machine/index.ts';
 import type { UnitParts } from '../kit/unit-core.ts';
 import { offsetsOf, UnitCore } from '../kit/unit-core.ts';
 import type { CacheSizes } from './caches.ts';
-import { faultOf, TAG, VtdCaches } from './caches.ts';
+import { faultOf, levelTag, TAG, VtdCaches } from './caches.ts';
 import type { Capabilities, CapabilityOptions } from './capabilities.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { DeviceTlbSink } from './device-tlb.ts';
@@ -272,7 +272,7 @@ export class VtdCore extends UnitCore<RuleName> {
   fillTranslation(level: number, pfnLo = this.walk.pfnLo): void {
     const { walk } = this;
     const fpd = (walk.fpd ? 1 : 0) << TAG.fpd;
-    const tag = TAG.valid | (level << TAG.level) | (walk.perms << TAG.perms) | fpd | (walk.did << TAG.did);
+    const tag = levelTag(level) | (walk.perms << TAG.perms) | fpd | (walk.did << TAG.did);
     this.caches.fillTranslation(walk.sid, tag, walk.vpnHi, walk.vpnLo, walk.pfnHi, pfnLo);
   }
 

@@ -80,7 +80,7 @@ export function invalidateIotlb(caches: VtdCaches, dma: Dma | null, inv: IotlbIn
       const at = cache.at(i);
       const tag = cache.tag(at);
       if (tag === 0 || (did >= 0 && didOf(tag) !== did)) continue;
-      if (page && !caches.pagingInBlock(at, level, inv.am, inv.vpnHi, inv.vpnLo)) continue;
+      if (page && !caches.isInBlock(at, inv.am, inv.vpnHi, inv.vpnLo)) continue;
       if (inv.leafOnly) kept++;
       else cache.drop(at);
     }

@@ -2,7 +2,7 @@ import type { Naming } from '../../machine/index.ts';
 import { cacheNaming } from '../kit/cache-naming.ts';
 import { CONTEXT, IOTLB } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
-import { PASID, SM_CONTEXT, SM_IOTLB, WITH_PASID } from './scalable-entries.ts';
+import { ownerOf, PASID, SM_CONTEXT, SM_IOTLB } from './scalable-entries.ts';
 
 /**
  * Where a unit in steps keeps source ids: in the tags of the context cache, of the PASID cache and of the IOTLB (table 17), and in FRCD.SID
@@ -29,7 +29,7 @@ export function namingsOf(core: VtdCore): Naming[] {
   const { context, iotlb, pasid } = scalable.caches;
   const byOwner: Naming = {
     ...cacheNaming(iotlb, SM_IOTLB.owner),
-    name: ({ pasid: of = -1, sid }) => (of < 0 ? sid : sid | WITH_PASID),
+    name: ({ pasid: of = -1, sid }) => ownerOf(sid, of),
   };
   return [...legacy, cacheNaming(context, SM_CONTEXT.sid), cacheNaming(pasid, PASID.sid), byOwner];
 }

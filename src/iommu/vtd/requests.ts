@@ -6,7 +6,7 @@ import { hex, hex64 } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
 import { bdf, MARK, PHASE, SLOT } from '../../machine/index.ts';
 import { cacheContextFault, cacheFault, refusalOf } from './cached-faults.ts';
-import { didOf, faultOf, TAG } from './caches.ts';
+import { didOf, faultOf, levelOf, TAG } from './caches.ts';
 import type { VtdCore } from './core.ts';
 import { MODE } from './core.ts';
 import { FAULT } from './faults.ts';
@@ -219,7 +219,7 @@ export class RequestSteps {
       const [hi, lo] = [caches.pageHi(hit), caches.pageLo(hit, vpnLo)];
       if (isInterruptFrame(hi, lo)) return this.refused(slot, FAULT.interruptRange);
       const cached = caches.tag(hit);
-      return this.land(slot, hi, lo, (cached >>> TAG.perms) & 3, (cached >>> TAG.level) & 7);
+      return this.land(slot, hi, lo, (cached >>> TAG.perms) & 3, levelOf(cached));
     }
     // Entries that could have served are not there: evicted at some time before this look-up.
     for (let usable = this.usable(walk, 0); usable >= 0; left--) {

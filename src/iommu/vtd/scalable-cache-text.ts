@@ -1,8 +1,10 @@
 /** The contents of the caches of scalable mode in words, for logs. */
 import { hex } from '../../bits/index.ts';
 import { bdf } from '../../machine/index.ts';
+import { BLOCK } from '../kit/block-cache.ts';
 import type { Cache } from '../kit/cache.ts';
 import { cacheLines } from '../kit/cache-lines.ts';
+import { levelOf } from './cache-entries.ts';
 import { frameText, RIGHTS_TEXT, SIZE_TEXT } from './cache-text.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
 import {
@@ -15,7 +17,6 @@ import {
   SM_CONTEXT,
   SM_IOTLB,
   SM_TAG,
-  WITH_PASID,
 } from './scalable-entries.ts';
 import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 
@@ -28,7 +29,8 @@ const WAY: Readonly<Record<number, string>> = {
 
 /** A line for each entry that is held; second-stage paging entries are with those of legacy mode. */
 export function describeScalableCaches(caches: ScalableCaches): string[] {
-  const from = (hi: number, lo: number) => hex(BigInt.asUintN(64, (BigInt(hi) * 0x40000n + BigInt(lo)) << 12n));
+  const from = (word: (field: number) => number) =>
+    hex((BigInt(word(BLOCK.hi) >>> 0) << 32n) | BigInt(word(BLOCK.lo) >>> 0));
   const at = (entry: number) => (field: number) => caches.word(entry, field);
   const lines = (cache: Cache, line: (tag: number, word: (field: number) => number) => string) =>
     cacheLines(cache, (entry) => line(caches.tag(entry), at(entry)));
@@ -53,7 +55,7 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
   });
   const first = [5, 4, 3, 2].flatMap((level) =>
     lines(caches.first[level], (tag, word) => {
-      const iova = from(word(FIRST_PAGING.vpnHi), word(FIRST_PAGING.vpnLo));
+      const iova = from(word);
       const table = frameText(word(FIRST_PAGING.tableHi), word(FIRST_PAGING.tableLo));
       const who = `PASID ${hex(word(FIRST_PAGING.pasid))}, DID ${tag >>> FIRST_TAG.did}`;
       return `${FS_ENTRY_NAME[level]} cache: ${who}, IOVA ${iova} -> table ${table}`;
@@ -62,12 +64,12 @@ export function describeScalableCaches(caches: ScalableCaches): string[] {
   const pages = lines(caches.iotlb, (tag, word) => {
     const rights = (tag >>> SM_TAG.rights) & (RIGHT.read | RIGHT.write);
     const what = RIGHTS_TEXT[rights] + (((tag >>> SM_TAG.dirty) & 1) === 1 ? ', dirty' : '');
-    const sid = word(SM_IOTLB.owner) & (WITH_PASID - 1);
-    const who = `${bdf(sid)} PASID ${hex(word(SM_IOTLB.pasid))}, DID ${tag >>> SM_TAG.did}`;
-    const iova = from(word(SM_IOTLB.vpnHi), word(SM_IOTLB.vpnLo));
+    const sid = word(SM_IOTLB.owner) & 0xffff;
+    const who = `${bdf(sid)} PASID ${hex(word(SM_IOTLB.pasid))}, DID ${word(SM_IOTLB.did)}`;
+    const iova = from(word);
     if (((tag >>> SM_TAG.fault) & 1) === 1) return `IOTLB: ${who}, IOVA ${iova}, ${why(word(SM_IOTLB.pfnLo))}`;
     const page = frameText(word(SM_IOTLB.pfnHi), word(SM_IOTLB.pfnLo));
-    return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE_TEXT[(tag >>> SM_TAG.level) & 7]} (${what})`;
+    return `IOTLB: ${who}, IOVA ${iova} -> ${page}, ${SIZE_TEXT[levelOf(tag)]} (${what})`;
   });
   return [...contexts, ...pasids, ...first, ...pages];
 }

@@ -2,6 +2,7 @@
  * Caching mode in scalable mode (VT-d 6.1, 6.2.2 – 6.2.4.1, CAP.CM): entries that led to a fault may be cached, those of the first stage never. The
  * explorer and the adversary fill them and choose whether one serves; at once nothing is filled, which CM permits as well.
  */
+import { levelTag } from './cache-entries.ts';
 import { REQUEST } from './request.ts';
 import type { Scalable } from './scalable.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
@@ -56,15 +57,9 @@ export function cacheFault({ caches, walk }: Scalable): void {
     const tag = PASID_TAG.valid | (fpd << PASID_TAG.fpd);
     caches.fillPasid(tag, walk.sid, walk.tablePasid, 0, fault, 0, 0);
   } else if (isOfSecondStage(stage, pgtt, fault)) {
-    const tag =
-      SM_TAG.valid |
-      (1 << SM_TAG.level) |
-      (fpd << SM_TAG.fpd) |
-      (pgtt << SM_TAG.pgtt) |
-      (1 << SM_TAG.fault) |
-      (walk.did << SM_TAG.did);
-    const { pasid, sid, tablePasid, vpnHi, vpnLo } = walk;
-    caches.fillTranslation(tag, sid, pasid >= 0, tablePasid, vpnHi, vpnLo, PAGE[fault], fault);
+    const tag = levelTag(1) | (fpd << SM_TAG.fpd) | (pgtt << SM_TAG.pgtt) | (1 << SM_TAG.fault);
+    const { did, pasid, sid, tablePasid, vpnHi, vpnLo } = walk;
+    caches.fillTranslation(tag, did, sid, pasid >= 0, tablePasid, vpnHi, vpnLo, PAGE[fault], fault);
   }
 }
 

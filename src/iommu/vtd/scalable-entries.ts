@@ -1,4 +1,5 @@
 /** What the caches of scalable mode hold and what they are tagged by (VT-d 6.2, table 17). Second-stage paging entries are cached as in legacy mode. */
+import { BLOCK } from '../kit/block-cache.ts';
 
 /** Words of a context-cache entry. Tag: valid 0, FPD 1, PASIDE 2, RID_PRIV 3, PDTS 6:4, DTE 7, reason of a cached fault 15:8. Looked up by source id. */
 export const SM_CONTEXT = { tag: 0, sid: 1, ridPasid: 2, directoryHi: 3, directoryLo: 4 } as const;
@@ -38,22 +39,33 @@ export const PASID_TAG = {
 } as const;
 
 /**
- * Words of an IOTLB entry. Tag: valid 0, level 3:1, {@link RIGHT} 8:4, FPD 9, dirty 10, PGTT 13:11, cached fault 14, domain id 31:16. A fault
- * has no rights, the accesses that it refuses in `pfnHi` and its reason in `pfnLo`. `owner` is the source id,
- * with bit 16 set where a request with PASID brought it. Looked up by owner, address and, with PASID, by that.
+ * Words of an IOTLB entry, a {@link BLOCK}. Tag: {@link RIGHT} 11:7, FPD 12, dirty 13, PGTT 16:14, cached fault 17. A fault
+ * has no rights, the accesses that it refuses in `pfnHi` and its reason in `pfnLo`. Looked up by {@link ownerOf}, address and, with PASID, by that.
  */
-export const SM_IOTLB = { tag: 0, owner: 1, pasid: 2, vpnHi: 3, vpnLo: 4, pfnHi: 5, pfnLo: 6 } as const;
-export const SM_TAG = { valid: 1, level: 1, rights: 4, fpd: 9, dirty: 10, pgtt: 11, fault: 14, did: 16 } as const;
+export const SM_IOTLB = {
+  tag: 0,
+  owner: BLOCK.id,
+  pfnHi: BLOCK.outHi,
+  pfnLo: BLOCK.outLo,
+  pasid: BLOCK.second,
+  did: BLOCK.second + 1,
+} as const;
+export const SM_TAG = { rights: 7, fpd: 12, dirty: 13, pgtt: 14, fault: 17 } as const;
 
 /** Rights of both stages together: to read, to write; of users at all; of supervisors at all (SRE), and of those to write. */
 export const RIGHT = { read: 1, write: 2, user: 4, supervisor: 8, supervisorWrite: 16 } as const;
 
 /** Bit of `owner` for entries of requests with PASID. */
-export const WITH_PASID = 1 << 16;
+const WITH_PASID = 1 << 16;
+
+/** Whose a translation is, in one word: the source id and, so that they lie in different sets, lower bits of the PASID. @param pasid −1 for none */
+export function ownerOf(sid: number, pasid: number): number {
+  return pasid < 0 ? sid : sid | WITH_PASID | (pasid << 17);
+}
 
 /**
- * Words of a cached first-stage entry that references a table, with nesting a combined one. Tag: valid 0, level 3:1, FIRST rights 5:4, rights
- * of the second stage over the table 7:6, domain id 31:16. Looked up by PASID, domain id and address.
+ * Words of a cached first-stage entry that references a table, with nesting a combined one; a {@link BLOCK}. Tag: FIRST rights 8:7, rights
+ * of the second stage over the table 10:9, domain id 31:16. Looked up by PASID, domain id and address.
  */
-export const FIRST_PAGING = { tag: 0, pasid: 1, vpnHi: 2, vpnLo: 3, tableHi: 4, tableLo: 5 } as const;
-export const FIRST_TAG = { valid: 1, level: 1, rights: 4, tableRights: 6, did: 16 } as const;
+export const FIRST_PAGING = { tag: 0, pasid: BLOCK.id, tableHi: BLOCK.outHi, tableLo: BLOCK.outLo } as const;
+export const FIRST_TAG = { rights: 7, tableRights: 9, did: 16 } as const;

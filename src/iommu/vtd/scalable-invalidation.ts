@@ -3,8 +3,7 @@ import { PASID_GRANULARITY, PASID_IOTLB_GRANULARITY } from './commands.ts';
 import type { IotlbInvalidation } from './invalidation.ts';
 import { CONTEXT_GRANULARITY, IOTLB_GRANULARITY } from './registers.ts';
 import type { Scalable } from './scalable.ts';
-import type { Scope } from './scalable-caches.ts';
-import { ADDRESSED, EVERY_ADDRESS } from './scalable-caches.ts';
+import { ADDRESSED, EVERYTHING } from './scalable-caches.ts';
 
 /** A PASID-based IOTLB invalidation. */
 export interface PasidInvalidation {
@@ -21,7 +20,6 @@ export interface PasidInvalidation {
 
 /** Every PGTT: of each, the address counts. */
 const ALL = -1;
-const EVERYTHING: Scope = { did: -1, pasid: -1, am: EVERY_ADDRESS, vpnHi: 0, vpnLo: 0 };
 
 /** Context entries are not tagged by domain here (table 17): a domain-selective invalidation is global, a device-selective one ignores DID. */
 export function contextScope(

@@ -4,6 +4,7 @@
  * to {@link ScalablePrompt}, which does the same for every case.
  */
 import type { Memory } from '../../machine/index.ts';
+import { BLOCK_TAG } from '../kit/block-cache.ts';
 import type { VtdCore } from './core.ts';
 import type { Scalable } from './scalable.ts';
 import type { ScalableCaches } from './scalable-caches.ts';
@@ -31,7 +32,8 @@ const {
 const { fpd: CONTEXT_FPD, paside: PASIDE, ridPriv: RID_PRIV, pdts: PDTS } = SM_CONTEXT_TAG;
 const { secondTopHi: SECOND_HI, secondTopLo: SECOND_LO, firstTopHi: FIRST_HI, firstTopLo: FIRST_LO } = PASID;
 const { ridPasid: RID_PASID } = SM_CONTEXT;
-const { valid: VALID, level: LEVEL, rights: RIGHTS, fpd: TAG_FPD, dirty: DIRTY, pgtt: TAG_PGTT, did: TAG_DID } = SM_TAG;
+const { rights: RIGHTS, fpd: TAG_FPD, dirty: DIRTY, pgtt: TAG_PGTT } = SM_TAG;
+const SIZE = BLOCK_TAG.size;
 const P_AND_US = 5;
 const FIRST_A = 1 << FS_PAGE.A.lo;
 const FIRST_D = 1 << FS_PAGE.D.lo;
@@ -165,11 +167,10 @@ export class ScalableShortWalk {
       if (supervisorWrites) granted |= SUPERVISOR_WRITE;
     }
     const fpd = ((tag >>> FPD) | (contextTag >>> CONTEXT_FPD)) & 1;
-    const filled =
-      VALID | (level << LEVEL) | (granted << RIGHTS) | (fpd << TAG_FPD) | (dirty << DIRTY) | (pgtt << TAG_PGTT);
-    const frame = this.pfnLo & (-1 << (9 * (level - 1)));
-    const did = (tag >>> DID) << TAG_DID;
-    caches.fillTranslation(filled | did, sid, pasid >= 0, tablePasid, vpnHi, vpnLo, this.pfnHi, frame);
+    const bits = 9 * (level - 1);
+    const filled = 1 | (bits << SIZE) | (granted << RIGHTS) | (fpd << TAG_FPD) | (dirty << DIRTY) | (pgtt << TAG_PGTT);
+    const frame = this.pfnLo & (-1 << bits);
+    caches.fillTranslation(filled, tag >>> DID, sid, pasid >= 0, tablePasid, vpnHi, vpnLo, this.pfnHi, frame);
     return true;
   }
 

@@ -6,6 +6,7 @@
 import { hex } from '../../bits/index.ts';
 import type { Dma } from '../../machine/index.ts';
 import { MARK, SLOT } from '../../machine/index.ts';
+import { levelOf } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
 import { isProtected } from './protected-memory.ts';
 import { admit, isInterruptPage, REQUEST } from './request.ts';
@@ -14,8 +15,7 @@ import type { Scalable } from './scalable.ts';
 import { rightsFor } from './scalable.ts';
 import { askStep, nthAnswer, rightsOf } from './scalable-asks.ts';
 import { cachedFault, cacheFault, pageFaultOf, pasidFaultOf } from './scalable-cached-faults.ts';
-import { smDidOf } from './scalable-caches.ts';
-import { contextFaultOf, PASID_TAG, SM_CONTEXT_TAG, SM_TAG } from './scalable-entries.ts';
+import { contextFaultOf, PASID_TAG, SM_CONTEXT_TAG, SM_IOTLB, SM_TAG } from './scalable-entries.ts';
 import { SM_FAULT } from './scalable-faults.ts';
 import { mostSteps, stepsLeft } from './scalable-left.ts';
 import { clearWalk, endWalk, LOOK, loadWalk, SCALABLE_SLOT_WORDS, SCALABLE_STEP, saveWalk } from './scalable-slot.ts';
@@ -156,7 +156,7 @@ export class ScalableSteps {
   /** A cached fault refuses the request (6.1), whatever the tables say by now. */
   private refusedByPage(slot: number, entry: number): void {
     const { caches, walk } = this.scalable;
-    walk.did = smDidOf(caches.tag(entry));
+    walk.did = caches.word(entry, SM_IOTLB.did);
     this.refusedByCache(slot, isSet(caches.tag(entry), SM_TAG.fpd), pageFaultOf(caches, entry));
   }
 
@@ -229,7 +229,7 @@ export class ScalableSteps {
       const tag = caches.tag(entry);
       scalable.hit(entry);
       if (core.telling) core.say('IOTLB hit');
-      return this.answer(slot, walk.pfnHi, walk.pfnLo, rightsOf(tag, supervisor), (tag >>> SM_TAG.level) & 7);
+      return this.answer(slot, walk.pfnHi, walk.pfnLo, rightsOf(tag, supervisor), levelOf(tag));
     }
     const fault = cachedFault(scalable);
     if (fault >= 0 && choice === this.answers()) return this.refusedByPage(slot, fault);

@@ -1,5 +1,6 @@
 /** Scalable mode: its caches, and the walk of its tables, of which a step handles one entry (VT-d 3.4.3, 3.6 – 3.9, 6.2). */
 import type { CacheSizes } from './cache-entries.ts';
+import { levelTag } from './cache-entries.ts';
 import type { VtdCore } from './core.ts';
 import { INTERNAL } from './core.ts';
 import { FirstStage, missingFirst } from './first-stage.ts';
@@ -253,8 +254,7 @@ export class Scalable {
       this.core.caches.fillPaging(fillLevel, did, perms, inHi, inLo, pfnHi, pfnLo);
     } else if (walk.fill === FILL.first) {
       const tag =
-        FIRST_TAG.valid |
-        (walk.fillLevel << FIRST_TAG.level) |
+        levelTag(walk.fillLevel) |
         (walk.firstRights << FIRST_TAG.rights) |
         (walk.tableRights << FIRST_TAG.tableRights) |
         (walk.did << FIRST_TAG.did);
@@ -267,15 +267,14 @@ export class Scalable {
     const { caches, walk } = this;
     if (walk.pageLevel === 0) return;
     const tag =
-      SM_TAG.valid |
-      (level << SM_TAG.level) |
+      levelTag(level) |
       (this.rights() << SM_TAG.rights) |
       ((walk.fpd ? 1 : 0) << SM_TAG.fpd) |
       (walk.dirty << SM_TAG.dirty) |
-      (walk.pgtt << SM_TAG.pgtt) |
-      (walk.did << SM_TAG.did);
+      (walk.pgtt << SM_TAG.pgtt);
     const pfnLo = walk.pfnLo & (-1 << (9 * (level - 1)));
-    caches.fillTranslation(tag, walk.sid, walk.pasid >= 0, walk.tablePasid, walk.vpnHi, walk.vpnLo, walk.pfnHi, pfnLo);
+    const { did, pasid, pfnHi, sid, tablePasid, vpnHi, vpnLo } = walk;
+    caches.fillTranslation(tag, did, sid, pasid >= 0, tablePasid, vpnHi, vpnLo, pfnHi, pfnLo);
   }
 
   /**
@@ -298,7 +297,7 @@ export class Scalable {
   hit(entry: number): void {
     const { caches, walk } = this;
     walk.fpd = ((caches.tag(entry) >>> SM_TAG.fpd) & 1) === 1;
-    walk.did = caches.tag(entry) >>> SM_TAG.did;
+    walk.did = caches.word(entry, SM_IOTLB.did);
     walk.pfnHi = caches.pageHi(entry);
     walk.pfnLo = caches.pageLo(entry, walk.vpnLo);
   }

@@ -4,6 +4,7 @@
  * only if few lie between. Whatever is not ordinary is left to {@link Prompt}, which does the same for every case.
  */
 import type { Arena, Memory } from '../../machine/index.ts';
+import { BLOCK_TAG } from '../kit/block-cache.ts';
 import { CONTEXT, PAGING, TAG } from './cache-entries.ts';
 import type { VtdCaches } from './caches.ts';
 import type { VtdCore } from './core.ts';
@@ -11,7 +12,8 @@ import type { Walk } from './walk.ts';
 import { indexAt, isInterruptFrame, PS } from './walk.ts';
 
 // Again as this module's own, which V8 folds (see `caches.ts`).
-const { valid: VALID, level: LEVEL, perms: PERMS, aw: AW, did: DID } = TAG;
+const { valid: VALID, perms: PERMS, aw: AW, did: DID } = TAG;
+const SIZE = BLOCK_TAG.size;
 const { tableHi: TABLE_HI, tableLo: TABLE_LO } = CONTEXT;
 const { tableHi: NEXT_HI, tableLo: NEXT_LO } = PAGING;
 const FAULT = 0xf << TAG.fault;
@@ -103,7 +105,7 @@ export class ShortWalk {
     pfnLo = lo >>> 12;
     const page = pfnLo | (vpnLo & ((1 << (9 * (level - 1))) - 1));
     if (isRefused(pfnHi, page)) return false;
-    const filled = (tag & FPD_AND_DID) | VALID | (level << LEVEL) | (perms << PERMS);
+    const filled = (tag & FPD_AND_DID) | VALID | ((9 * (level - 1)) << SIZE) | (perms << PERMS);
     caches.fillTranslation(sid, filled, vpnHi, vpnLo, pfnHi, pfnLo);
     this.walk.pfnHi = pfnHi;
     this.walk.pfnLo = page;
