@@ -7,8 +7,6 @@
 import type { Arena } from '../../machine/index.ts';
 import { Cache } from './cache.ts';
 
-const WORDS = ['tag', 'id', 'hi', 'lo', 'outHi', 'outLo'] as const;
-
 /** Offsets in an entry. */
 export const BLOCK = { tag: 0, id: 1, hi: 2, lo: 3, outHi: 4, outLo: 5, second: 6 } as const;
 
@@ -79,6 +77,8 @@ export interface BlockCacheOptions {
   readonly sizes?: number;
   /** A full set replaces its entries in turn; otherwise it is an error. */
   readonly replaces: boolean;
+  /** What the id is, for those who look at regions. */
+  readonly id: string;
   /** Names of more words, the first at {@link BLOCK.second}: the second id, if there is any, and the owner's. */
   readonly more?: readonly string[];
 }
@@ -101,8 +101,8 @@ export class BlockCache {
    */
   private readonly sizesAt: number;
 
-  constructor(arena: Arena, name: string, { sets, ways, sizes = 0, replaces, more = [] }: BlockCacheOptions) {
-    const fields = [...WORDS, ...more];
+  constructor(arena: Arena, name: string, { sets, ways, sizes = 0, replaces, id, more = [] }: BlockCacheOptions) {
+    const fields = ['tag', id, 'hi', 'lo', 'outHi', 'outLo', ...more];
     this.arena = arena;
     this.words = arena.words;
     this.sizes = sizes;
@@ -130,7 +130,10 @@ export class BlockCache {
    * @param need bits of the tag that must be set
    */
   find(id: number, second: number, hi: number, lo: number, kind: number, kindMask: number, need: number): number {
-    for (let sizes = this.present; sizes !== 0; sizes &= sizes - 1) {
+    // The smallest ones, which most are, with a size that V8 folds.
+    const smallest = this.findBlock(SMALLEST, id, second, hi, lo, kind, kindMask, need);
+    if (smallest >= 0) return smallest;
+    for (let sizes = this.present & -2; sizes !== 0; sizes &= sizes - 1) {
       const at = this.findBlock(31 - Math.clz32(sizes & -sizes) + SMALLEST, id, second, hi, lo, kind, kindMask, need);
       if (at >= 0) return at;
     }
@@ -149,11 +152,19 @@ export class BlockCache {
     need: number,
   ): number {
     const { size, words } = this;
-    const startHi = blockHi(bits, hi);
-    const startLo = blockLo(bits, lo);
     const mask = kindMask | need | VALID_AND_SIZE;
     const wanted = kind | need | blockTag(bits);
-    let at = this.setAt(bits, id, hi, lo);
+    let startHi = hi;
+    let startLo = 0;
+    let block: number;
+    if (bits < 32) {
+      block = (lo >>> bits) | (hi << (32 - bits));
+      startLo = lo & (-1 << bits);
+    } else {
+      block = hi >>> (bits - 32);
+      startHi = block << (bits - 32);
+    }
+    let at = this.base + ((block ^ (block >>> this.setBits) ^ Math.imul(id | 0, SALT)) & this.mask) * this.stride;
     for (const end = at + this.stride; at < end; at += size) {
       if (words[at + LO] !== startLo || words[at + HI] !== startHi || words[at + ID] !== id) continue;
       if ((words[at] & mask) === wanted && (second < 0 || words[at + SECOND] === second)) return at;
@@ -224,10 +235,19 @@ export class BlockCache {
   ): number {
     const { arena, size, words } = this;
     const bits = blockBits(tag);
-    const startHi = blockHi(bits, hi);
-    const startLo = blockLo(bits, lo);
     const mask = kindMask | VALID_AND_SIZE;
-    const first = this.setAt(bits, id, hi, lo);
+    let startHi = hi;
+    let startLo = 0;
+    let block: number;
+    if (bits < 32) {
+      block = (lo >>> bits) | (hi << (32 - bits));
+      startLo = lo & (-1 << bits);
+    } else {
+      block = hi >>> (bits - 32);
+      startHi = block << (bits - 32);
+    }
+    const hash = block ^ (block >>> this.setBits) ^ Math.imul(id | 0, SALT);
+    const first = this.base + (hash & this.mask) * this.stride;
     const end = first + this.stride;
     let entry = -1;
     let empty = -1;
@@ -249,6 +269,7 @@ export class BlockCache {
       arena.set(entry + LO, startLo);
       arena.set(entry + OUT_HI, outHi);
       arena.set(entry + OUT_LO, outLo);
+      if (second >= 0) arena.set(entry + SECOND, second);
     } else {
       words[entry] = tag;
       words[entry + ID] = id;
@@ -256,8 +277,8 @@ export class BlockCache {
       words[entry + LO] = startLo;
       words[entry + OUT_HI] = outHi;
       words[entry + OUT_LO] = outLo;
+      if (second >= 0) words[entry + SECOND] = second;
     }
-    if (second >= 0) arena.set(entry + SECOND, second);
     const { sizesAt } = this;
     const bit = 1 << (bits - SMALLEST);
     if (sizesAt >= 0 && (words[sizesAt] & bit) === 0) arena.set(sizesAt, words[sizesAt] | bit);

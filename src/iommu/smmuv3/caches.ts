@@ -69,7 +69,7 @@ export class SmmuCaches implements InvalidatedCaches {
     this.cd = new Cache(arena, 'smmu.cd', CD_WORDS, sets, sizes.cd / sets, replaces);
     this.l1std = new Cache(arena, 'smmu.l1std', LEVEL_ONE_WORDS, 1, sizes.levelOne, replaces);
     this.l1cd = new Cache(arena, 'smmu.l1cd', LEVEL_ONE_WORDS, 1, sizes.levelOne, replaces);
-    const blocks = { sizes: possible, replaces };
+    const blocks = { sizes: possible, replaces, id: 'id' };
     const walk = { sets: walkSets, ways: sizes.walk / walkSets, ...blocks };
     this.tlb = new BlockCache(arena, 'smmu.tlb', { sets: sizes.tlbSets, ways: sizes.tlbWays, ...blocks });
     this.ipa = new BlockCache(arena, 'smmu.ipa', { sets: sizes.ipaSets, ways: sizes.ipaWays, ...blocks });

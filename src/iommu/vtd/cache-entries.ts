@@ -50,9 +50,12 @@ export function levelOf(tag: number): number {
   return 1 + (blockBits(tag) - PAGE_BITS) / 9;
 }
 
-/** Halves of a page's address by halves of its number, of 31 and 18 bits. */
+/** Upper half of addresses from 2^61 on, which no table translates. */
+const BEYOND = 0x4000_0000;
+
+/** Halves of a page's address by its number's bits above 18, with their sign, and its lower 18. */
 export function addressHi(vpnHi: number): number {
-  return vpnHi >> 2;
+  return (vpnHi | 0) === vpnHi ? vpnHi >> 2 : BEYOND;
 }
 
 export function addressLo(vpnHi: number, vpnLo: number): number {

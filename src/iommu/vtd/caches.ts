@@ -32,6 +32,8 @@ const SIZE = BLOCK_TAG.size;
 const REFUSED = 1 << TAG.refused;
 /** A cached fault and a translation of one page lie beside each other. */
 const KIND = REFUSED;
+const hiOf = addressHi;
+const loOf = addressLo;
 
 /** Slots of {@link VtdCaches.lastContext}, a power of two. */
 const CONTEXT_GUESSES = 256;
@@ -88,10 +90,11 @@ export class VtdCaches {
     this.requesters = replaces ? new Requesters(arena) : null;
     this.context = new Cache(arena, 'vtd.context', Object.keys(CONTEXT), 1, sizes.context, replaces);
     const { iotlbSets, iotlbWays, pagingSets = 1, pagingStructure } = sizes;
-    this.pages = new BlockCache(arena, 'vtd.iotlb', { sets: iotlbSets, ways: iotlbWays, sizes: PAGE_SIZES, replaces });
+    const iotlb = { sets: iotlbSets, ways: iotlbWays, sizes: PAGE_SIZES, replaces, id: 'sid' };
+    this.pages = new BlockCache(arena, 'vtd.iotlb', iotlb);
     this.tables = [0, 1, 2, 3, 4, 5].map((level) => {
       const ways = level < 2 ? 0 : pagingStructure / pagingSets;
-      return new BlockCache(arena, `vtd.${ENTRY_NAME[level]}`, { sets: pagingSets, ways, replaces });
+      return new BlockCache(arena, `vtd.${ENTRY_NAME[level]}`, { sets: pagingSets, ways, replaces, id: 'did' });
     });
     this.iotlb = this.pages.cache;
     this.paging = this.tables.map(({ cache }) => cache);
@@ -144,7 +147,7 @@ export class VtdCaches {
 
   /** The first of {@link nthTranslation} with the rights, for translation at once. @param rights R 1, W 2 */
   findTranslation(sid: number, vpnHi: number, vpnLo: number, rights: number): number {
-    return this.pages.find(sid, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), 0, KIND, rights << PERMS);
+    return this.pages.find(sid, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), 0, KIND, rights << PERMS);
   }
 
   /**
@@ -153,7 +156,7 @@ export class VtdCaches {
    * @param access R 1, W 2, or both: entries with one of them
    */
   nthTranslation(sid: number, vpnHi: number, vpnLo: number, access: number, n: number): number {
-    return this.pages.nth(sid, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), 0, 0, 0, access << PERMS, n);
+    return this.pages.nth(sid, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), 0, 0, 0, access << PERMS, n);
   }
 
   /** Upper 20 bits of the page frame that the entry gives. */
@@ -169,14 +172,14 @@ export class VtdCaches {
 
   /** @param tag with {@link levelTag}. @param pfnLo of the leaf, aligned to its size */
   fillTranslation(sid: number, tag: number, vpnHi: number, vpnLo: number, pfnHi: number, pfnLo: number): void {
-    this.pages.fill(tag, KIND, sid, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), pfnHi, pfnLo);
+    this.pages.fill(tag, KIND, sid, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), pfnHi, pfnLo);
     this.requesters?.note(sid);
   }
 
   /** Offset of the cached non-leaf entry at a level that covers the page, −1 for none. Tag: domain id and address. */
   findPaging(level: number, did: number, vpnHi: number, vpnLo: number): number {
     const bits = 12 + 9 * (level - 1);
-    return this.tables[level].findBlock(bits, did, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), 0, 0, 0);
+    return this.tables[level].findBlock(bits, did, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), 0, 0, 0);
   }
 
   /** Number of levels below `levels` with a cached non-leaf entry for the page. */
@@ -206,7 +209,7 @@ export class VtdCaches {
 
   private setPaging(level: number, tag: number, vpnHi: number, vpnLo: number, tableHi: number, tableLo: number): void {
     if (this.paging[level].entries === 0) return;
-    this.tables[level].fill(tag, 0, tag >>> DID, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), tableHi, tableLo);
+    this.tables[level].fill(tag, 0, tag >>> DID, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), tableHi, tableLo);
   }
 
   pagingPerms(at: number): number {
@@ -246,7 +249,7 @@ export class VtdCaches {
   private dropOfRequester(sid: number, am: number, vpnHi: number, vpnLo: number): void {
     const first = (vpnLo >>> am) << am;
     for (let page = first; page < first + (1 << am); page++)
-      this.pages.dropAround(sid, addressHi(vpnHi), addressLo(vpnHi, page), this.inDomain);
+      this.pages.dropAround(sid, hiOf(vpnHi), loOf(vpnHi, page), this.inDomain);
   }
 
   /** Whether an IOTLB entry, or a cached non-leaf entry, lies in the block of 2^am pages, or part of what it covers does. */

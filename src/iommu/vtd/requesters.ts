@@ -10,9 +10,11 @@ export class Requesters {
   /** Words: how many, MOST + 1 for "too many"; then their source ids. */
   private readonly at: number;
   private readonly arena: Arena;
+  private readonly words: Int32Array;
 
   constructor(arena: Arena) {
     this.arena = arena;
+    this.words = arena.words;
     this.at = arena.region('vtd.iotlb-requesters', [
       'count',
       ...Array.from({ length: MOST }, (_, i) => `sid${i}`),
@@ -21,20 +23,20 @@ export class Requesters {
 
   /** How many they are; −1 where they are too many to be known. */
   get count(): number {
-    const count = this.arena.words[this.at];
+    const count = this.words[this.at];
     return count > MOST ? -1 : count;
   }
 
   sid(i: number): number {
-    return this.arena.words[this.at + 1 + i];
+    return this.words[this.at + 1 + i];
   }
 
   /** A translation of this requester is filled in. */
   note(sid: number): void {
-    const { arena, at } = this;
-    const count = arena.words[at];
+    const { arena, at, words } = this;
+    const count = words[at];
     if (count > MOST) return;
-    for (let i = 1; i <= count; i++) if (arena.words[at + i] === sid) return;
+    for (let i = 1; i <= count; i++) if (words[at + i] === sid) return;
     if (count < MOST) arena.set(at + 1 + count, sid);
     arena.set(at, count + 1);
   }

@@ -22,11 +22,13 @@ import { FS_ENTRY_NAME, PGTT } from './scalable-structures.ts';
 const { pasid: IOTLB_PASID, did: IOTLB_DID, pfnHi: PFN_HI, pfnLo: PFN_LO } = SM_IOTLB;
 const { rights: RIGHTS, dirty: DIRTY } = SM_TAG;
 const SIZE = BLOCK_TAG.size;
-const OWNER = ownerOf;
+const ownerIs = ownerOf;
 /** What tells apart entries of one page: a cached fault lies beside a translation. */
 const KIND = 1 << SM_TAG.fault;
 const FIRST_DID = 0xffff << FIRST_TAG.did;
 const ANY_WRITE = RIGHT.write | RIGHT.supervisorWrite;
+const hiOf = addressHi;
+const loOf = addressLo;
 
 /** What an invalidation of translations is about; −1 where a tag does not matter, {@link EVERY_PAGE} for every address. */
 export interface Scope {
@@ -108,11 +110,18 @@ export class ScalableCaches {
     this.context = new Cache(arena, 'vtd.sm-context', keys(SM_CONTEXT), 1, sizes.context, replaces);
     this.pasid = new Cache(arena, 'vtd.pasid', keys(PASID), 1, sizes.context, replaces);
     const { iotlbSets, iotlbWays, pagingSets = 1, pagingStructure } = sizes;
-    const iotlb = { sets: iotlbSets, ways: iotlbWays, sizes: PAGE_SIZES, replaces, more: ['pasid', 'did'] };
+    const iotlb = {
+      sets: iotlbSets,
+      ways: iotlbWays,
+      sizes: PAGE_SIZES,
+      replaces,
+      id: 'owner',
+      more: ['pasid', 'did'],
+    };
     this.pages = new BlockCache(arena, 'vtd.sm-iotlb', iotlb);
     this.tables = [0, 1, 2, 3, 4, 5].map((level) => {
       const ways = level < 2 ? 0 : pagingStructure / pagingSets;
-      return new BlockCache(arena, `vtd.${FS_ENTRY_NAME[level]}`, { sets: pagingSets, ways, replaces });
+      return new BlockCache(arena, `vtd.${FS_ENTRY_NAME[level]}`, { sets: pagingSets, ways, replaces, id: 'pasid' });
     });
     this.iotlb = this.pages.cache;
     this.first = this.tables.map(({ cache }) => cache);
@@ -207,8 +216,8 @@ export class ScalableCaches {
   findTranslation(sid: number, pasid: number, vpnHi: number, vpnLo: number, rights: number): number {
     // Bits of a tag that have to be set, in one: writes need an entry that is dirty.
     const need = (rights << RIGHTS) | ((rights & ANY_WRITE) !== 0 ? 1 << DIRTY : 0);
-    const [hi, lo] = [addressHi(vpnHi), addressLo(vpnHi, vpnLo)];
-    return this.pages.find(OWNER(sid, pasid), pasid, hi, lo, 0, 0, need);
+    const [hi, lo] = [hiOf(vpnHi), loOf(vpnHi, vpnLo)];
+    return this.pages.find(ownerIs(sid, pasid), pasid, hi, lo, 0, 0, need);
   }
 
   /**
@@ -229,8 +238,8 @@ export class ScalableCaches {
     const dirty = !any && (rights & ANY_WRITE) !== 0 ? 1 << DIRTY : 0;
     const need = any ? 0 : (rights << RIGHTS) | dirty;
     const some = any ? rights << RIGHTS : 0;
-    const [hi, lo] = [addressHi(vpnHi), addressLo(vpnHi, vpnLo)];
-    return this.pages.nth(OWNER(sid, pasid), pasid, hi, lo, 0, 0, need, some, n);
+    const [hi, lo] = [hiOf(vpnHi), loOf(vpnHi, vpnLo)];
+    return this.pages.nth(ownerIs(sid, pasid), pasid, hi, lo, 0, 0, need, some, n);
   }
 
   pageHi(at: number): number {
@@ -260,8 +269,8 @@ export class ScalableCaches {
     pfnHi: number,
     pfnLo: number,
   ): void {
-    const owner = OWNER(sid, withPasid ? pasid : -1);
-    const at = this.pages.fill(tag, KIND, owner, pasid, addressHi(vpnHi), addressLo(vpnHi, vpnLo), pfnHi, pfnLo);
+    const owner = ownerIs(sid, withPasid ? pasid : -1);
+    const at = this.pages.fill(tag, KIND, owner, pasid, hiOf(vpnHi), loOf(vpnHi, vpnLo), pfnHi, pfnLo);
     this.arena.set(at + IOTLB_DID, did);
   }
 
@@ -281,7 +290,7 @@ export class ScalableCaches {
 
   /** Offset of the cached entry at a level that references a table for the page, −1 for none. */
   findFirst(level: number, did: number, pasid: number, vpnHi: number, vpnLo: number): number {
-    const [hi, lo] = [addressHi(vpnHi), addressLo(vpnHi, vpnLo)];
+    const [hi, lo] = [hiOf(vpnHi), loOf(vpnHi, vpnLo)];
     return this.tables[level].findBlock(12 + 9 * (level - 1), pasid, -1, hi, lo, did << FIRST_TAG.did, FIRST_DID, 0);
   }
 
@@ -289,7 +298,7 @@ export class ScalableCaches {
   fillFirst(tag: number, pasid: number, vpnHi: number, vpnLo: number, tableHi: number, tableLo: number): void {
     const tables = this.tables[levelOf(tag)];
     if (tables.cache.entries === 0) return;
-    tables.fill(tag, FIRST_DID, pasid, -1, addressHi(vpnHi), addressLo(vpnHi, vpnLo), tableHi, tableLo);
+    tables.fill(tag, FIRST_DID, pasid, -1, hiOf(vpnHi), loOf(vpnHi, vpnLo), tableHi, tableLo);
   }
 
   /** @returns how many entries in the scope were kept. @param keep all of them are */
