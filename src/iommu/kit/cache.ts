@@ -4,9 +4,7 @@ import type { Arena, Region } from '../../machine/index.ts';
  * A cache of entries of a few words each, in sets of ways. Word 0 of an entry is its tag, 0 when the entry is empty. Ways are
  * interchangeable. What an entry means, its owner knows.
  *
- * Caches that are looked up by one or two words of an entry do so here. Translations are looked up, and filled, where their key is made: with those
- * loops here, too, and everything else as it was, a miss of VT-d took 4 to 7 % more (V8 11.3: what is shared is inlined into the walk, and its registers
- * are spilled).
+ * Entries are looked up here by one or two words of them; blocks of an address space are a {@link BlockCache}'s.
  */
 export class Cache {
   readonly region: Region;
