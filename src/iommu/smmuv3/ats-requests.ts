@@ -1,5 +1,5 @@
 /** ATS translation requests and translated transactions (IHI 0070, 3.9.1, 13.6, 13.7), at once. */
-import { ATS_STATUS, AtsCompletion, isDenial } from './ats-completion.ts';
+import { ATS_STATUS, AtsCompletion, granted, isDenial } from './ats-completion.ts';
 import type { SmmuCaches } from './caches.ts';
 import { STE_AT, STE_TAG } from './configuration.ts';
 import type { SmmuCore } from './core.ts';
@@ -10,9 +10,6 @@ import { BLOCKED, REQUEST } from './request.ts';
 import { EATS } from './stream-table.ts';
 import type { Translation } from './translation.ts';
 import { LOOK, NO_EVENT, TASK } from './translation.ts';
-
-/** STE.INSTCFG: reads are instruction fetches, or never (13.7.1). */
-const INST = { data: 2, instruction: 3 } as const;
 
 export class AtsRequests {
   readonly completion = new AtsCompletion();
@@ -55,16 +52,14 @@ export class AtsRequests {
 
   private answer(t: Translation, kind: number): number {
     const { completion, core } = this;
-    this.deny(t.ssid < 0 ? 0 : kind);
+    // Without a PASID there is neither privilege nor execution (13.7).
+    const asked = t.ssid < 0 ? kind & ~(REQUEST.instruction | REQUEST.privileged) : kind;
+    this.deny(asked);
     const inst = (core.arena.words[t.ste + STE_AT.tag] >>> STE_TAG.inst) & 3;
-    const rights = t.pnu === 1 ? t.grants >>> 3 : t.grants;
-    const reads = (rights & RIGHT.uR) !== 0;
-    const executes = (rights & RIGHT.uX) !== 0;
-    const asksToExecute = t.ssid >= 0 && (kind & REQUEST.instruction) !== 0;
-    completion.write = (rights & RIGHT.uW) !== 0 && (kind & REQUEST.write) !== 0;
-    completion.read = inst === INST.instruction ? executes : reads;
-    // Execution is granted with reading only; an override makes them one (13.7.1).
-    completion.execute = asksToExecute && completion.read && (inst !== 0 || executes);
+    const rights = granted(t.pnu === 1 ? t.grants >>> 3 : t.grants, inst, asked);
+    completion.read = (rights & RIGHT.uR) !== 0;
+    completion.write = (rights & RIGHT.uW) !== 0;
+    completion.execute = (rights & RIGHT.uX) !== 0;
     if (!completion.read && !completion.write) return 0;
     completion.bits = t.bits;
     completion.hi = t.outHi;

@@ -5,7 +5,8 @@
 import type { Memory } from '../../machine/index.ts';
 import { BLOCK, blockBits } from '../kit/block-cache.ts';
 import { wordAt } from '../kit/words.ts';
-import { ALL_RIGHTS, ENTRY, levelOf, PRIVILEGED_RIGHTS } from './cache-entries.ts';
+import { granted } from './ats-completion.ts';
+import { ENTRY, levelOf, PRIVILEGED_SHIFT } from './cache-entries.ts';
 import type { SmmuCaches } from './caches.ts';
 import { CD_WORDS, CONTROL, decodeCd, decodeSte, STE_AT, STE_TAG, STE_WORDS, TABLE_AT } from './configuration.ts';
 import { contextLevelOne, enterContext, isInRange, locateContext, takeL1cd } from './context-table.ts';
@@ -326,8 +327,8 @@ export class Walker {
       if (fills) this.fills.translation(t, first.bits, first.rights, first.outHi, first.outLo);
       return t.finish(first.outHi, first.outLo);
     }
-    // 3.9.1.2: what stage 1 grants nothing of stage 2 is not asked.
-    if (t.asks && (first.rights & (t.pnu === 1 ? PRIVILEGED_RIGHTS : ALL_RIGHTS & ~PRIVILEGED_RIGHTS)) === 0) {
+    // 3.9.1.2: of what stage 1 grants no request stage 2 is not asked.
+    if (t.asks && !this.isGranted(t, first.rights)) {
       t.grants = 0;
       return t.finish(first.outHi, first.outLo);
     }
@@ -337,6 +338,12 @@ export class Walker {
     second.want = t.want;
     second.dirties = t.dirties;
     t.look = LOOK.ipa;
+  }
+
+  /** Whether a translation request would have any access by rights that are all there are. */
+  private isGranted(t: Translation, rights: number): boolean {
+    const inst = (this.words[t.ste] >>> STE_TAG.inst) & 3;
+    return granted(t.pnu === 1 ? rights >>> PRIVILEGED_SHIFT : rights, inst, t.kind) !== 0;
   }
 
   /** @returns false: refused */

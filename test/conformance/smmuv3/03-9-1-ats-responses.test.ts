@@ -253,6 +253,9 @@ describe('13.7 rights that are granted', () => {
     [0, 3, ap(0), translation, 'r---'],
     [0, 3, ap(1) | UXN, translation | EXE, '-w--'],
     [0, 2, ap(3) | UXN, translation | EXE, 'r-x-'],
+    [0, 1, ap(3) | UXN, translation | EXE, 'r---'],
+    [1, 0, ap(0), translation | PRIV, 'rw-p'],
+    [1, 0, ap(0), translation, '----'],
     [0, 2, ap(0), translation | EXE, '----'],
   ];
   test.each(overrides)('13.7.1 PRIVCFG %i, INSTCFG %i, page %s, kind %i: %s', (PRIVCFG, INSTCFG, low, kind, rights) => {
@@ -262,6 +265,35 @@ describe('13.7 rights that are granted', () => {
     bench.cd(0x1_2040n, { T0SZ: 25, EPD1: 1, IPS: 5, ASID: 1, TTB0: table });
     bench.map(table, VA, TO, low);
     expect(ask(bench, { kind, ssid: 1 })).toEqual({ status: SUCCESS, rights, events: [] });
+  });
+});
+
+describe('3.9.1.2 where stage 1 grants a request nothing, the IPA is not translated, and faults of stage 2 are not seen', () => {
+  const AP = { privileged: LEAF.both & ~0x40n, both: LEAF.both, readOnly: LEAF.both | 0x80n };
+  const UXN = 1n << 54n;
+  /** PRIVCFG, INSTCFG; page; request; status, which is CA where stage 2 is asked. */
+  const cases: [string, number, number, bigint, number, number][] = [
+    ['for the privileged', 0, 0, AP.privileged | UXN, translation, SUCCESS],
+    ['for the privileged, who asks', 0, 0, AP.privileged | UXN, translation | PRIVILEGED, CA],
+    ['for the privileged, as which it is taken', 3, 0, AP.privileged | UXN, translation, CA],
+    ['for the privileged, as which it is not taken', 2, 0, AP.privileged | UXN, translation | PRIVILEGED, SUCCESS],
+    ['to execute alone', 0, 0, AP.privileged, translation, SUCCESS],
+    ['to execute alone, asked for', 0, 0, AP.privileged, translation | INSTRUCTION, SUCCESS],
+    ['to execute alone, reads being data', 0, 2, AP.privileged, translation | INSTRUCTION, SUCCESS],
+    ['to execute alone, reads being that', 0, 3, AP.privileged, translation, CA],
+    ['to read, reads being executing', 0, 3, AP.readOnly | UXN, translation, SUCCESS],
+    ['to write, reads being executing', 0, 3, AP.both | UXN, translation, CA],
+    ['to read', 0, 0, AP.readOnly | UXN, translation, CA],
+  ];
+  test.each(cases)('%s', (_, PRIVCFG, INSTCFG, low, kind, status) => {
+    const bench = benchOf(RECINVSID, { ...OPTIONS, idr1: { ATTR_PERMS_OVR: 1 } });
+    const stream = { ...ats, S1CDMax: 1, S1DSS: 2, S1ContextPtr: 0x1_2000n, PRIVCFG, INSTCFG };
+    const { table, under } = bench.nested(SID, {}, stream);
+    bench.cd(0x1_2040n, { T0SZ: 25, EPD1: 1, IPS: 5, ASID: 1, TTB0: table });
+    bench.map(table, VA, 0x4000_0000n, low);
+    bench.poke(bench.place(under, 0x4000_0000n, { level: 2 }), NOWHERE | 3n);
+    const rights = (kind & PRIVILEGED) !== 0 && status === SUCCESS ? '---p' : '----';
+    expect(ask(bench, { kind, ssid: 1 })).toEqual({ status, rights, events: [] });
   });
 });
 
