@@ -68,7 +68,10 @@ export abstract class ToldDriver<M extends EduMachine> {
   }
 
   peek(addr: bigint): bigint {
-    return BigInt(this.ready().qtest.run([`readq ${addr}`])[0]);
+    const machine = this.ready();
+    // A unit may have written there, which the next test is not to find.
+    if (this.placed.isMemory(Number(addr))) machine.touch(Number(addr));
+    return BigInt(machine.qtest.run([`readq ${addr}`])[0]);
   }
 
   /** @param size of the access in bytes */

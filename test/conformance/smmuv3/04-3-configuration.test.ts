@@ -11,12 +11,12 @@ import {
   STE_CONFIG,
 } from '../../../src/iommu/smmuv3/index.ts';
 import { TableBench } from './tables.ts';
-import { Bench } from './unit.ts';
+import { Bench, MEMORY } from './unit.ts';
 
 type Command = Layout<Fields>;
 const AT = 0x5000n;
 const [OLD, NEW, CHANGED_STE] = [{ address: 0x8000n }, { address: 0x9000n }, { event: 0 }];
-const TABLE = 0x2_0000n;
+const TABLE = MEMORY + 0x2_0000n;
 
 describe('4.3 STEs', () => {
   /** Streams of a linear table that bypass, have been used, and abort now. */
@@ -70,7 +70,7 @@ describe('4.3 STEs', () => {
 });
 
 describe('4.3.1 level-1 descriptors of the stream table', () => {
-  const [FIRST, SECOND] = [0x10_0000n, 0x11_0000n];
+  const [FIRST, SECOND] = [MEMORY + 0x10_0000n, MEMORY + 0x11_0000n];
 
   /** A 2-level table whose L1STD has been used, and points at another table now; STE 2 there aborts, in the first it bypasses. */
   function moved(): Bench {
@@ -119,7 +119,7 @@ describe('4.3.1 level-1 descriptors of the stream table', () => {
 });
 
 describe('4.3.3, 4.3.4 CDs', () => {
-  const CDS = 0x1_2000n;
+  const CDS = MEMORY + 0x1_2000n;
   const [NONE, SUBSTREAMS] = [-1, [0, 1, 2, 3]];
   const ste = { S1CDMax: 2, S1ContextPtr: CDS };
 
@@ -193,8 +193,8 @@ describe('4.3.3, 4.3.4 CDs', () => {
 });
 
 describe('4.3.3 level-1 context descriptors', () => {
-  const L1 = 0x1_4000n;
-  const [FIRST, SECOND] = [0x10_0000n, 0x11_0000n];
+  const L1 = MEMORY + 0x1_4000n;
+  const [FIRST, SECOND] = [MEMORY + 0x10_0000n, MEMORY + 0x11_0000n];
 
   function moved(): TableBench {
     const bench = new TableBench();

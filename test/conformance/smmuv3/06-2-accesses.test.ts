@@ -9,11 +9,17 @@ const ALL64 = 0xffff_ffff_ffff_ffffn;
 
 /** An SMMU with all of its queues disabled. */
 function disabled(options: BenchOptions = {}): Bench {
-  const bench = new Bench({ ...options, idr0: { ATS: 1, PRI: 1, ...options.idr0 } });
+  const bench = new Bench({ ...options, idr0: { ATS: 1, PRI: 1, ...options.idr0 } }, options);
   bench.write(0x20, 4, 0n);
   bench.run();
   expect(bench.acknowledged).toBe(0);
   return bench;
+}
+
+/** What has a register. */
+function ownerOf(name: string): BenchOptions {
+  if (name.startsWith('PRIQ')) return { idr0: { PRI: 1 } };
+  return name.includes('IRQ_CFG') ? { idr0: { MSI: 1 } } : {};
 }
 
 /** Offset, and the bits that are not reserved (6.3): addresses to bit 55, the hint bit 62. */
@@ -30,8 +36,8 @@ const WIDE: [name: string, offset: number, bits: bigint][] = [
 describe('6.2 registers of 64 bits', () => {
   test.each(titled(WIDE, (name, offset, bits) => `${name} at ${hex(offset)}: ${hex(bits)}, whole`))(
     '%s',
-    (_, __, offset, bits) => {
-      const bench = disabled();
+    (_, name, offset, bits) => {
+      const bench = disabled(ownerOf(name));
       for (const value of [ALL64, 0n, 0x5a5a_5a5a_a5a5_a5a5n, 0xa5a5_a5a5_5a5a_5a5an]) {
         bench.write(offset, 8, value);
         expect(bench.read(offset, 8)).toBe(value & bits);
@@ -39,8 +45,8 @@ describe('6.2 registers of 64 bits', () => {
     },
   );
 
-  test.each(WIDE)('%s: each half by itself', (_, offset, bits) => {
-    const bench = disabled();
+  test.each(WIDE)('%s: each half by itself', (name, offset, bits) => {
+    const bench = disabled(ownerOf(name));
     const [low, high] = [bits & ALL32, bits >> 32n];
     bench.write(offset, 8, 0n);
     bench.write(offset + 4, 4, ALL32);
@@ -51,8 +57,8 @@ describe('6.2 registers of 64 bits', () => {
     expect([bench.read(offset, 4), bench.read(offset + 4, 4), bench.read(offset, 8)]).toEqual([low, 0n, low]);
   });
 
-  test.each(WIDE)('%s: each bit by itself', (_, offset, bits) => {
-    const bench = disabled();
+  test.each(WIDE)('%s: each bit by itself', (name, offset, bits) => {
+    const bench = disabled(ownerOf(name));
     for (let bit = 0n; bit < 64n; bit++) {
       bench.write(offset, 8, 1n << bit);
       expect(bench.read(offset, 8), `bit ${bit}`).toBe((1n << bit) & bits);
@@ -69,12 +75,12 @@ describe('6.2 registers of 64 bits', () => {
 /** Registers of 32 bits that software writes while everything is disabled: the bits that are not reserved. */
 const NARROW: [name: string, offset: number, bits: bigint, options?: BenchOptions][] = [
   ['CR1', 0x28, 0xfffn],
-  ['CR2', 0x2c, 0x3n],
+  ['CR2', 0x2c, 0x3n, { idr0: { Hyp: 1 } }],
   ['CR2 without IDR0.Hyp', 0x2c, 0x2n, { idr0: { Hyp: 0 } }],
   ['CR2 with IDR0.ATSRECERR', 0x2c, 0xbn, { idr0: { ATSRECERR: 1 } }],
-  ['GERRORN', 0x64, 0x1fdn],
-  ['GERRORN without IDR0.MSI', 0x64, 0x10dn, { idr0: { MSI: 0 } }],
-  ['GERRORN without IDR0.PRI', 0x64, 0x1b5n, { idr0: { PRI: 0 } }],
+  ['GERRORN', 0x64, 0x1fdn, { idr0: { MSI: 1, PRI: 1 } }],
+  ['GERRORN without IDR0.MSI', 0x64, 0x10dn, { idr0: { MSI: 0, PRI: 1 } }],
+  ['GERRORN without IDR0.PRI', 0x64, 0x1b5n, { idr0: { MSI: 1, PRI: 0 } }],
   ['GERRORN without either', 0x64, 0x105n, { idr0: { PRI: 0, MSI: 0 } }],
   ['GERROR_IRQ_CFG1', 0x70, ALL32],
   ['GERROR_IRQ_CFG2', 0x74, 0x3fn],
@@ -92,7 +98,7 @@ const NARROW: [name: string, offset: number, bits: bigint, options?: BenchOption
 describe('6.3 reserved bits of registers of 32 bits read as zero', () => {
   test.each(titled(NARROW, (name, offset, bits) => `${name} at ${hex(offset)}: ${hex(bits)}`))(
     '%s',
-    (_, __, offset, bits, options = {}) => {
+    (_, name, offset, bits, options = ownerOf(name)) => {
       const bench = disabled(options);
       bench.write(offset, 4, ALL32);
       expect(bench.read(offset, 4)).toBe(bits);
@@ -115,8 +121,8 @@ describe('6.3 reserved bits of registers of 32 bits read as zero', () => {
     ['PRIQ_IRQ_CFG0', 0xd0],
     ['PRIQ_IRQ_CFG1', 0xd8],
     ['PRIQ_IRQ_CFG2', 0xdc],
-  ])('6.3.21 – 6.3.36 %s without IDR0.MSI is RES0', (_, offset) => {
-    const bench = disabled({ idr0: { MSI: 0 } });
+  ])('6.3.21 – 6.3.36 %s without IDR0.MSI is RES0', (name, offset) => {
+    const bench = disabled({ idr0: { MSI: 0, ...(name.startsWith('PRIQ') ? { PRI: 1 } : {}) } });
     bench.write(offset, 4, ALL32);
     expect(bench.read(offset, 4)).toBe(0n);
   });
@@ -192,8 +198,8 @@ describe('6.2.1, 6.2.2 what is not there', () => {
     ['EVENTQ_CONS', 0xac, 0x10],
     ['PRIQ_PROD', 0xc8, 0x1],
     ['PRIQ_CONS', 0xcc, 0x1],
-  ])('decision (6.2: may be): %s of page 1 is at the same place of page 0', (_, at, value) => {
-    const bench = disabled();
+  ])('decision (6.2: may be): %s of page 1 is at the same place of page 0', (name, at, value) => {
+    const bench = disabled(ownerOf(name));
     bench.write(0x1_0000 + at, 4, BigInt(value));
     expect(bench.read(at, 4)).toBe(BigInt(value));
     bench.write(at, 4, 0n);

@@ -1,6 +1,7 @@
 /** SMMUv3 6.3.19, 6.3.20, 7.5: each global error: its bit, that it is toggled once until it is acknowledged, what stops meanwhile, its interrupt. */
 import { describe, expect, test } from 'vitest';
 import { CMD_SYNC } from '../../../src/iommu/smmuv3/commands.ts';
+import type { Options } from './interface-bench.ts';
 import {
   CMDQ_ERR,
   CMDQEN,
@@ -49,7 +50,7 @@ const SOURCES: Source[] = [
     name: 'EVENTQ_ABT_ERR',
     bit: EVENTQ_ABT_ERR,
     prepare: (bench) => {
-      bench.write64(REG.EVENTQ_BASE, NOWHERE | 4n);
+      bench.streams().write64(REG.EVENTQ_BASE, NOWHERE | 4n);
       enable(bench);
     },
     provoke: (bench) => void bench.fault(),
@@ -100,8 +101,16 @@ const SOURCES: Source[] = [
   },
 ];
 
-function benchOf({ prepare }: Source, interrupts: number): InterfaceBench {
-  const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+/** What an SMMU must have for an error. */
+function ownerOf(name: string): Options {
+  const { PRI, MSI } = { PRI: name.includes('PRIQ'), MSI: name.startsWith('MSI') };
+  return { idr0: { ...(PRI ? { PRI: 1 } : {}), ...(MSI ? { MSI: 1 } : {}) } };
+}
+
+const unit = (asked: Options) => new InterfaceBench({ ...asked, idr0: { ATS: 1, PRI: 1, ...asked.idr0 } }, asked);
+
+function benchOf({ name, prepare }: Source, interrupts: number): InterfaceBench {
+  const bench = unit(ownerOf(name));
   prepare(bench);
   bench.write32(REG.IRQ_CTRL, interrupts);
   return bench;
@@ -158,7 +167,7 @@ describe('7.5.1 the interrupt of errors', () => {
   test.each(SOURCES)(
     '$name, and an MSI of GERROR that is aborted: MSI_GERROR_ABT_ERR, which interrupts no more',
     (source) => {
-      const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+      const bench = unit({ idr0: { ...ownerOf(source.name).idr0, MSI: 1 } });
       bench.write64(REG.GERROR_IRQ_CFG0, NOWHERE);
       source.prepare(bench);
       bench.write32(REG.IRQ_CTRL, GERROR_IRQ | EVENTQ_IRQ | PRIQ_IRQ);
@@ -169,7 +178,7 @@ describe('7.5.1 the interrupt of errors', () => {
   );
 
   test.each(SOURCES)('$name: the MSI has what GERROR_IRQ_CFG1 says', (source) => {
-    const bench = new InterfaceBench({ idr0: { ATS: 1, PRI: 1 } });
+    const bench = unit({ idr0: { ...ownerOf(source.name).idr0, MSI: 1 } });
     bench.write64(REG.GERROR_IRQ_CFG0, 0x8000_0040n);
     bench.write32(REG.GERROR_IRQ_CFG1, 0x1234_5678);
     source.prepare(bench);

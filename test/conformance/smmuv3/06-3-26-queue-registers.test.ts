@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
-import { Bench } from './unit.ts';
+import { Bench, MEMORY } from './unit.ts';
 
 const ALL = 0xffff_ffffn;
 const [SMMUEN, EVENTQEN, CMDQEN] = [1n, 4n, 8n];
@@ -12,12 +12,14 @@ const EVENTQ = { base: 0xa0, prod: 0x100a8, cons: 0x100ac };
 const PRIQ = { base: 0xc0, prod: 0x100c8, cons: 0x100cc };
 const [GERROR, GERRORN] = [0x60, 0x64];
 const C_BAD_STREAMID = 2n;
+const PRI: BenchOptions = { idr0: { PRI: 1 } };
+const AT = MEMORY + 0x2_0000n;
 const SYNC = 0x46n;
 /** A reserved opcode. */
 const WRONG = 0n;
 
 function disabled(options: BenchOptions = {}): Bench {
-  const bench = new Bench({ ...options, idr0: { ATS: 1, PRI: 1, ...options.idr0 } });
+  const bench = new Bench({ ...options, idr0: { ATS: 1, PRI: 1, ...options.idr0 } }, options);
   control(bench, 0n);
   return bench;
 }
@@ -30,7 +32,7 @@ function control(bench: Bench, cr0: bigint): void {
 /** A queue of entries of so many bytes behind as many bytes as it has: memory for both. */
 function sized(log2: number, bytes: number, options: BenchOptions = {}): { bench: Bench; base: bigint } {
   const size = Math.max(bytes * 2 ** log2, 0x1_0000);
-  return { bench: disabled({ frames: (2 * size) / 4096 + 8, ...options }), base: BigInt(size) };
+  return { bench: disabled({ frames: (2 * size) / 4096 + 8, ...options }), base: MEMORY + BigInt(size) };
 }
 
 /** Indexes that SMMUs keep are RAZ above the wrap bit; software's have no meaning there. */
@@ -45,8 +47,8 @@ describe('6.3.28, 6.3.95, 6.3.97 bits above the wrap bit read as zero', () => {
   const cases = KEPT.flatMap(([name, base, index, more]) =>
     SIZES.map((log2): [string, number, number, number, bigint] => [name, log2, base, index, more]),
   );
-  test.each(cases)('%s, LOG2SIZE %i', (_, log2, base, index, more) => {
-    const bench = disabled();
+  test.each(cases)('%s, LOG2SIZE %i, has no more bits', (_, log2, base, index, more) => {
+    const bench = disabled(base === PRIQ.base ? PRI : {});
     bench.write(base, 8, BigInt(log2));
     bench.write(index, 4, 0x800f_ffffn);
     // CMDQ_CONS.ERR may take what is written, or not (6.3.28).
@@ -54,7 +56,7 @@ describe('6.3.28, 6.3.95, 6.3.97 bits above the wrap bit read as zero', () => {
   });
 
   test.each(KEPT)('%s is truncated where LOG2SIZE becomes less', (_, base, index, more) => {
-    const bench = disabled();
+    const bench = disabled(base === PRIQ.base ? PRI : {});
     bench.write(base, 8, 10n);
     bench.write(index, 4, 0x555n | more);
     for (const log2 of [9, 8, 4, 0]) {
@@ -124,19 +126,19 @@ describe('6.3.26 the command queue wraps at every size', () => {
     ),
   )('6.3.26 %s', (_, log2, low, at) => {
     const bench = disabled();
-    bench.write(CMDQ.base, 8, 0x2_0000n | low | BigInt(log2));
+    bench.write(CMDQ.base, 8, AT | low | BigInt(log2));
     bench.write(CMDQ.cons, 4, 0n);
     bench.write(CMDQ.prod, 4, 1n);
-    bench.poke(0x2_0000n + at, SYNC);
+    bench.poke(AT + at, SYNC);
     control(bench, CMDQEN);
     expect(bench.read(CMDQ.cons, 4) & 0xf_ffffn).toBe(1n);
   });
 
   test('6.3.27 bits of CMDQ_PROD above the wrap bit mean nothing', () => {
     const bench = disabled();
-    bench.write(CMDQ.base, 8, 0x2_0000n | 2n);
+    bench.write(CMDQ.base, 8, AT | 2n);
     bench.write(CMDQ.cons, 4, 0n);
-    bench.poke(0x2_0000n, SYNC);
+    bench.poke(AT, SYNC);
     bench.write(CMDQ.prod, 4, 0xf_fff9n);
     control(bench, CMDQEN);
     expect(bench.read(CMDQ.cons, 4) & 0xf_ffffn).toBe(1n);
@@ -159,8 +161,8 @@ describe('6.3.26 the command queue wraps at every size', () => {
   ];
   test.each(states)('3.5.1 PROD %s, CONS %s: %i commands', (prod, cons, count) => {
     const bench = disabled();
-    bench.write(CMDQ.base, 8, 0x2_0000n | 2n);
-    for (let i = 0n; i < 4n; i++) bench.poke(0x2_0000n + 16n * i, i === (prod & 3n) && count < 4 ? WRONG : SYNC);
+    bench.write(CMDQ.base, 8, AT | 2n);
+    for (let i = 0n; i < 4n; i++) bench.poke(AT + 16n * i, i === (prod & 3n) && count < 4 ? WRONG : SYNC);
     bench.write(CMDQ.cons, 4, cons);
     bench.write(CMDQ.prod, 4, prod);
     control(bench, CMDQEN);
@@ -176,8 +178,8 @@ describe('6.3.26 the command queue wraps at every size', () => {
     [3n, 7n - 1n],
   ])('decision (3.5.1): nothing is consumed of PROD %s, CONS %s, which cannot be', (prod, cons) => {
     const bench = disabled();
-    bench.write(CMDQ.base, 8, 0x2_0000n | 2n);
-    for (let i = 0n; i < 4n; i++) bench.poke(0x2_0000n + 16n * i, SYNC);
+    bench.write(CMDQ.base, 8, AT | 2n);
+    for (let i = 0n; i < 4n; i++) bench.poke(AT + 16n * i, SYNC);
     bench.write(CMDQ.cons, 4, cons);
     bench.write(CMDQ.prod, 4, prod);
     control(bench, CMDQEN);
@@ -255,12 +257,12 @@ describe('6.3.29 the event queue wraps at every size', () => {
     ),
   )('%s', (_, log2, low, at) => {
     const bench = disabled();
-    bench.write(EVENTQ.base, 8, 0x2_0000n | low | BigInt(log2));
+    bench.write(EVENTQ.base, 8, AT | low | BigInt(log2));
     bench.write(EVENTQ.prod, 4, 0n);
     bench.write(EVENTQ.cons, 4, 0n);
     control(bench, EVENTQEN | SMMUEN);
     provoke(bench);
-    expect(bench.peek(0x2_0000n + at) & 0xffn).toBe(C_BAD_STREAMID);
+    expect(bench.peek(AT + at) & 0xffn).toBe(C_BAD_STREAMID);
   });
 
   test.each([
@@ -270,7 +272,7 @@ describe('6.3.29 the event queue wraps at every size', () => {
     [0n, 1n, 0n],
   ])('7.4 a full queue with OVFLG %s, OVACKFLG %s: OVFLG %s after an event', (flag, ack, becomes) => {
     const bench = disabled();
-    bench.write(EVENTQ.base, 8, 0x2_0000n | 1n);
+    bench.write(EVENTQ.base, 8, AT | 1n);
     bench.write(EVENTQ.prod, 4, (flag << 31n) | 2n);
     bench.write(EVENTQ.cons, 4, ack << 31n);
     control(bench, EVENTQEN | SMMUEN);
@@ -282,7 +284,7 @@ describe('6.3.29 the event queue wraps at every size', () => {
 
   test('7.4 neither EVENTQEN 0 nor room is an overflow', () => {
     const bench = disabled();
-    bench.write(EVENTQ.base, 8, 0x2_0000n | 1n);
+    bench.write(EVENTQ.base, 8, AT | 1n);
     bench.write(EVENTQ.prod, 4, 2n);
     bench.write(EVENTQ.cons, 4, 0n);
     control(bench, SMMUEN);

@@ -84,8 +84,9 @@ export function command<F extends Fields>(of: Layout<F>, values: Partial<Values<
 export class InterfaceBench {
   readonly driver: InterfaceDriver;
 
-  constructor(options: Options = {}) {
-    this.driver = ON_QEMU ? new QemuInterface(options) : new ModelInterface(options);
+  /** @param asked of `options` what the test asks for: all of it, if absent. The rest is what a bench has by itself */
+  constructor(options: Options = {}, asked: Options = options) {
+    this.driver = ON_QEMU ? new QemuInterface(asked) : new ModelInterface(options);
   }
 
   // ---- what only the model shows --------------------------------------------------------------------------------

@@ -51,9 +51,10 @@ export class Bench {
   readonly commands: bigint;
   readonly events: bigint;
 
-  constructor(options: BenchOptions = {}) {
-    this.driver = ON_QEMU ? new QemuDriver(options) : new ModelDriver(options);
-    this.stated = options;
+  /** @param asked of `options` what the test asks for: all of it, if absent. The rest is what a bench has by itself */
+  constructor(options: BenchOptions = {}, asked: BenchOptions = options) {
+    this.driver = ON_QEMU ? new QemuDriver(asked) : new ModelDriver(options);
+    this.stated = asked;
     const frames = BigInt(options.frames ?? 1024);
     this.commands = MEMORY + ((frames - 1n) << 12n);
     this.events = MEMORY + ((frames - 2n) << 12n);

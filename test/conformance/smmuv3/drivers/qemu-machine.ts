@@ -3,7 +3,7 @@ import type { Board } from '../../drivers/edu-machine.ts';
 import { EduMachine, Machines } from '../../drivers/edu-machine.ts';
 
 export const UNIT = 0x0c00_0000;
-const RAM_END = 0x4400_0000;
+const RAM_END = 0x4800_0000;
 const ECAM = 0x40_1000_0000;
 /** What tests have without saying so: MEMORY of driver.ts, 1024 pages. */
 const CLEARED = { from: 0x4200_0000, bytes: 0x40_0000 };
@@ -16,7 +16,7 @@ export function isMemory(addr: number): boolean {
 
 const BOARD: Board = {
   qemu: 'arm',
-  machine: ['-M', 'virt,acpi=off,gic-version=3', '-cpu', 'max', '-m', '64'],
+  machine: ['-M', 'virt,acpi=off,gic-version=3', '-cpu', 'max', '-m', '128'],
   unit: 'arm-smmuv3,primary-bus=pcie.0',
   // Of a request that is refused it says why, where an event is recorded of it.
   logged: ['invalid_mem', 'guest_errors'],
