@@ -1,15 +1,7 @@
 /** QEMU's trace: each line a backend prints, of each unit; forms of older and newer versions; what is nothing is nothing. */
 import { describe, expect, test } from 'vitest';
-import type { Finding } from './index.ts';
+import { ids, only } from '../../test/explained.ts';
 import { explain, LINE_FORMATS } from './index.ts';
-
-function only(line: string): Finding {
-  const { groups, unknownCount } = explain(line);
-  expect([groups.length, unknownCount], line).toEqual([1, 0]);
-  return groups[0].finding;
-}
-
-const ids = ({ causes }: Finding) => causes.map(({ id }) => id);
 
 test('behind the pid and the time of the log backend, which is taken for the time', () => {
   const { groups } = explain('4711@1763740800.123456:vtd_dmar_fault sid 0x20 fault 5 addr 0x1000 write 1');

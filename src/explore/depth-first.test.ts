@@ -1,5 +1,6 @@
 /** The depth-first search by itself: what it finds, bounds, and how it is cut into parts. `test/reductions.test.ts` compares it with the others. */
 import { describe, expect, test } from 'vitest';
+import { crossedLocks } from '../../test/crossed-locks.ts';
 import { INVARIANTS } from '../cases/invariants.ts';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
@@ -55,19 +56,7 @@ describe('what it finds', () => {
   });
 
   test('a deadlock, with a run that leads to it', () => {
-    const machine = new Machine();
-    const [a, b] = [machine.word('a'), machine.word('b')];
-    for (const [name, first, second] of [
-      ['cpu0', a, b],
-      ['cpu1', b, a],
-    ] as const) {
-      machine.actor(name, function* () {
-        yield* first.lock();
-        yield* second.lock();
-        yield* second.unlock();
-        yield* first.unlock();
-      });
-    }
+    const machine = crossedLocks();
     const search = finished(machine, { properties: [INVARIANTS.I9, NEVER] });
     expect(search.violations.map((v) => v.property)).toEqual(['I9']);
     const replayed = replay(search.instance, search.violations[0].run);

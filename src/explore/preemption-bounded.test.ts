@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { crossedLocks } from '../../test/crossed-locks.ts';
 import { INVARIANTS } from '../cases/invariants.ts';
 import { MODELS } from '../cases/models.ts';
 import { CASES } from '../cases/registry.ts';
@@ -149,19 +150,7 @@ describe('bounds', () => {
   });
 
   test('a deadlock needs one preemption', () => {
-    const machine = new Machine();
-    const [a, b] = [machine.word('a'), machine.word('b')];
-    for (const [name, first, second] of [
-      ['cpu0', a, b],
-      ['cpu1', b, a],
-    ] as const) {
-      machine.actor(name, function* () {
-        yield* first.lock();
-        yield* second.lock();
-        yield* second.unlock();
-        yield* first.unlock();
-      });
-    }
+    const machine = crossedLocks();
     const search = searchOf(machine, { properties: [INVARIANTS.I9] });
     expect(search.violations.map((v) => [v.property, v.preemptions])).toEqual([['I9', 1]]);
     expect(replay(search.instance, search.violations[0].run).deadlocked).toBe(true);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { crossedLocks } from '../../test/crossed-locks.ts';
 import { INVARIANTS } from '../cases/invariants.ts';
 import { CASES } from '../cases/registry.ts';
 import { PROFILES } from '../iommu/vtd/index.ts';
@@ -118,19 +119,7 @@ describe('random runs', () => {
   });
 
   test('that end while somebody waits are I9', () => {
-    const machine = new Machine();
-    const [a, b] = [machine.word('a'), machine.word('b')];
-    for (const [name, first, second] of [
-      ['cpu0', a, b],
-      ['cpu1', b, a],
-    ] as const) {
-      machine.actor(name, function* () {
-        yield* first.lock();
-        yield* second.lock();
-        yield* second.unlock();
-        yield* first.unlock();
-      });
-    }
+    const machine = crossedLocks();
     const search = searchOf(machine, 100, { properties: [INVARIANTS.I9] });
     expect(search.violations.map((v) => v.property)).toEqual(['I9']);
     expect(replay(search.instance, search.violations[0].run).deadlocked).toBe(true);

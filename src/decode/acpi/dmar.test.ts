@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { dmar, drhd, rmrr, scope, structure } from '../../../test/acpi/dmar.ts';
+import { read, texts } from '../../../test/acpi/remarks.ts';
 import { acpi, ascii, le, REAL } from '../../../test/acpi/tables.ts';
-import type { AcpiTable } from './index.ts';
-import { allNodes, readTable, remarksOf } from './index.ts';
-
-function read(data: Uint8Array): AcpiTable {
-  const table = readTable(data);
-  if (table === null) throw new Error('no table');
-  return table;
-}
-const texts = (table: AcpiTable) => remarksOf(table).map(({ severity, text }) => `${severity}: ${text}`);
+import { allNodes, remarksOf } from './index.ts';
 
 const IOAPIC = scope(3, 2, 0xf0, 0x1f, 7);
 const GOOD = drhd(1, 0xfed91000, ...IOAPIC);

@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { e4, e8, IOAPIC, ivhd, ivhd10, ivmd, ivrs } from '../../../test/acpi/ivrs.ts';
+import { read, texts } from '../../../test/acpi/remarks.ts';
 import { ascii, le, REAL } from '../../../test/acpi/tables.ts';
-import type { AcpiTable } from './index.ts';
-import { readTable, remarksOf } from './index.ts';
-
-function read(data: Uint8Array): AcpiTable {
-  const table = readTable(data);
-  if (table === null) throw new Error('no table');
-  return table;
-}
-const texts = (table: AcpiTable) => remarksOf(table).map(({ severity, text }) => `${severity}: ${text}`);
 
 const BASE = 0xfeb80000;
 

@@ -1,18 +1,9 @@
 /** RIMT: nodes that refer to each other by their offsets. */
 import { describe, expect, test } from 'vitest';
+import { once, read } from '../../../test/acpi/remarks.ts';
 import type { Nodes } from '../../../test/acpi/tables.ts';
 import { acpi, ascii, laidOut, le, REAL } from '../../../test/acpi/tables.ts';
-import type { AcpiTable } from './index.ts';
-import { readTable, remarksOf } from './index.ts';
-
-function read(data: Uint8Array): AcpiTable {
-  const table = readTable(data);
-  if (table === null) throw new Error('no table');
-  return table;
-}
-const texts = (data: Uint8Array) => remarksOf(read(data)).map(({ severity, text }) => `${severity}: ${text}`);
-const once = (data: Uint8Array, expected: RegExp) =>
-  expect(texts(data).filter((text) => expected.test(text))).toHaveLength(1);
+import { remarksOf } from './index.ts';
 
 describe('RIMT', () => {
   const iommu = (id: number, base: number, flags = 0, wires: number[] = []) => [

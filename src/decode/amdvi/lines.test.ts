@@ -1,20 +1,12 @@
 /** Lines of AMD-Vi as bug reports and commit messages have them. */
 import { describe, expect, test } from 'vitest';
+import { ids, only } from '../../../test/explained.ts';
 import { COMMANDS } from '../../iommu/amdvi/commands.ts';
 import { EVENTS } from '../../iommu/amdvi/events.ts';
 import { CAUSES, explain } from '../index.ts';
 import { EVENT_BY_CODE, kindOfEvent, loggedName } from './event-lines.ts';
 import { AMD_LINES } from './lines.ts';
 import { suspectsOf } from './suspects.ts';
-
-function only(...lines: string[]) {
-  const { groups, unknownCount } = explain(lines.join('\n'));
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-}
-
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
 
 describe('IO_PAGE_FAULT', () => {
   test("of a device that the kernel knows: its name stands before the driver's own prefix", () => {

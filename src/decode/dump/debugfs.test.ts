@@ -1,5 +1,6 @@
 /** Intel's debugfs files as the kernel prints them, and as its ABI document shows them: wrapped. */
 import { describe, expect, test } from 'vitest';
+import { only, tablesOf } from '../../../test/explained.ts';
 import type { WalkResult } from '../index.ts';
 import { Explainer, explain, Tables, WalkRefused, walkAny, walkVtd } from '../index.ts';
 
@@ -91,22 +92,6 @@ const INTERRUPTS = ` Remapped Interrupt supported on IOMMU: dmar0
  Entry SrcID   PDA_high PDA_low  Vct IRTE_high          IRTE_low
 `;
 
-const only = (text: string) => {
-  const { groups, unknownCount } = explain(text);
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-};
-
-const withTables = (text: string): Tables => {
-  const tables = new Tables();
-  const explainer = new Explainer(tables);
-  explainer.begin('dump');
-  explainer.push(text);
-  explainer.end();
-  return tables;
-};
-
 test('iommu_regset: what is wrong is told first, what is not known is named', () => {
   const { details, severity, structures, summary } = only(REGSET);
   expect(summary).toBe('registers of dmar0 at 0x26be37000: 7 values; a fault is recorded and not serviced');
@@ -160,7 +145,7 @@ describe('domain_translation_struct', () => {
     ['wrapped', PAGES_WRAPPED, 2],
   ])('%s', (_, text, rows) => {
     expect(only(text).summary).toBe(`page tables of 0000:00:02.0 at 0x10303f000: ${rows} rows, 4 levels`);
-    const { words } = withTables(text);
+    const { words } = tablesOf(text);
     expect(words.get(0x10303f000n)).toBe(0x1017f9003n);
     expect(words.get(0x1017f9010n)).toBe(0x1017fa003n);
     expect(words.get(0x1017fa360n)).toBe(0x1017fb003n);
@@ -212,7 +197,7 @@ describe('a walk', () => {
     address: bigint,
     device: string | null = '00:02.0',
     pasid: number | null = null,
-  ): WalkResult => walkVtd(withTables(text), { address, device, pasid });
+  ): WalkResult => walkVtd(tablesOf(text), { address, device, pasid });
 
   test('through the root table, the context entry and the pages', () => {
     const { assumed, read, steps, write } = walk(CONTEXTS + PAGES, 0x8d801234n);
@@ -271,7 +256,7 @@ describe('a walk', () => {
     ['a context entry', 'vtd.context: 0x000000010303f005 0x102\n', null, 2],
     ['a PASID-table entry', 'vtd.pasid: 0x10303f089 0x2 0 0 0 0 0 0\n', null, 2],
   ])('from a line: %s', (_, line, device, count) => {
-    const { read, steps } = walkAny(withTables(`${line}0x10303f000: 0x0\n`), { address: 0x1000n, device, pasid: null });
+    const { read, steps } = walkAny(tablesOf(`${line}0x10303f000: 0x0\n`), { address: 0x1000n, device, pasid: null });
     expect(steps).toHaveLength(count);
     expect(read).toMatchObject({ kind: 'fault', code: { name: 'FR' } });
     expect(steps.at(-1)?.what).toBe('PML4E of 0x0');

@@ -1,15 +1,7 @@
 /** Lines that say where tables begin, and walks from there. */
 import { describe, expect, test } from 'vitest';
-import { Explainer, Tables, WalkRefused, walkAny } from '../index.ts';
-
-const tablesOf = (text: string): Tables => {
-  const tables = new Tables();
-  const explainer = new Explainer(tables);
-  explainer.begin('dump');
-  explainer.push(text);
-  explainer.end();
-  return tables;
-};
+import { tablesOf } from '../../../test/explained.ts';
+import { WalkRefused, walkAny } from '../index.ts';
 
 describe('a line', () => {
   test.each([

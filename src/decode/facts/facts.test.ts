@@ -1,12 +1,11 @@
 /** What a machine's other texts say of its faults: reserved regions, lspci, device trees; in any order, over inputs. */
 import { describe, expect, test } from 'vitest';
+import { ids } from '../../../test/explained.ts';
 import type { Finding } from '../index.ts';
 import { Explainer, explain } from '../index.ts';
 
 const findings = (text: string): Finding[] => explain(text).groups.map(({ finding }) => finding);
 const of = (kind: string, text: string) => findings(text).filter((finding) => finding.kind.startsWith(kind));
-const ids = ({ causes }: Finding) => causes.map(({ id }) => id);
-
 const FAULT = (device: string, address: string, reason = '0x06', what = 'PTE Read access is not set') =>
   `[   34.000002] DMAR: [DMA Read NO_PASID] Request device [${device}] fault addr ${address} [fault reason ${reason}] ${what}\n`;
 

@@ -1,13 +1,7 @@
 /** Linux's own lines as reports have them. */
 import { describe, expect, test } from 'vitest';
+import { only } from '../../../test/explained.ts';
 import { explain } from '../index.ts';
-
-function only(...lines: string[]) {
-  const { groups, unknownCount } = explain(lines.join('\n'));
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-}
 
 describe('bounce buffers', () => {
   test.each([

@@ -1,18 +1,12 @@
 /** Lines of the RISC-V IOMMU. No log of a real machine is public yet: the lines are put together from the driver's formats. */
 import { describe, expect, test } from 'vitest';
+import { ids, only } from '../../../test/explained.ts';
 import { FAULTS } from '../../iommu/riscv/faults.ts';
 import { CQCSR, FQCSR } from '../../iommu/riscv/registers.ts';
 import { explain } from '../index.ts';
 import { RISCV_LINES } from './lines.ts';
 import { accessOf, suspectsOf } from './suspects.ts';
 
-function only(line: string) {
-  const { groups, unknownCount } = explain(line);
-  expect([groups.length, unknownCount]).toEqual([1, 0]);
-  return groups[0].finding;
-}
-
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
 const line = (cause: number | string, iotval = 'ff9bc000', iotval2 = '0') =>
   `[    5.1] riscv-iommu 0000:00:01.0: Fault ${cause} devid: 0x100 iotval: ${iotval} iotval2: ${iotval2}`;
 

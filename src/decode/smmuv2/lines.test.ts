@@ -1,17 +1,9 @@
 /** Lines of SMMUv2 as bug reports and commit messages have them. */
 import { describe, expect, test } from 'vitest';
+import { ids, only } from '../../../test/explained.ts';
 import { CONTEXT_FAULTS, GLOBAL_FAULTS } from '../../iommu/smmuv2/faults.ts';
 import { explain } from '../index.ts';
 import { contextSuspects, globalSuspects } from './suspects.ts';
-
-function only(...lines: string[]) {
-  const { groups, unknownCount } = explain(lines.join('\n'));
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-}
-
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
 
 describe('a fault of a context bank', () => {
   test('of a network device whose DMA masks differed: an address of text', () => {

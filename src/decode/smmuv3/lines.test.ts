@@ -1,18 +1,10 @@
 /** Lines of SMMUv3 as bug reports and commit messages have them. */
 import { describe, expect, test } from 'vitest';
+import { ids, only } from '../../../test/explained.ts';
 import { CERROR } from '../../iommu/smmuv3/commands.ts';
 import { EVENTS, GLOBAL_ERRORS } from '../../iommu/smmuv3/events.ts';
 import { explain } from '../index.ts';
 import { commandSuspects, globalSuspects, suspectsOf } from './suspects.ts';
-
-function only(...lines: string[]) {
-  const { groups, unknownCount } = explain(lines.join('\n'));
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-}
-
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
 
 /** The head of an event and its four words. */
 const event = (id: string, words: readonly string[], unit = 'arm-smmu-v3 arm-smmu-v3.2.auto:') => [

@@ -1,14 +1,8 @@
 /** Lines of pSeries guests, as reports have them. */
 import { describe, expect, test } from 'vitest';
+import { only } from '../../../test/explained.ts';
 import { HYPERCALLS } from '../../iommu/spapr/commands.ts';
-import { explain } from '../index.ts';
 import { suspectsOf } from './suspects.ts';
-
-const only = (...lines: string[]) => {
-  const { groups, unknownCount } = explain(lines.join('\n'));
-  expect([groups.length, unknownCount]).toEqual([1, 0]);
-  return groups[0].finding;
-};
 
 describe('a hypercall that failed', () => {
   test('with what it was called with: the window is gone (removal of a device)', () => {

@@ -1,15 +1,9 @@
 /** Lines of virtio-iommu and virtio. */
 import { describe, expect, test } from 'vitest';
+import { ids, only } from '../../../test/explained.ts';
 import { FAULT_REASON } from '../../iommu/virtio/faults.ts';
 import { explain } from '../index.ts';
 import { suspectsOf } from './suspects.ts';
-
-const only = (line: string) => {
-  const { groups, unknownCount } = explain(line);
-  expect([groups.length, unknownCount]).toEqual([1, 0]);
-  return groups[0].finding;
-};
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
 
 describe('a fault', () => {
   test('of a page', () => {

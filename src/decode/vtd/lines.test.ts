@@ -1,12 +1,7 @@
 /** Lines of VT-d units that no other test has: FreeBSD's, and what a unit can do. */
 import { describe, expect, test } from 'vitest';
+import { only } from '../../../test/explained.ts';
 import { explain } from '../index.ts';
-
-const only = (line: string) => {
-  const { groups, unknownCount } = explain(line);
-  expect([groups.length, unknownCount]).toEqual([1, 0]);
-  return groups[0].finding;
-};
 
 describe("FreeBSD's faults", () => {
   test('a write of a device that has a driver', () => {

@@ -1,13 +1,6 @@
 /** QEMU's lines of its VT-d unit, as reports have them. */
 import { expect, test } from 'vitest';
-import { explain } from '../index.ts';
-
-function only(line: string) {
-  const { groups, unknownCount } = explain(line);
-  expect([groups.length, unknownCount]).toEqual([1, 0]);
-  return groups[0].finding;
-}
-const ids = ({ causes }: { causes: readonly { id: string }[] }) => causes.map(({ id }) => id);
+import { ids, only } from '../../../test/explained.ts';
 
 test('an entry that is not there', () => {
   const finding = only(

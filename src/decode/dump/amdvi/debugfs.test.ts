@@ -1,6 +1,7 @@
 /** AMD's debugfs files beyond the command buffer, as the kernel prints them, and walks from them. */
 import { describe, expect, test } from 'vitest';
-import { Explainer, explain, Tables, WalkRefused, walkAny } from '../../index.ts';
+import { only, tablesOf } from '../../../../test/explained.ts';
+import { Explainer, Tables, WalkRefused, walkAny } from '../../index.ts';
 
 const MMIO = `Offset:0x18 Value:0x000c22000003f48d
 Offset:0x0 Value:0x00000001138001ff
@@ -19,13 +20,6 @@ IRT[0000] 0000000000000020 0000000000000241
 IRT[0001] 0000000000000021 0000000000000840
 
 `;
-
-const only = (text: string) => {
-  const { groups, unknownCount } = explain(text);
-  expect(unknownCount).toBe(0);
-  expect(groups).toHaveLength(1);
-  return groups[0].finding;
-};
 
 describe('mmio and capability', () => {
   test('registers by their offset: what is wrong first, what is not known by its value', () => {
@@ -106,14 +100,6 @@ describe('irqtbl', () => {
 });
 
 describe('a walk', () => {
-  const tablesOf = (text: string): Tables => {
-    const tables = new Tables();
-    const explainer = new Explainer(tables);
-    explainer.begin('dump');
-    explainer.push(text);
-    explainer.end();
-    return tables;
-  };
   const ask = (text: string, address: bigint, device: string | null = null, data: number | null = null) =>
     walkAny(tablesOf(text), { address, data, device, pasid: null });
   const PAGES = `0x114d7b000: 0x6000000114d7c401

@@ -1,15 +1,8 @@
 /** A walk of an SMMUv3 from registers, from an STE and from a CD, as lines give them. */
 import { describe, expect, test } from 'vitest';
-import { Explainer, Tables, WalkRefused, walkAny } from '../../index.ts';
+import { tablesOf } from '../../../../test/explained.ts';
+import { WalkRefused, walkAny } from '../../index.ts';
 
-const tablesOf = (text: string): Tables => {
-  const tables = new Tables();
-  const explainer = new Explainer(tables);
-  explainer.begin('dump');
-  explainer.push(text);
-  explainer.end();
-  return tables;
-};
 const ask = (text: string, address: bigint, device: string | null = '0x8', pasid: number | null = null) =>
   walkAny(tablesOf(text), { address, device, pasid });
 
