@@ -3,6 +3,7 @@ import { AtsInvalidation, isPresent, PageRequestQueue, RESPONSE_CODE } from '../
 import type { Machine } from '../machine/index.ts';
 import type { Setup } from './define.ts';
 import { DIRECTORY, PAGE_REQUEST_QUEUE, RID_PASID, ScalableScene } from './scalable-scene.ts';
+import { splitsUnderLock, straysUntilDone } from './split-actors.ts';
 import { watchTwoSizes } from './two-sizes.ts';
 import { SID } from './unit-scene.ts';
 
@@ -34,23 +35,8 @@ export function splitWithPageRequests({ variant, profile, mutant }: Setup): Mach
     ats: true,
     pageRequests: mutant?.endsWith('no-wait') === true ? 0 : 1,
   });
-  const over = machine.word('the device is done');
-  machine.actor(
-    'nic',
-    function* () {
-      yield* nic.strays([0n], 'read', uses);
-      yield* nic.idle(over);
-    },
-    'device',
-  );
-
-  const lock = machine.word('page-table lock');
-  const domain = scene.domain(space, new AtsInvalidation(queue, SID, 'iotlb-first'));
-  machine.actor('driver', function* () {
-    yield* lock.lock();
-    yield* domain.split(0n, order);
-    yield* lock.unlock();
-  });
+  const over = straysUntilDone(machine, nic, uses);
+  const lock = splitsUnderLock(machine, scene.domain(space, new AtsInvalidation(queue, SID, 'iotlb-first')), order);
   const other = scene.secondCpu();
   const requests = new PageRequestQueue(machine, other.cpu, unit, other.queue, PAGE_REQUEST_QUEUE);
   const locks = mutant !== 'no-lock';

@@ -5,6 +5,7 @@ import { D4 } from './d4.ts';
 import type { Expected, Mutant, Setup } from './define.ts';
 import { defineCase } from './define.ts';
 import { SmmuScene, STREAM } from './smmu-scene.ts';
+import { splitsUnderLock, straysUntilDone } from './split-actors.ts';
 
 const DID = 1;
 const FRAMES = 0x21d200000n;
@@ -57,22 +58,8 @@ function build({ variant, profile, mutant }: Setup<'smmuv3'>): Machine {
     machine.actor('driver', () => domain.split(0n, order));
     return machine;
   }
-  const over = machine.word('the device is done');
-  const nic = machine.device('nic', STREAM, DID, [0n]);
-  machine.actor(
-    'nic',
-    function* () {
-      yield* nic.strays([0n], 'read', uses);
-      yield* nic.idle(over);
-    },
-    'device',
-  );
-  const lock = machine.word('page-table lock');
-  machine.actor('driver', function* () {
-    yield* lock.lock();
-    yield* domain.split(0n, order);
-    yield* lock.unlock();
-  });
+  const over = straysUntilDone(machine, machine.device('nic', STREAM, DID, [0n]), uses);
+  const lock = splitsUnderLock(machine, domain, order);
   const cpu1 = machine.cpu('cpu1');
   const events = unit.eventQueue(cpu1, scene.queue.on(cpu1));
   const locks = !is('no-lock');

@@ -5,12 +5,12 @@
  */
 import { hex } from '../bits/index.ts';
 import type { Arena, Region } from './arena.ts';
+import { sayOfDevice } from './device-story.ts';
 import type { Dma } from './dma.ts';
 import { ACCESS, PHASE, SLOT } from './dma.ts';
 import { MARK, PAGES_SENT } from './marks.ts';
 import { PAGE_REQUEST_STEPS } from './page-requests.ts';
 import type { PageWaits } from './page-waits.ts';
-import { bdf } from './requester.ts';
 import type { Rule, Rules } from './rules.ts';
 
 /** Bits of an entry's tag. */
@@ -152,14 +152,14 @@ export class Ats {
       dma.set(slot, SLOT.level, this.level(at));
       dma.set(slot, SLOT.pfnHi, this.word(at, AT.pfnHi));
       dma.set(slot, SLOT.pfnLo, this.word(at, AT.pfnLo) | (dma.get(slot, SLOT.vpnLo) & below));
-      this.say(slot, 'has the translation in its ATC');
+      sayOfDevice(this.dma, slot, 'has the translation in its ATC');
       return this.goesOut(slot, MARK.ats);
     }
     for (let gone = this.usable(slot, 0); gone >= 0; gone = this.usable(slot, 0)) {
       this.rules.fire(this.evicted);
       this.drop(gone);
     }
-    this.say(slot, 'sends a translation request');
+    sayOfDevice(this.dma, slot, 'sends a translation request');
     this.replace(slot, MARK.ats, MARK.asks);
   }
 
@@ -169,7 +169,7 @@ export class Ats {
     const perms = dma.get(slot, SLOT.perms);
     if (this.pages?.isWanted(slot) === true) return this.pages.ask(slot);
     if ((dma.get(slot, SLOT.access) & ~perms) !== 0) {
-      this.say(slot, 'gets no right from the translation completion, and gives up');
+      sayOfDevice(this.dma, slot, 'gets no right from the translation completion, and gives up');
       return dma.abort(slot);
     }
     if ((dma.get(slot, SLOT.flags) & MARK.holdAtc) === 0) this.fill(slot, perms);
@@ -183,7 +183,7 @@ export class Ats {
     if (dma.log.on) {
       const page = dma.get(slot, SLOT.pfnHi) * 0x100000 + dma.get(slot, SLOT.pfnLo);
       const kind = dma.get(slot, SLOT.access) === ACCESS.read ? 'read' : 'write';
-      this.say(slot, `sends a translated ${kind} of ${hex(page * 4096 + dma.get(slot, SLOT.word) * 8)}`);
+      sayOfDevice(this.dma, slot, `sends a translated ${kind} of ${hex(page * 4096 + dma.get(slot, SLOT.word) * 8)}`);
     }
   }
 
@@ -244,7 +244,7 @@ export class Ats {
     dma.set(slot, SLOT.step, 0);
     dma.set(slot, SLOT.did, 0);
     this.replace(slot, ASKED, 0);
-    this.say(slot, 'is told that the range is for untranslated requests only, and sends one');
+    sayOfDevice(this.dma, slot, 'is told that the range is for untranslated requests only, and sends one');
   }
 
   /** Whether a device with this source id uses ATS, and so answers invalidation requests. */
@@ -313,13 +313,6 @@ export class Ats {
   private replace(slot: number, was: number, is: number): void {
     const { dma } = this;
     dma.set(slot, SLOT.flags, (dma.get(slot, SLOT.flags) & ~was) | is);
-  }
-
-  private say(slot: number, what: string): void {
-    const { dma } = this;
-    if (!dma.log.on) return;
-    const { name, sid } = dma.requesters[dma.get(slot, SLOT.device)];
-    dma.log.say('device', `${name} [${bdf(sid)}] ${what}`);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Devices that wait for a page (PCI Express ATS 10.4, page request interface; VT-d 7.4 – 7.9): a DMA that got no right sends a page request. */
+import { sayOfDevice } from './device-story.ts';
 import type { Dma } from './dma.ts';
 import { SLOT } from './dma.ts';
 import { MARK, PAGES_SENT } from './marks.ts';
@@ -46,7 +47,11 @@ export class PageWaits {
     dma.set(slot, SLOT.pfnLo, 0);
     const flags = dma.get(slot, SLOT.flags) & ~(MARK.answered | MARK.holdAtc);
     dma.set(slot, SLOT.flags, (flags | MARK.page) + (1 << PAGES_SENT.at));
-    this.say(slot, `gets no right from the translation completion, sends a page request (group ${group}) and waits`);
+    sayOfDevice(
+      this.dma,
+      slot,
+      `gets no right from the translation completion, sends a page request (group ${group}) and waits`,
+    );
   }
 
   /** The first group index that none of the function's requests waits with. */
@@ -79,10 +84,10 @@ export class PageWaits {
     }
     dma.set(slot, SLOT.level, 0);
     if (!isSuccess) {
-      this.say(slot, 'is told that there is no page, and gives up');
+      sayOfDevice(this.dma, slot, 'is told that there is no page, and gives up');
       return dma.abort(slot);
     }
-    this.say(slot, 'has the answer to its page request, and tries again');
+    sayOfDevice(this.dma, slot, 'has the answer to its page request, and tries again');
     dma.set(slot, SLOT.flags, (dma.get(slot, SLOT.flags) & ~MARK.page) | MARK.ats);
   }
 
@@ -94,12 +99,5 @@ export class PageWaits {
       const waits = (dma.get(slot, SLOT.flags) & MARK.page) !== 0 && dma.get(slot, SLOT.device) === device;
       if (waits) dma.abort(slot);
     }
-  }
-
-  private say(slot: number, what: string): void {
-    const { dma } = this;
-    if (!dma.log.on) return;
-    const { name, sid } = dma.requesters[dma.get(slot, SLOT.device)];
-    dma.log.say('device', `${name} [${bdf(sid)}] ${what}`);
   }
 }

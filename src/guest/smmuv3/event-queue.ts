@@ -12,6 +12,7 @@ import {
 import { EVENTQ_CONS, EVENTQ_PROD } from '../../iommu/smmuv3/queue-registers.ts';
 import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
 import { atomic, bdf } from '../../machine/index.ts';
+import { waitForEntry } from '../kit/queue-wait.ts';
 import type { CommandQueue } from './command-queue.ts';
 
 /** An event that says of a transaction that it is stalled. */
@@ -78,18 +79,11 @@ export class EventQueueReader {
     return words;
   }
 
-  private *isThere(over: SoftwareWord): Program<boolean> {
+  private isThere(over: SoftwareWord): Program<boolean> {
     const { cons } = this;
     const { log2size, smmu } = this.options;
     const isEmpty = () => ((prodOf(smmu) ^ cons.value) & ((2 << log2size) - 1)) === 0;
-    const there = yield {
-      name: `wait for an event of ${smmu.name}`,
-      ready: () => !isEmpty() || over.value === 1,
-      returns: 'number',
-      results: [0, 1],
-      run: () => (isEmpty() ? 0 : 1),
-    };
-    return there === 1;
+    return waitForEntry(`wait for an event of ${smmu.name}`, isEmpty, over);
   }
 
   private *read(): Program<bigint[]> {

@@ -5,6 +5,7 @@ import { PAGE_REQ_DSC } from '../../iommu/vtd/page-request-structures.ts';
 import { PQH, PQT } from '../../iommu/vtd/registers.ts';
 import type { Cpu, Machine, MmioBlock, Program, SoftwareWord } from '../../machine/index.ts';
 import { bdf } from '../../machine/index.ts';
+import { waitForEntry } from '../kit/queue-wait.ts';
 import type { InvalidationQueue } from './invalidation.ts';
 import { deviceTlbOfPasid } from './pasid-invalidation.ts';
 
@@ -48,14 +49,7 @@ export class PageRequestQueue {
   *next(over: SoftwareWord): Program<PageRequestRecord | null> {
     const { cpu, head, unit } = this;
     const isEmpty = () => tailOf(unit) === head.value;
-    const there = yield {
-      name: 'wait for a page request',
-      ready: () => !isEmpty() || over.value === 1,
-      returns: 'number',
-      results: [0, 1],
-      run: () => (isEmpty() ? 0 : 1),
-    };
-    if (there === 0) return null;
+    if (!(yield* waitForEntry('wait for a page request', isEmpty, over))) return null;
     const at = this.base + BigInt(yield* head.getOwn());
     const words = [yield* cpu.readOwn64(at), yield* cpu.readOwn64(at + 8n), 0n, 0n];
     const { ADDR, PASID, PP, PRGI, RID } = decode(PAGE_REQ_DSC, ...words);
