@@ -47,8 +47,8 @@ describe('4.3 STEs', () => {
     ['4.3.2 Range 30 of the lower half', CMD_CFGI_STE_RANGE, { StreamID: 0x7fff_ffff, Range: 30 }, sids],
     ['4.3.2 Range 30 of the upper half', CMD_CFGI_STE_RANGE, { StreamID: 0x8000_0000, Range: 30 }, []],
     ['4.3.6 CFGI_ALL', CMD_CFGI_ALL, {}, sids],
-    ['4.3.4 CFGI_CD_ALL: no STE', CMD_CFGI_CD_ALL, { StreamID: 5 }, []],
-    ['4.4.4.1 TLBI_NSNH_ALL: no STE', CMD_TLBI_NSNH_ALL, {}, []],
+    ['4.3.4 CFGI_CD_ALL, decision: no STE', CMD_CFGI_CD_ALL, { StreamID: 5 }, []],
+    ['4.4.4.1 TLBI_NSNH_ALL, decision: no STE', CMD_TLBI_NSNH_ALL, {}, []],
   ];
   test.each(cases)('%s', (_, of, values, want) => {
     const bench = used(sids);

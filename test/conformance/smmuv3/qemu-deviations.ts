@@ -318,6 +318,22 @@ export const DEVIATIONS: readonly ExpectedFailures[] = [
     permitted: true,
     tests: { [CONFIGURATION]: ['5.2.1 an STE of any state may be kept: Config'] },
   },
+  {
+    name: 'stes-go-with-cds',
+    title: 'CMD_CFGI_CD_ALL drops the STE, too',
+    clause: 'SMMUv3 4.3: more may be dropped',
+    qemu: 'smmuv3_flush_config',
+    permitted: true,
+    tests: { [CONFIGURATION]: ['4.3.4 CFGI_CD_ALL, decision: no STE'] },
+  },
+  {
+    name: 'level-one-afresh',
+    title: 'level-1 descriptors are not cached: CMD_CFGI_STE with Leaf is enough where one has changed',
+    clause: 'SMMUv3 4.3.1: they may be',
+    qemu: 'smmu_find_ste',
+    permitted: true,
+    tests: { [CONFIGURATION]: ['CFGI_STE with Leaf 1 (decision: kept with 1)'] },
+  },
 
   // ---- stream table, STE, CD ------------------------------------------------------------------------------------------
   {
