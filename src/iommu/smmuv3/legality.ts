@@ -100,8 +100,8 @@ function isStage2Illegal(has: SmmuCapabilities, halves: Int32Array): boolean {
   const output = outputBits(has, get(STE.S2PS, halves));
   if (isBeyond(getAddress(STE.S2TTB, halves), tableBits(granule, output))) return true;
   const size = get(STE.S2T0SZ, halves);
-  // The IAS is the OAS.
-  const least = has.aidr.ArchMinorRev === 0 ? 64 - has.oas : Math.max(granule === 16 ? 12 : 16, 64 - has.oas);
+  // The IAS is the OAS, which has 48 bits at most in SMMUv3.0.
+  const least = Math.max(granule === 16 ? 12 : 16, 64 - has.oas);
   if (size < least || size > greatestSize(has, granule)) return true;
   if (isWalkInconsistent(has, 64 - size, get(STE.S2SL0, halves), granule)) return true;
   return !isEndianSupported(has, get(STE.S2ENDI, halves));

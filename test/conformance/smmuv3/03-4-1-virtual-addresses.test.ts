@@ -1,6 +1,6 @@
 /** SMMUv3 3.4.1, 5.4 T0SZ, T1SZ, TBI0, TBI1, EPD0, EPD1, E0PD0, E0PD1: which virtual addresses are translated, and by which table. */
 import { describe, expect, test } from 'vitest';
-import { CR2 } from '../../../src/iommu/smmuv3/index.ts';
+import { CMD_CFGI_CD, CR2 } from '../../../src/iommu/smmuv3/index.ts';
 import { LEAF, TableBench } from './tables.ts';
 import { hex, titled } from './titled.ts';
 import type { BenchOptions } from './unit.ts';
@@ -38,6 +38,8 @@ const RANGES: [string, number, number, number, number, number, BenchOptions?][] 
   ['64 KiB', 1, 3, 16, 35, 3],
   ['64 KiB', 1, 3, 16, 47, 3],
 ];
+
+const tagged = (tag: number, address: bigint) => (BigInt(tag) << 56n) | (address & 0xff_ffff_ffff_ffffn);
 
 describe('3.4.1 the range of a table, by granule and TxSZ; the walk begins at the level that so many bits need', () => {
   test.each(RANGES)('%s, TG0 %i, TG1 %i, 2^%i, T0SZ %i: level %i', (_, TG0, __, granule, T0SZ, first, options = {}) => {
@@ -94,7 +96,6 @@ describe('3.4.1 TBI0, TBI1: bits 63:56 are ignored, bit 55 selects', () => {
   const LOWER = 0x40_1000n;
   const UPPER = 0xffff_ff80_0040_1000n;
   const [TO, UPPER_TO] = [{ address: 0x8000n }, { address: 0x9000n }];
-  const tagged = (tag: number, address: bigint) => (BigInt(tag) << 56n) | (address & 0xff_ffff_ffff_ffffn);
 
   /** TBI0, TBI1, address, answer. */
   const cases: [number, number, bigint, object][] = [
@@ -160,6 +161,8 @@ describe('3.4.1 TBI0, TBI1: bits 63:56 are ignored, bit 55 selects', () => {
 });
 
 describe('5.4 EPD0, EPD1', () => {
+  const LOWER = 0x40_1000n;
+
   test.each([
     [1, 0, 0x1000n],
     [0, 1, ALL - 0x1000n],
@@ -171,10 +174,28 @@ describe('5.4 EPD0, EPD1', () => {
     expect(bench.takeEvents()).toMatchObject([{ ID: F_TRANSLATION, S2: 0, CLASS: 2, InputAddr: address }]);
   });
 
-  test('TBI of a range that is disabled still says how its addresses are taken', () => {
+  /** TBI0 and EPD0 of the CD that comes after; the tag of the address that is asked for. */
+  test.each([
+    [0, 1, 0, { address: 0x8000n }],
+    [0, 1, 0xab, MISSES],
+    [1, 1, 0xab, { address: 0x8000n }],
+    [1, 1, 0xff, { address: 0x8000n }],
+    [1, 0, 0xab, { address: 0x8000n }],
+  ])('decision: what the TLB has of a disabled range is found; TBI0 %i, EPD0 %i, tag %i', (TBI0, EPD0, tag, answer) => {
+    const bench = new TableBench();
+    const table = bench.stage1(SID, { TBI0: 1 });
+    bench.map(table, LOWER, 0x8000n);
+    expect(bench.ask(SID, tagged(0x12, LOWER))).toEqual({ address: 0x8000n });
+    bench.stage1(SID, { TTB0: table, TBI0, EPD0 });
+    bench.command(CMD_CFGI_CD, { StreamID: SID });
+    expect(bench.ask(SID, tagged(tag, LOWER))).toEqual(answer);
+  });
+
+  test('what it has not is F_TRANSLATION of the disabled range, with the tag in the record', () => {
     const bench = new TableBench();
     bench.stage1(SID, { EPD0: 1, TBI0: 1 });
-    expect(bench.ask(SID, 0xab00_0000_0000_1000n)).toEqual(MISSES);
+    expect(bench.ask(SID, tagged(0xab, LOWER))).toEqual(MISSES);
+    expect(bench.takeEvents()).toMatchObject([{ ID: F_TRANSLATION, InputAddr: tagged(0xab, LOWER) }]);
   });
 });
 

@@ -14,6 +14,7 @@ const TLB = 'smmuv3/03-21-tlb.test.ts';
 const CONTROL = 'smmuv3/06-3-9-control.test.ts';
 const OPCODES = 'smmuv3/04-1-opcodes.test.ts';
 const RANGES = 'smmuv3/04-4-1-ranges.test.ts';
+const TABLES = 'smmuv3/04-4-1-tables.test.ts';
 const SIZES_OF_ACCESSES = 'smmuv3/06-2-accesses.test.ts';
 const QUEUES = 'smmuv3/06-3-26-queue-registers.test.ts';
 const CONFIGURATION = 'smmuv3/04-3-configuration.test.ts';
@@ -255,6 +256,14 @@ export const DEVIATIONS: readonly ExpectedFailures[] = [
     qemu: 'smmu_iotlb_inv_iova',
     permitted: true,
     tests: { [RANGES]: ['an entry of another granule, or of another level than TTL says, stays'] },
+  },
+  {
+    name: 'no-cached-tables',
+    title: 'tables are not cached: a walk begins at the first one always',
+    clause: 'SMMUv3 16.2: they may be',
+    qemu: 'smmu_ptw_64_s2',
+    permitted: true,
+    tests: { [TABLES]: ['stays (decision)', 'those of stage 2 stay (decision)'] },
   },
   {
     name: 'global-entries-kept',
@@ -507,6 +516,14 @@ export const DEVIATIONS: readonly ExpectedFailures[] = [
         "stage 1, '64 KiB', level 1: bits 1:0 01",
       ],
     },
+  },
+  {
+    name: 'disabled-ranges-not-looked-up',
+    title: 'what the TLB has of a range that is disabled since is not found',
+    clause: 'SMMUv3 5.4 (EPD0): a miss is permitted always',
+    qemu: 'decode_cd, smmu_iotlb_lookup',
+    permitted: true,
+    tests: { [ADDRESSES]: ['found; TBI0 0, EPD0 1, tag 0', 'found; TBI0 1, EPD0 1, tag '] },
   },
   {
     name: 'tbi1-is-tbi0',
