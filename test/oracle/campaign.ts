@@ -1,7 +1,6 @@
 /** Random scripts on both back ends until enough was compared; what differs is shrunk and printed. */
-import type { Comparison, Difference, Pair } from './judge.ts';
+import type { Comparison, Difference } from './judge.ts';
 import type { KnownDeviation } from './known-deviation.ts';
-import type { Platform } from './platform.ts';
 import type { AnyOp } from './shrink.ts';
 import { shrink } from './shrink.ts';
 import { percent, Tally } from './tally.ts';
@@ -26,7 +25,7 @@ export interface Campaign<O extends AnyOp> {
   readonly deviations: readonly { readonly name: string; readonly most?: number }[];
   readonly check: Check;
   /** See {@link shrink}. */
-  readonly more?: (difference: Difference) => string;
+  readonly more?: ((difference: Difference) => string) | undefined;
 }
 
 export async function campaign<O extends AnyOp>(of: Campaign<O>): Promise<Tally> {
@@ -87,21 +86,6 @@ export async function stillThere<D extends KnownDeviation<unknown>>(
       good,
       JSON.stringify({ unexplained, met: [...tally.exempted.keys()], without: without.unexplained }),
     );
-  }
-}
-
-/** What is done with a pair, whose QEMU ends behind it. @param modelOf what is as QEMU says that it is */
-export async function withPair<C, M extends Platform, T>(
-  configuration: C,
-  started: Promise<Platform>,
-  modelOf: (qemu: Platform) => Promise<M>,
-  use: (pair: Pair<C, M>) => Promise<T>,
-): Promise<T> {
-  const qemu = await started;
-  try {
-    return await use({ configuration, qemu, model: await modelOf(qemu) });
-  } finally {
-    await qemu.close();
   }
 }
 

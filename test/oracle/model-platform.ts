@@ -2,6 +2,7 @@
 import type { RequestKind, VtdCore, VtdEmulatorOptions } from '../../src/iommu/vtd/index.ts';
 import { REQUEST, VtdEmulator } from '../../src/iommu/vtd/index.ts';
 import { RIGHT } from '../../src/iommu/vtd/scalable-entries.ts';
+import { ModelBus } from './model-bus.ts';
 import { ModelDevices } from './model-devices.ts';
 import { ModelRam } from './model-ram.ts';
 import type { Access, Platform, Value } from './platform.ts';
@@ -17,6 +18,7 @@ export class ModelPlatform implements Platform {
   private messages: string[] = [];
   private readonly ram = new ModelRam(0, MAP.ramBytes);
   private readonly devices: ModelDevices;
+  private readonly bus: ModelBus;
 
   constructor(options: Omit<VtdEmulatorOptions, 'memory'>) {
     const message = (hi: number, lo: number, data: number) =>
@@ -28,6 +30,11 @@ export class ModelPlatform implements Platform {
       this.ram,
       (sid) => (iova, bytes, isWrite) => this.access(sid, iova, bytes, isWrite),
     );
+    this.bus = new ModelBus(this.ram, this.devices, {
+      has: (at) => at >= MAP.iommu,
+      read: (at, size) => this.unit.read(at - MAP.iommu, size),
+      write: (at, size, value) => this.unit.write(at - MAP.iommu, size, value),
+    });
   }
 
   reset(): Promise<void> {
@@ -41,41 +48,18 @@ export class ModelPlatform implements Platform {
   }
 
   run(program: readonly Access[]): Promise<Value[]> {
-    const values: Value[] = [];
-    for (const access of program) {
-      if (access.do === 'write') this.store(access.at, access.size, access.value);
-      else if (access.do === 'read') values.push(this.load(access.at, access.size).toString(16));
-      else if (access.do === 'dump') values.push(this.dump(access.at, access.bytes));
-      else if (access.do === 'msi') this.unit.interrupt(SID.sender[access.sender], access.address, access.data);
-      else if (access.do === 'messages') values.push(this.messages.splice(0).join(' '));
-      else {
-        this.devices.elapse();
-        this.elapsed++;
-      }
-    }
-    return Promise.resolve(values);
+    return Promise.resolve(this.bus.run(program, (access) => this.other(access)));
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  private store(at: number, size: 4 | 8, value: bigint | number): void {
-    if (this.ram.has(at, size)) this.ram.store(at, size, value);
-    else if (at >= MAP.iommu) this.unit.write(at - MAP.iommu, size, value);
-    else this.devices.store(at, value);
-  }
-
-  private load(at: number, size: 4 | 8): number | bigint {
-    if (this.ram.has(at, size)) return this.ram.load(at, size);
-    return at >= MAP.iommu ? this.unit.read(at - MAP.iommu, size as number) : this.devices.load(at);
-  }
-
-  private dump(at: number, bytes: number): Value {
-    if (this.ram.has(at, bytes)) return this.ram.dump(at, bytes);
-    const registers = Buffer.alloc(bytes);
-    for (let i = 0; i < bytes; i += 4) registers.writeUInt32LE(Number(this.unit.read(at - MAP.iommu + i, 4)), i);
-    return registers.toString('hex');
+  private other(access: Access): Value | null {
+    if (access.do === 'messages') return this.messages.splice(0).join(' ');
+    if (access.do === 'msi') this.unit.interrupt(SID.sender[access.sender], access.address, access.data);
+    if (access.do === 'elapse') this.elapsed++;
+    return null;
   }
 
   /** A device's access through the unit. */

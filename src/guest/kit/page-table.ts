@@ -11,6 +11,17 @@ export function pagesUnder(level: number): number {
   return 512 ** (level - 1);
 }
 
+/** Level of the largest leaf that alignment and size permit. @param largest that there may be. Page, frame and size are in pages */
+export function largestLeaf(largest: number, page: number, frame: number, pages: number): number {
+  let level = 1;
+  while (level < largest) {
+    const size = pagesUnder(level + 1);
+    if (page % size !== 0 || frame % size !== 0 || pages < size) break;
+    level++;
+  }
+  return level;
+}
+
 /** Bits of entries as a driver writes them. */
 export interface TableFormat {
   /** What an entry is called, by level. */

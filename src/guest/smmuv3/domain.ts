@@ -1,7 +1,7 @@
 /** A domain of the kernel's SMMUv3 driver: map and unmap. */
 import type { Machine, Program } from '../../machine/index.ts';
 import { iommuMap, iommuUnmap } from '../kit/iommu-api.ts';
-import { pagesUnder } from '../kit/page-table.ts';
+import { largestLeaf, pagesUnder } from '../kit/page-table.ts';
 import type { SplitOrder } from '../kit/split.ts';
 import { splitLargePage } from '../kit/split.ts';
 import type { PageRange, SmmuInvalidation } from './invalidation.ts';
@@ -115,15 +115,9 @@ export class SmmuDomain {
       ? nothing()
       : this.invalidation.flushRange({ first, pages, level: 1, leafOnly: false });
 
-  /** The largest leaf that alignment and size permit (`iommu_pgsize`). */
+  /** `iommu_pgsize`. */
   private levelFor(page: number, frame: number, pages: number): number {
-    let level = this.options.largestLeaf;
-    while (
-      level > 1 &&
-      (page % pagesUnder(level) !== 0 || frame % pagesUnder(level) !== 0 || pages < pagesUnder(level))
-    )
-      level--;
-    return level;
+    return largestLeaf(this.options.largestLeaf, page, frame, pages);
   }
 }
 

@@ -2,7 +2,7 @@
 import { hex } from '../../bits/index.ts';
 import type { Machine, Pool, Program } from '../../machine/index.ts';
 import { iommuMap, iommuUnmap } from '../kit/iommu-api.ts';
-import { pagesUnder } from '../kit/page-table.ts';
+import { largestLeaf, pagesUnder } from '../kit/page-table.ts';
 import type { SplitOrder } from '../kit/split.ts';
 import { splitLargePage } from '../kit/split.ts';
 import type { FlushQueue } from './flush-queue.ts';
@@ -121,12 +121,12 @@ export class VtdDomain {
     return this.invalidator.flushDomain(this.options.did);
   }
 
-  /** `__domain_mapping`: the largest leaves that alignment and size permit. */
+  /** `__domain_mapping`: the largest leaves that alignment and size permit (`hardware_largepage_caps`). */
   private *domainMapping(first: number, firstFrame: number, count: number): Program {
     let [pfn, frame, pages] = [first, firstFrame, count];
     let run = -1;
     while (pages > 0) {
-      const level = this.leafLevel(pfn, frame, pages);
+      const level = largestLeaf(this.options.largestLeaf, pfn, frame, pages);
       const size = pagesUnder(level);
       // Room is made once for a run of leaves in one table page.
       if (level > 1 && run !== level) yield* this.makeRoom(pfn, pages, level);
@@ -137,17 +137,6 @@ export class VtdDomain {
       pages -= size;
       if (pfn % (size * 512) === 0) run = -1;
     }
-  }
-
-  /** `hardware_largepage_caps`. */
-  private leafLevel(pfn: number, frame: number, pages: number): number {
-    let level = 1;
-    while (level < this.options.largestLeaf) {
-      const size = pagesUnder(level + 1);
-      if (pfn % size !== 0 || frame % size !== 0 || pages < size) break;
-      level++;
-    }
-    return level;
   }
 
   /** Removes page tables where superpages of a level will be stored, as the version does. */

@@ -1,6 +1,7 @@
 /** The machine of machine.ts out of this repository's parts. */
 import type { SmmuUnitOptions } from '../../../src/iommu/smmuv3/index.ts';
 import { REQUEST, SmmuEmulator } from '../../../src/iommu/smmuv3/index.ts';
+import { ModelBus } from '../model-bus.ts';
 import type { Memory } from '../model-devices.ts';
 import { ModelDevices } from '../model-devices.ts';
 import { ModelRam } from '../model-ram.ts';
@@ -15,6 +16,7 @@ export class ModelPlatform implements Platform {
   readonly smmu: SmmuEmulator;
   private readonly ram = new ModelRam(MAP.ram, MAP.ramBytes);
   private readonly devices: ModelDevices;
+  private readonly bus: ModelBus;
 
   constructor(options: SmmuUnitOptions) {
     const { ram } = this;
@@ -31,6 +33,11 @@ export class ModelPlatform implements Platform {
       const to = this.smmu.translate(sid, -1, iova, isWrite ? REQUEST.write : REQUEST.read);
       return to >= 0 && (isWrite ? physical.write(to, bytes) : physical.read(to, bytes));
     });
+    this.bus = new ModelBus(ram, this.devices, {
+      has: (at) => at < MAP.edu,
+      read: (at, size) => this.smmu.read(at - MAP.smmu, size),
+      write: (at, size, value) => this.smmu.write(at - MAP.smmu, size, value),
+    });
   }
 
   reset(): Promise<void> {
@@ -41,29 +48,11 @@ export class ModelPlatform implements Platform {
   }
 
   run(program: readonly Access[]): Promise<Value[]> {
-    const values: Value[] = [];
-    for (const access of program) {
-      if (access.do === 'write') this.store(access.at, access.size, access.value);
-      else if (access.do === 'read') values.push(this.load(access.at, access.size).toString(16));
-      else if (access.do === 'dump') values.push(this.ram.dump(access.at, access.bytes));
-      else if (access.do === 'elapse') this.devices.elapse();
-    }
-    return Promise.resolve(values);
+    return Promise.resolve(this.bus.run(program, () => null));
   }
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  private store(at: number, size: 4 | 8, value: bigint | number): void {
-    if (this.ram.has(at, size)) this.ram.store(at, size, value);
-    else if (at < MAP.edu) this.smmu.write(at - MAP.smmu, size, value);
-    else this.devices.store(at, value);
-  }
-
-  private load(at: number, size: 4 | 8): number | bigint {
-    if (this.ram.has(at, size)) return this.ram.load(at, size);
-    return at < MAP.edu ? this.smmu.read(at - MAP.smmu, size as number) : this.devices.load(at);
   }
 }
 
