@@ -19,6 +19,10 @@ export interface QemuOptions {
   readonly traced: readonly string[];
 }
 
+/** Seconds of a processor after which a QEMU is ended that a guest has led into a loop: all tests of an IOMMU take a tenth of it. */
+const MOST_SECONDS = 300;
+const LIMITED = ['-c', `ulimit -t ${MOST_SECONDS} && exec "$0" "$@"`];
+
 const found = new Map<MachineName, Qemu>();
 
 function qemuOf(name: MachineName): Qemu {
@@ -48,8 +52,10 @@ export class QemuProcess {
       return bytes.toString('utf8').trim();
     };
     const child = spawn(
-      program,
+      'sh',
       [
+        ...LIMITED,
+        program,
         ...before,
         ...['-nodefaults', '-display', 'none', '-accel', 'qtest'],
         ...['-qtest', `pipe:${path('qtest')}`, '-qtest-log', 'none', '-qmp', `pipe:${path('monitor')}`],
