@@ -304,22 +304,6 @@ export const DEVIATIONS: readonly ExpectedFailures[] = [
     },
   },
   {
-    name: 'one-configuration-cache',
-    title: 'an STE and its CD are cached together: what drops one drops the other',
-    clause: 'SMMUv3 4.3.4, 16.2: more may be dropped',
-    qemu: 'smmuv3_flush_config',
-    permitted: true,
-    tests: { [CONFIGURATION]: ['4.3.4 CFGI_CD_ALL: no STE'] },
-  },
-  {
-    name: 'level-1-descriptors-afresh',
-    title: 'level-1 descriptors of the stream table are not cached',
-    clause: 'SMMUv3 4.3.1: they may be',
-    qemu: 'smmu_find_ste',
-    permitted: true,
-    tests: { [CONFIGURATION]: ['CFGI_STE with Leaf 1 (decision: kept with 1)'] },
-  },
-  {
     name: 'invalid-stes-afresh',
     title: 'an STE that is not valid is not cached',
     clause: 'SMMUv3 5.2.1: it may be',
