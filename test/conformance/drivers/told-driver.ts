@@ -12,7 +12,7 @@ const COMMAND_SUFFIX: Readonly<Record<number, string>> = { 1: 'b', 2: 'w', 4: 'l
 /** Whose story a machine was told last. */
 const told = new WeakMap<EduMachine, object>();
 
-export const hex = (value: bigint | number) => `0x${value.toString(16)}`;
+const hex = (value: bigint | number) => `0x${value.toString(16)}`;
 
 /** What is the same for all tests on a kind of machine. */
 export interface Place {
