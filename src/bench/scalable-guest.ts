@@ -28,6 +28,9 @@ const bitsOf = (...fields: readonly { readonly lo: number }[]) => fields.reduce(
 const FIRST_BITS = bitsOf(FS_PAGE.P, FS_PAGE.RW, FS_PAGE.US, FS_PAGE.A, FS_PAGE.D);
 const SECOND_BITS = bitsOf(SS_PAGE.R, SS_PAGE.W);
 
+/** See {@link TableGuest.translateEach}. */
+const FIRST = FIRST_GIB;
+
 export class ScalableGuest extends TableGuest {
   private readonly iommu: VtdEmulator;
 
@@ -53,14 +56,17 @@ export class ScalableGuest extends TableGuest {
     this.iommu.write(GCMD.offset, 4, ENABLE);
   }
 
-  protected translateEach(order: Int32Array, from: number, end: number): number {
+  protected translateEach(order: Int32Array, from: number, count: number): number {
     const { iommu } = this;
     const { read } = REQUEST;
-    const first = FIRST_GIB;
+    const { length } = order;
+    let at = from;
     let wrong = 0;
-    for (let i = from; i < end; i++) {
-      const page = order[i] as number;
-      const reason = iommu.translatePageWithPasid(DEVICE, PASID, first + (page >>> 18), page & 0x3ffff, read);
+    for (let i = 0; i < count; i++) {
+      const page = order[at] as number;
+      at++;
+      if (at === length) at = 0;
+      const reason = iommu.translatePageWithPasid(DEVICE, PASID, FIRST + (page >>> 18), page & 0x3ffff, read);
       if (reason !== 0 || iommu.frameLo !== (page & 0xfffff)) wrong++;
     }
     return wrong;

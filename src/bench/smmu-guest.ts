@@ -31,6 +31,9 @@ const STAGE1_BITS = { table: TABLE, leaf: lower(encodeHalves(PAGE1, { AF: 1, AP:
 const STAGE2_BITS = { table: TABLE, leaf: lower(encodeHalves(PAGE2, { AF: 1, S2AP: 3, MemAttr: 15 })) };
 const bitOf = ({ lo }: { readonly lo: number }) => 1 << lo;
 
+/** Upper half of the input addresses. */
+const UPPER = FIRST_GIB >>> 2;
+
 export class SmmuGuest extends TableGuest {
   private readonly iommu: SmmuEmulator;
 
@@ -61,14 +64,17 @@ export class SmmuGuest extends TableGuest {
     this.iommu.write(CR0.offset, 4, bitOf(CR0.SMMUEN));
   }
 
-  protected translateEach(order: Int32Array, from: number, end: number): number {
+  protected translateEach(order: Int32Array, from: number, count: number): number {
     const { iommu } = this;
     const { read } = REQUEST;
-    const upper = FIRST_GIB >>> 2;
+    const { length } = order;
+    let at = from;
     let wrong = 0;
-    for (let i = from; i < end; i++) {
-      const page = order[i] as number;
-      const event = iommu.translateHalves(STREAM, -1, upper, page << 12, read);
+    for (let i = 0; i < count; i++) {
+      const page = order[at] as number;
+      at++;
+      if (at === length) at = 0;
+      const event = iommu.translateHalves(STREAM, -1, UPPER, page << 12, read);
       if (event !== 0 || iommu.outLo !== page << 12) wrong++;
     }
     return wrong;

@@ -17,6 +17,9 @@ const FIRST_TABLE = 5;
 
 const READ_WRITE = (1 << SS_PAGE.R.lo) | (1 << SS_PAGE.W.lo);
 
+/** See {@link TableGuest.translateEach}. */
+const FIRST = FIRST_GIB;
+
 export const ENABLE = 2 ** GCMD.TE.lo;
 
 export class VtdGuest extends TableGuest {
@@ -36,14 +39,17 @@ export class VtdGuest extends TableGuest {
     this.iommu.write(GCMD.offset, 4, ENABLE);
   }
 
-  protected translateEach(order: Int32Array, from: number, end: number): number {
+  protected translateEach(order: Int32Array, from: number, count: number): number {
     const { iommu } = this;
     const { read } = REQUEST;
-    const first = FIRST_GIB;
+    const { length } = order;
+    let at = from;
     let wrong = 0;
-    for (let i = from; i < end; i++) {
-      const page = order[i] as number;
-      const reason = iommu.translatePage(DEVICE, first + (page >>> 18), page & 0x3ffff, read);
+    for (let i = 0; i < count; i++) {
+      const page = order[at] as number;
+      at++;
+      if (at === length) at = 0;
+      const reason = iommu.translatePage(DEVICE, FIRST + (page >>> 18), page & 0x3ffff, read);
       if (reason !== 0 || iommu.frameLo !== (page & 0xfffff)) wrong++;
     }
     return wrong;
