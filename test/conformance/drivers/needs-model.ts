@@ -39,6 +39,12 @@ export function needsModel(reason: Reason, what: string): never {
   throw error;
 }
 
+/** The test that runs has something that it can ask, and has asked it: one that has and does not cannot fail. */
+export function noteOf(asked: boolean): void {
+  const test = TestRunner.getCurrentTest();
+  if (test !== undefined) Object.assign(test.meta, asked ? { asked } : { canAsk: true });
+}
+
 /** Skips the test that runs on any other driver; the whole file, where none runs yet. @param what it looks at */
 export function modelOnly(what: string): void {
   if (ON_QEMU) needsModel('inside', what);

@@ -3,7 +3,7 @@
  * which unit and which devices it needs. Where it turns out later that one is missing, another machine that has it is told everything again.
  */
 import type { EduMachine } from './edu-machine.ts';
-import { needsModel } from './needs-model.ts';
+import { needsModel, noteOf } from './needs-model.ts';
 
 /** Each has a root port, and each device an address space. */
 const MOST_BUSES = 8;
@@ -48,6 +48,7 @@ export abstract class ToldDriver<M extends EduMachine> {
   protected constructor(placed: Place) {
     this.placed = placed;
     this.sids = new Set(placed.usual);
+    noteOf(false);
   }
 
   /** The machine that the test asks for, after a reset: what is missing of it skips the test. */
@@ -132,6 +133,7 @@ export abstract class ToldDriver<M extends EduMachine> {
   /** The machine, told everything. */
   protected ready(): M {
     if (this.machine === null || told.get(this.machine) !== this) this.machine = this.begin();
+    noteOf(true);
     if (this.pending.length === 0) return this.machine;
     const commands = this.pending;
     const pages = [...this.pages];
