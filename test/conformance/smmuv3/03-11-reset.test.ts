@@ -3,7 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { encodeHalves } from '../../../src/bits/index.ts';
 import type { SmmuEmulatorOptions } from '../../../src/iommu/smmuv3/index.ts';
 import { ATS_STATUS, CMD_SYNC, EVENT, REQUEST, SILENT, SmmuEmulator } from '../../../src/iommu/smmuv3/index.ts';
+import { modelOnly } from '../drivers/needs-model.ts';
 import { hex, titled } from './titled.ts';
+
+modelOnly('an SMMU as an emulator has it');
 
 const [CR0, STRTAB_BASE, CMDQ_BASE, CMDQ_PROD, CMDQ_CONS] = [0x20, 0x80, 0x90, 0x98, 0x9c];
 const [EVENTQ_BASE, PRIQ_BASE, EVENTQ_PROD, PRIQ_PROD] = [0xa0, 0xc0, 0x100a8, 0x100c8];

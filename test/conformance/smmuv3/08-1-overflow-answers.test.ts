@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { decodeHalves, encodeHalves } from '../../../src/bits/index.ts';
 import type { SmmuEmulatorOptions } from '../../../src/iommu/smmuv3/index.ts';
 import { eventRecordAt, SmmuEmulator, STE, STE_CONFIG } from '../../../src/iommu/smmuv3/index.ts';
+import { modelOnly } from '../drivers/needs-model.ts';
+
+modelOnly('an SMMU as an emulator has it');
 
 const SUCCESS = 0;
 const FAILURE = 15;
