@@ -273,6 +273,15 @@ describe('7.3.13 – 7.3.16: of translation', () => {
     expect(record.STAG).toBeTypeOf('number');
   });
 
+  test('STAG is bits 79:64, Stall bit 95: each that waits has its own', () => {
+    const bench = new TableBench();
+    bench.stage1(SID, { S: 1 });
+    for (const page of [0n, 1n, 2n]) bench.ask(SID, VA + 0x1000n * page, WRITE);
+    const words = [0n, 1n, 2n].map((i) => Number(bench.peek(bench.events + 32n * i + 8n) & 0x8000_ffffn) >>> 0);
+    expect(words).toEqual([0x8000_0000, 0x8000_0001, 0x8000_0002]);
+    expect(bench.takeEvents().map(({ STAG }) => STAG)).toEqual([0, 1, 2]);
+  });
+
   test('7.3.14 stage 1 bypassed: S2 0, CLASS IN', () => {
     const bench = new TableBench();
     bench.stage2(SID);
@@ -350,4 +359,38 @@ describe('what no transaction of a test leads to', () => {
   test.todo('7.3.17 F_TLB_CONFLICT at once: permitted, never reported');
   test.todo('7.3.18 F_CFG_CONFLICT: STE.CONT is a hint that is not taken');
   test.todo('7.3.20 F_VMS_FETCH (IDR3.MPAM)');
+});
+
+describe('7.3.1 merging, decision: with what is at the end of the queue', () => {
+  test.each([
+    [true, 1, 1],
+    [true, 0, 2],
+    [false, 1, 2],
+  ])('an SMMU that merges: %s; STE.MEV %i: two alike are %i', (mergesEvents, MEV, count) => {
+    const bench = new TableBench({ mergesEvents });
+    bench.stage1(SID, {}, { MEV });
+    for (let i = 0; i < 2; i++) bench.ask(SID, VA);
+    expect(bench.takeEvents()).toHaveLength(count);
+  });
+
+  test.each([
+    ['another address', VA + 0x1000n, READ],
+    ['a write', VA, WRITE],
+  ])('%s is another event', (_, address, kind) => {
+    const bench = new TableBench({ mergesEvents: true });
+    bench.stage1(SID, {}, { MEV: 1 });
+    bench.ask(SID, VA, READ);
+    bench.ask(SID, address, kind);
+    expect(bench.takeEvents()).toHaveLength(2);
+  });
+
+  test.each([
+    [0, 1],
+    [1, 2],
+  ])('S %i: %i; what stalls is never merged', (S, count) => {
+    const bench = new TableBench({ mergesEvents: true });
+    bench.stage1(SID, { S }, { MEV: 1 });
+    for (let i = 0; i < 2; i++) bench.ask(SID, VA, READ);
+    expect(bench.takeEvents()).toHaveLength(count);
+  });
 });
