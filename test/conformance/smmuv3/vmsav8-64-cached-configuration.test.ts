@@ -142,8 +142,8 @@ const SECOND: readonly Case[] = [
     },
     {
       title: `F_ADDR_SIZE of stage 2 at level ${level}, beyond S2PS`,
-      ste: { S2PS: 1 },
-      spoil: second(level, (was) => was | (1n << 36n)),
+      ste: { S2PS: 4 },
+      spoil: second(level, (was) => was | (1n << 44n)),
       answer: refused(F_ADDR_SIZE),
       event: { ...of2, IPA },
     },
