@@ -30,7 +30,8 @@ export interface Verdict {
   readonly lines: readonly string[];
 }
 
-const PREFIX = 'needs the model: ';
+/** Of why a test is skipped: what follows is the reason, a colon, and what it is about. */
+export const PREFIX = 'needs the model: ';
 
 /** @param some whether only some files were run, so that an entry may have none */
 export function judge(ran: readonly Ran[], expected: readonly ExpectedFailures[], some = false): Verdict {

@@ -19,7 +19,7 @@ import { startVitest } from 'vitest/node';
 import type { MachineName } from '../oracle/qemu-process.ts';
 import { findQemu, isNamed, NoQemuError } from '../oracle/qemu-process.ts';
 import type { ExpectedFailures, Ran } from './judge.ts';
-import { countsOfFiles, judge } from './judge.ts';
+import { countsOfFiles, judge, PREFIX } from './judge.ts';
 import { DEVIATIONS as SMMU_DEVIATIONS } from './smmuv3/qemu-deviations.ts';
 import { DEVIATIONS as VTD_DEVIATIONS } from './vtd/qemu-deviations.ts';
 
@@ -65,11 +65,13 @@ async function run(on: string, iommus: readonly Iommu[], only: string): Promise<
       const result = test.result();
       const meta = test.meta() as { needsModel?: string; canAsk?: boolean; asked?: boolean };
       const { needsModel = result.state === 'skipped' ? refusalOf(test) : undefined } = meta;
-      // QEMU is started by the first question: a test that has none would pass whatever it is.
-      const idle = result.state === 'passed' && meta.canAsk === true && meta.asked !== true;
-      const why = needsModel ?? result.errors?.[0]?.message ?? (idle ? 'it passes, and has asked nothing' : '');
-      const hasFailed = idle || result.state === 'pending';
-      const state = test.options.mode === 'todo' ? 'todo' : hasFailed ? 'failed' : result.state;
+      // QEMU is started by the first question: a test that has none would pass whatever it is, and one that builds the model itself is about that.
+      const asksNothing = on === 'qtest' && result.state === 'passed' && meta.asked !== true;
+      const idle = asksNothing && meta.canAsk === true;
+      const own = asksNothing && !idle ? `${PREFIX}inside: the test builds the model itself` : undefined;
+      const why = needsModel ?? own ?? result.errors?.[0]?.message ?? (idle ? 'it passes, and has asked nothing' : '');
+      const ended = idle || result.state === 'pending' ? 'failed' : own === undefined ? result.state : 'skipped';
+      const state = test.options.mode === 'todo' ? 'todo' : ended;
       ran.push({ file, name: test.fullName, state, why });
     }
   }
