@@ -52,7 +52,7 @@ describe('an encoded range', () => {
     [0xfff000n, 25],
     [0x7ffffffffffff000n, 64],
     [0xfffffffffffff000n, 65],
-  ])('of 0x%x', (address, size) => {
+  ])('of %i', (address, size) => {
     expect(encodedRangeBits(low(address), high(address))).toBe(size);
   });
 });

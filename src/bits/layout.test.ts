@@ -164,7 +164,7 @@ describe('an address that is stored shifted', () => {
     expect(decodeHalves(of, Int32Array.of(0x20000401, 0))).toEqual({ V: 1, PPN: 0x80001000n });
   });
 
-  test.each([0x80001800n, 1n << 56n, -0x1000n])('0x%x does not fit', (value) => {
+  test.each([0x80001800n, 1n << 56n, -0x1000n])('%i does not fit', (value) => {
     expect(() => encodeHalves(of, { PPN: value })).toThrow('does not fit 53:10');
   });
 });

@@ -33,7 +33,7 @@ describe('interrupt requests', () => {
     [0xfee00000, 0],
     [0xfeeffffc, 0xffffffff],
     [0xfee12344, 0x80000001],
-  ])('a slot has address 0x%x and data 0x%x', (address, data) => {
+  ])('a slot has address %i and data %i', (address, data) => {
     const { machine } = scene();
     const slot = sendMessage(machine.dma, 0, address, data, false);
     expect([messageAddress(machine.dma, slot), messageData(machine.dma, slot)]).toEqual([address, data]);

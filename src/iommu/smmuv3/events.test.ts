@@ -131,7 +131,7 @@ describe('events that kernels printed', () => {
     ['C_BAD_STREAMID', 0x0000_c900_0000_0002n, 0xc900],
     ['C_BAD_STREAMID', 0x0000_0100_0000_0002n, 0x100],
     ['F_TRANSL_FORBIDDEN', 0x0000_0100_0000_0007n, 0x100],
-  ])('%s: 0x%x', (name, word, StreamID) => {
+  ])('%s: %i', (name, word, StreamID) => {
     const halves = toHalves([word, 0n, 0n, 0n]);
     const record = eventRecordAt(halves);
     expect(record?.name).toBe(name);

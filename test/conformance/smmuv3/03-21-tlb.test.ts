@@ -65,7 +65,7 @@ describe('3.21.1 nT', () => {
     [1, 0n, true],
     [1, NT, false],
     [2, NT, true],
-  ])('BBML %i, nT 0x%x: cached %s', (BBML, nT, cached) => {
+  ])('BBML %i, nT %i: cached %s', (BBML, nT, cached) => {
     const bench = new TableBench({ idr3: { BBML } });
     const table = bench.stage1(1);
     const at = bench.map(table, 0x40_0000n, 0x100_0000n, LEAF.both | nT, BLOCK);

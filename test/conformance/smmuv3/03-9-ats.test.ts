@@ -52,7 +52,7 @@ describe('3.9.1.2 translation requests', () => {
   test.each([
     [translation, true],
     [translationNoWrite, false],
-  ])('3.13.4: kind 0x%x of a writable-clean page makes it dirty: %s', (kind, dirty) => {
+  ])('3.13.4: kind %i of a writable-clean page makes it dirty: %s', (kind, dirty) => {
     const { bench, at } = withPage(LEAF.readOnly | DBM, FULL, { HA: 1, HD: 1 });
     expect(ask(bench, VA, kind).rights).toBe(dirty ? 'rw' : 'r-');
     expect((bench.peek(at) & 0x80n) === 0n).toBe(dirty);

@@ -72,7 +72,7 @@ const ROWS: readonly (readonly [
   ['LGN.3', 0x6, false, (bench, tree) => bench.map(tree, IOVA, 0n), (bench, tree) => bench.map(tree, IOVA, PAGE | 3n)],
 ];
 
-describe.each(ROWS)('6.1 %s (reason 0x%x)', (_, reason, isContext, spoil, mend) => {
+describe.each(ROWS)('6.1 %s (reason %i)', (_, reason, isContext, spoil, mend) => {
   test('CM = 1: the fault may be cached, and mending the tables is not seen', () => {
     const { bench, tree, entry } = scene(1);
     spoil(bench, tree);

@@ -171,7 +171,7 @@ const ROWS: readonly (readonly [string, number, 'context' | 'pasid' | 'page', [C
   ],
 ];
 
-describe.each(ROWS)('6.1 %s (reason 0x%x)', (_, reason, cache, [spoil, mend]) => {
+describe.each(ROWS)('6.1 %s (reason %i)', (_, reason, cache, [spoil, mend]) => {
   function spoilt(CM = 1): Scene {
     const made = scene(CM);
     spoil(made);

@@ -107,7 +107,7 @@ describe('11.4 registers of functions that the unit lacks read as zero and drop 
     ['PHMBASE', REG.PHMBASE, 0, 1, 0xffff_ffff_ffe0_0000n],
     ['PHMLIMIT', REG.PHMLIMIT, 1, 0, 0n],
     ['PHMLIMIT', REG.PHMLIMIT, 0, 1, 0xffff_ffff_ffe0_0000n],
-  ])('11.4.8 %s at 0x%x with PLMR %i, PHMR %i: ones written read as 0x%x', (name, offset, PLMR, PHMR, want) => {
+  ])('11.4.8 %s at %i with PLMR %i, PHMR %i: ones written read as %i', (name, offset, PLMR, PHMR, want) => {
     const bench = new Bench({ cap: { PLMR, PHMR } });
     bench.write64(offset, name === 'PMEN' ? 0xffff_ffffn : ALL);
     expect(name === 'PMEN' ? BigInt(bench.read32(offset)) : bench.read64(offset)).toBe(want);

@@ -26,6 +26,8 @@ import { common, smmuv3 } from './deviation.ts';
 import { wordOf } from './event-words.ts';
 import { look, spanOf } from './look.ts';
 import * as proofs from './proofs.ts';
+import type { Op } from './script.ts';
+import { sizeBits } from './tables.ts';
 
 export const DEVIATIONS: readonly Deviation[] = [
   {
@@ -234,6 +236,26 @@ export const DEVIATIONS: readonly Deviation[] = [
         return fails && first.some(({ kind, value }) => kind === 'table' && ((value >> 62n) & 1n) === 1n);
       }),
     proof: proofs.TABLE_RIGHTS_FIRST,
+    only: '1',
+  },
+  {
+    name: 'table-rights-not-cached',
+    title:
+      'a read of what a table has made read-only (APTable[1]) is cached as writable, so that a write passes after it',
+    clause: 'DDI 0487 D8.4.3',
+    where: [common('smmu_ptw_64_s1')],
+    permitted: false,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, ({ cd, first, iova, isWrite }, op) => {
+        const leaf = first.at(-1);
+        if (cd === null || leaf === undefined || !isWrite || !isLeaf(leaf)) return false;
+        if (!first.some(({ kind, value }) => kind === 'table' && ((value >> 62n) & 1n) === 1n)) return false;
+        const bits = BigInt(sizeBits(leaf.granule, leaf.level));
+        const isReadOf = (each: Op) => each.op === 'edu' && !each.write && each.iova >> bits === iova >> bits;
+        return script.some((each, earlier) => earlier < op && isReadOf(each));
+      }),
+    proof: proofs.TABLE_RIGHTS_NOT_CACHED,
     only: '1',
   },
   {

@@ -176,3 +176,8 @@ dma 0 0x14121e254fc 4 0x402054fc`;
 export const EVERYONE_IS_PRIVILEGED = `${first('0x2000000040401003')}
 store 0x40401000 0x40200447
 dma 0 0x0 4 0x40200000`;
+
+export const TABLE_RIGHTS_NOT_CACHED = `${first('0x4000000040401003')}
+store 0x40401000 0x40200447
+edu read 0x0 0 4
+edu write 0x0 0 4`;
