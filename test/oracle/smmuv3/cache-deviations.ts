@@ -1,10 +1,11 @@
 /** Where QEMU and the model cache other translations, as the specification leaves to hardware. */
 import { get } from '../../../src/bits/index.ts';
-import { CD } from '../../../src/iommu/smmuv3/index.ts';
+import { CD, STE } from '../../../src/iommu/smmuv3/index.ts';
 import { isRequest } from '../common-operations.ts';
 import { hasRight, isChanged, isOf, leavesOf, steps } from './circumstances.ts';
 import type { Deviation } from './deviation.ts';
 import { common } from './deviation.ts';
+import { look } from './look.ts';
 import * as proofs from './proofs.ts';
 
 export const CACHE_DEVIATIONS: readonly Deviation[] = [
@@ -76,6 +77,26 @@ export const CACHE_DEVIATIONS: readonly Deviation[] = [
         ({ cd, second }, op) => cd !== null && second.some(({ at }) => isChanged(script, op, at)),
       ),
     proof: proofs.SECOND_STAGE_AFRESH,
+    only: 'nested',
+  },
+  {
+    name: 'second-stage-apart',
+    title:
+      'what stage 2 has translated for both stages is not found by a stream with stage 2 alone, though it has the VMID',
+    clause: 'SMMUv3 4.4.3.1: an entry may be cached, and need not be',
+    where: [common('smmu_iotlb_lookup')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, ({ cd, second, steWords }, op) => {
+        if (cd !== null || !second.some(({ at }) => isChanged(script, op, at))) return false;
+        const vmid = get(STE.S2VMID, steWords);
+        return script.some((_, earlier) => {
+          const before = earlier < op ? look(script, earlier) : null;
+          return before !== null && before.cd !== null && get(STE.S2VMID, before.steWords) === vmid;
+        });
+      }),
+    proof: proofs.SECOND_STAGE_APART,
     only: 'nested',
   },
 ];
