@@ -1,12 +1,18 @@
 /** Where QEMU and the model cache other translations, as the specification leaves to hardware. */
 import { get } from '../../../src/bits/index.ts';
-import { CD, STE } from '../../../src/iommu/smmuv3/index.ts';
+import { CD, commandName, STE } from '../../../src/iommu/smmuv3/index.ts';
 import { isRequest } from '../common-operations.ts';
-import { hasRight, isChanged, isOf, leavesOf, steps } from './circumstances.ts';
+import { hasRight, isChanged, isLeaf, isOf, leavesOf, steps } from './circumstances.ts';
 import type { Deviation } from './deviation.ts';
 import { common } from './deviation.ts';
 import { look } from './look.ts';
 import * as proofs from './proofs.ts';
+
+/** Invalidations by address: the two of stage 1, with ASID and without, and that of stage 2. */
+const BY_ADDRESS: ReadonlySet<string | null> = new Set(['CMD_TLBI_NH_VA', 'CMD_TLBI_NH_VAA', 'CMD_TLBI_S2_IPA']);
+
+/** By TG, log2. */
+const GRANULE: Readonly<Record<number, number>> = { 1: 12, 2: 14, 3: 16 };
 
 export const CACHE_DEVIATIONS: readonly Deviation[] = [
   {
@@ -98,5 +104,27 @@ export const CACHE_DEVIATIONS: readonly Deviation[] = [
       }),
     proof: proofs.SECOND_STAGE_APART,
     only: 'nested',
+  },
+  {
+    name: 'hints-of-ranges',
+    title: 'entries of another granule, or of another level than TTL says, are dropped, too',
+    clause: 'SMMUv3 4.4.1: more may be dropped',
+    where: [common('smmu_iotlb_inv_iova')],
+    permitted: true,
+    ends: true,
+    explains: (difference, script) =>
+      isOf(difference, script, (found, op) => {
+        const walk = steps(found);
+        if (!walk.some(({ at }) => isChanged(script, op, at))) return false;
+        const leaves = walk.filter(isLeaf);
+        return script.some((each, earlier) => {
+          if (earlier > op || each.op !== 'cmd' || !BY_ADDRESS.has(commandName(Number(each.lo & 0xffn)))) return false;
+          const [granule, level] = [GRANULE[Number((each.hi >> 10n) & 3n)], Number((each.hi >> 8n) & 3n)];
+          if (granule === undefined) return false;
+          return leaves.some((leaf) => leaf.granule !== granule || (level !== 0 && leaf.level !== level));
+        });
+      }),
+    proof: proofs.HINTS_OF_RANGES,
+    only: '1',
   },
 ];
